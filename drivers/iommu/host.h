@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Everything the IOMMU drivers need from outside. The kernel defines these (kernel/iommu_host.c); so do
+ * the host-side tests, which route MMIO to QEMU's device models or to a model IOMMU. Beside this header the
+ * drivers name only kernel/lib.
+ */
+#ifndef SLUICE_IOMMU_HOST_H
+#define SLUICE_IOMMU_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Contiguous zeroed frames that devices' tables may use; MFN of the first, 0 when there are none. */
+uint64_t host_frames_alloc(uint64_t count);
+void host_frames_free(uint64_t mfn, uint64_t count);
+/* CPU address of such a frame (or of any frame of RAM the caller owns). */
+void *host_frame_address(uint64_t mfn);
+
+/* True when the range holds a frame of the hypervisor's own (image, tables, heap): never to be mapped. */
+bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames);
+
+/* Drops the owner's reference that a bus entry held. Called only after the covering wait completed. */
+void host_frame_release(uint64_t mfn, uint32_t iommu_flags);
+
+/* Register window, uncached; NULL when it cannot be mapped. */
+volatile void *host_mmio_map(uint64_t physical, uint64_t size);
+uint32_t host_mmio_read32(const volatile void *address);
+uint64_t host_mmio_read64(const volatile void *address);
+void host_mmio_write32(volatile void *address, uint32_t value);
+void host_mmio_write64(volatile void *address, uint64_t value);
+
+/* Writes the lines holding [address, address + size) back to memory, and fences. */
+void host_cache_flush(const volatile void *address, size_t size);
+
+/* Monotonic, nanoseconds; and a pause for polling loops. */
+uint64_t host_time_ns(void);
+void host_pause(void);
+
+/* Configuration space of a function (bus << 8 | device << 3 | function); all ones when absent. */
+uint32_t host_pci_read(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes);
+void host_pci_write(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes, uint32_t value);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The whole interface of the IOMMU subsystem, the same for VT-d and AMD-Vi.
+ *
+ * A context is one bus address space: a page-table tree that devices (requester ids) are attached to.
+ * Map and unmap write entries and note in an explicit accumulator what must be invalidated; nothing is
+ * flushed until iommu_flush(). What an entry referred to, and table pages that came free, stay parked in
+ * the accumulator and are released only after the invalidation that covers them has completed. If it does
+ * not complete, the unit is dead and they are never released.
+ *
+ * Units: BFN and MFN are 4 KiB frame numbers; an order o covers 2^o frames, naturally aligned.
+ * Errors: negative numbers of guest-abi/include/sluice/errno.h. Not reentrant: one CPU, interrupts off.
+ */
+#ifndef SLUICE_IOMMU_H
+#define SLUICE_IOMMU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- bringing the units up ---- */
+
+enum iommu_vendor { IOMMU_VENDOR_NONE = 0, IOMMU_VENDOR_VTD, IOMMU_VENDOR_AMDVI };
+
+struct iommu_setup {
+    enum iommu_vendor vendor;
+    const void *table;      /* private, checksummed copy of the DMAR or IVRS */
+    size_t table_size;      /* bytes, header included */
+    uint8_t physical_bits;  /* width of a machine address */
+    uint64_t fault_address; /* MSI that fault events are sent as */
+    uint32_t fault_data;
+};
+
+/*
+ * Parses the table, finds the units, builds default-deny tables and identity-maps the reserved ranges for
+ * the devices they name. Touches no translation-enable bit. 0; -ENODEV no usable unit (each refusal was
+ * logged with the missing feature); -ENOMEM.
+ */
+int iommu_init(const struct iommu_setup *setup);
+
+/* Points every unit at its tables, flushes, enables translation, then drops protected ranges. 0 or -EIO. */
+int iommu_enable(void);
+
+/* ---- contexts ---- */
+
+struct iommu_context;
+
+#define IOMMU_READ     0x1u
+#define IOMMU_WRITE    0x2u
+#define IOMMU_WITHHELD 0x4u  /* software bit: write was asked for and is withheld */
+#define IOMMU_PREMAP   0x8u  /* software bit: put there at boot, not by the guest */
+#define IOMMU_LOCKED   0x10u /* software bit: reserved range, immutable */
+
+/* quota: most table pages the context may hold, set aside now. Reserved ranges are in it already. */
+int iommu_context_create(struct iommu_context **context, uint32_t quota);
+
+/* Lets the requester id do DMA in the context; until then it is blocked. -ENODEV: no unit covers it. */
+int iommu_attach(struct iommu_context *context, uint16_t segment, uint16_t requester_id);
+
+uint64_t iommu_max_bfn(const struct iommu_context *context);
+uint32_t iommu_tables_used(const struct iommu_context *context);
+uint32_t iommu_tables_peak(const struct iommu_context *context);
+uint32_t iommu_tables_quota(const struct iommu_context *context);
+
+/* ---- map, unmap, lookup, flush ---- */
+
+#define IOMMU_FLUSH_PARKED 512u /* frames an accumulator can hold */
+#define IOMMU_FLUSH_RANGES 8u   /* separate BFN ranges before it widens to the whole domain */
+
+struct iommu_range {
+    uint64_t bfn, frames;
+};
+
+struct iommu_parked {
+    uint64_t mfn;
+    uint32_t flags; /* IOMMU_* the entry had */
+};
+
+/* Explicit flush accumulator. One context at a time; start with iommu_flush_begin(). */
+struct iommu_flush {
+    struct iommu_context *context;
+    struct iommu_range ranges[IOMMU_FLUSH_RANGES];
+    uint32_t range_count;
+    bool whole_domain;
+    bool tables_unlinked; /* the invalidation hint must not be set */
+    uint32_t parked_count;
+    struct iommu_parked parked[IOMMU_FLUSH_PARKED];
+    uint64_t parked_tables; /* list of table pages, IOMMU_NO_TABLE ends it; engine's business */
+};
+
+void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context);
+
+/* True when the next element might not fit: flush first. */
+static inline bool iommu_flush_full(const struct iommu_flush *flush)
+{
+    return flush->parked_count >= IOMMU_FLUSH_PARKED;
+}
+
+/*
+ * Maps [bfn, bfn + 2^order) to [mfn, ...) with flags (at least R or W effective or withheld). A present
+ * entry is replaced by one 64-bit store. The caller has taken the references. 0; -EINVAL beyond the bus
+ * width or misaligned; -EACCES touches a locked entry; -ENOMEM quota; -EIO unit dead. On an error nothing
+ * changed. Orders other than 0 may be split by the engine.
+ */
+int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order, uint32_t flags,
+              struct iommu_flush *flush);
+
+/* Removes what is there; absent is success. -EINVAL, -EACCES (locked), -EIO as above. Never allocates. */
+int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, struct iommu_flush *flush);
+
+struct iommu_mapping {
+    uint64_t mfn;
+    uint32_t flags; /* IOMMU_* */
+};
+
+/* What a device would get at bfn. 0, -ENOENT, -EINVAL beyond the bus width. */
+int iommu_lookup(const struct iommu_context *context, uint64_t bfn, struct iommu_mapping *mapping);
+
+/*
+ * Posts the fewest descriptors that cover the accumulator and one wait per unit, waits with a bound, then
+ * releases what is parked and empties the accumulator. Nothing is posted when nothing is owed. 0 or -EIO.
+ */
+int iommu_flush(struct iommu_flush *flush);
+
+/* ---- reserved ranges ---- */
+
+enum iommu_reserved_kind { IOMMU_KIND_IDENTITY = 1, IOMMU_KIND_MSI = 2, IOMMU_KIND_HYPERTRANSPORT = 3 };
+
+struct iommu_reserved {
+    uint64_t bfn, frames;
+    enum iommu_reserved_kind kind;
+};
+
+uint32_t iommu_reserved_count(void);
+struct iommu_reserved iommu_reserved_at(uint32_t index);
+
+/* ---- faults, counters, description ---- */
+
+/* The fault MSI's handler: reads, decodes, logs with a limit, clears, re-arms. */
+void iommu_fault_interrupt(void);
+/* Reopens log limits; call about every 100 ms from a timer. */
+void iommu_fault_tick(void);
+
+struct iommu_counters {
+    uint64_t flushes; /* iommu_flush() calls that posted something */
+    uint64_t context_global, context_domain, context_device;
+    uint64_t iotlb_global, iotlb_domain, iotlb_page; /* descriptors, by granularity */
+    uint64_t device_iotlb, interrupt_entry;
+    uint64_t waits;
+    uint64_t faults, faults_suppressed;
+    uint64_t maps, unmaps; /* elements */
+};
+extern struct iommu_counters iommu_counters;
+
+uint32_t iommu_unit_count(void);
+bool iommu_unit_dead(uint32_t unit);
+/* Physical page ranges of the units' registers: never to be mapped by anyone else. */
+struct iommu_range iommu_unit_registers(uint32_t unit);
+const char *iommu_vendor_name(void);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* What this CPU can do, found once at run time. Everything here may be absent and Sluice still works. */
+#ifndef SLUICE_CPU_FEATURES_H
+#define SLUICE_CPU_FEATURES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cpu_features {
+    char vendor[13];
+    char brand[49];
+    uint8_t physical_bits; /* width of a machine address */
+    bool nx, smep, smap, umip, pge, page_1g, fsgsbase, pcid, x2apic, invariant_tsc, clflushopt, hypervisor;
+    uint32_t clflush_line; /* bytes */
+};
+
+extern struct cpu_features cpu_features;
+
+/* Reads CPUID; switches on NX, WP, SMEP, UMIP and (option smap=on; off by default) SMAP. */
+void cpu_features_init(void);
+
+#endif

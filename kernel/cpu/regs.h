@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The register frame that every entry into the hypervisor leaves on the stack, lowest address first.
+ * entry.S depends on these offsets. A SYSCALL entry fills the hardware part itself (vector
+ * VECTOR_SYSCALL), so that there is one way out: IRETQ.
+ */
+#ifndef SLUICE_CPU_REGS_H
+#define SLUICE_CPU_REGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cpu_regs {
+    uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+    uint64_t vector; /* 0..255, or VECTOR_SYSCALL */
+    uint64_t error_code;
+    uint64_t rip, cs, rflags, rsp, ss;
+};
+
+#define VECTOR_SYSCALL 0x100u
+
+_Static_assert(sizeof(struct cpu_regs) == 22 * 8, "entry.S depends on it");
+
+/* True when the frame was taken from the guest (ring 3). */
+static inline bool regs_from_guest(const struct cpu_regs *regs)
+{
+    return (regs->cs & 3) == 3;
+}
+
+#endif

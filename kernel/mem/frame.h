@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frame table: one record for every machine frame up to the highest RAM frame.
+ *
+ * A frame has an owner, references, and one exclusive type. The type may change only while nothing
+ * refers to it as that type. A bus entry holds a reference of the owner; whether the device may write
+ * follows the type (clause S2): W is effective only while the type is none or writable.
+ */
+#ifndef SLUICE_MEM_FRAME_H
+#define SLUICE_MEM_FRAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FRAME_SHIFT 12
+#define FRAME_SIZE  4096ull
+
+enum frame_owner {
+    FRAME_NOT_RAM = 0, /* hole, MMIO or firmware-reserved: nobody's RAM */
+    FRAME_HYPERVISOR,
+    FRAME_GUEST,
+    FRAME_FREE,     /* usable RAM that nobody has yet */
+    FRAME_FIRMWARE, /* ACPI tables, NVS, runtime services: the guest may map it, devices may not */
+};
+
+enum frame_type {
+    FRAME_TYPE_NONE = 0,
+    FRAME_TYPE_WRITABLE,
+    FRAME_TYPE_L1,
+    FRAME_TYPE_L2,
+    FRAME_TYPE_L3,
+    FRAME_TYPE_L4,
+    FRAME_TYPE_SEGMENT, /* descriptor table */
+};
+
+#define FRAME_PINNED    0x1u /* holds a type reference until unpinned */
+#define FRAME_SHARED_RW 0x2u /* hypervisor page the guest may map writable (shared_info) */
+#define FRAME_SHARED_RO 0x4u /* hypervisor page the guest may map read-only */
+#define FRAME_PREMAPPED 0x8u /* the boot-time bus entry at BFN = MFN stands */
+
+struct frame {
+    uint32_t references;      /* every use: bus entries, page-table entries, types */
+    uint32_t type_references; /* uses as the present type */
+    uint8_t owner;            /* enum frame_owner */
+    uint8_t type;             /* enum frame_type */
+    uint8_t flags;            /* FRAME_* */
+    uint8_t reserved;
+    uint32_t bus_writable; /* guest-made bus entries with W, effective or withheld */
+    uint64_t bus_bfn;      /* BFN of the latest of them */
+    uint64_t link;         /* free list, parked lists: MFN of the next, or FRAME_NO_LINK */
+};
+
+#define FRAME_NO_LINK UINT64_MAX
+_Static_assert(sizeof(struct frame) == 32, "two a cache line");
+
+/* The record of a frame; NULL beyond the table. */
+struct frame *frame_of(uint64_t mfn);
+
+/* One past the highest MFN that has a record. */
+uint64_t frame_table_end(void);
+
+/* Bytes the table takes, for the resident-memory report. */
+uint64_t frame_table_bytes(void);
+
+/* One reference of the guest's ownership. -EPERM when the frame is not the guest's, -ENOSPC at 2^31
+ * references. */
+int frame_get(struct frame *frame);
+void frame_put(struct frame *frame);
+
+/* A reference that also holds the type: 0, -EBUSY while the frame is used as another type, or as frame_get().
+ */
+int frame_get_type(struct frame *frame, enum frame_type type);
+void frame_put_type(struct frame *frame);
+
+/*
+ * The reference of one bus entry at bfn. want_write says what the guest asked for; *effective_write
+ * tells what the entry may carry (false: withheld). -EPERM when the frame is not the guest's.
+ */
+int frame_bus_get(uint64_t mfn, uint64_t bfn, bool want_write, bool *effective_write);
+/* Drops it, after the invalidation has completed. had_write as it was asked for. */
+void frame_bus_put(uint64_t mfn, bool had_write);
+
+#endif

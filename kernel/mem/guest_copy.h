@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one place where the hypervisor touches guest memory through guest addresses. It runs on the
+ * guest's own tables, in ring 0, under CR0.WP: a read-only page refuses a write here as it would there.
+ * The only entries with U clear are the hypervisor's own slots, and those are refused by range first.
+ */
+#ifndef SLUICE_MEM_GUEST_COPY_H
+#define SLUICE_MEM_GUEST_COPY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* 0, or -EFAULT when [address, address+count) is not canonical, touches the hypervisor, wraps or faults.
+ * A failed copy may have moved a prefix. count 0 always succeeds and looks at nothing. */
+int copy_from_guest(void *destination, uint64_t address, size_t count);
+int copy_to_guest(uint64_t address, const void *source, size_t count);
+
+/* Single aligned-or-not scalars, in line with one exception-table entry each. */
+int get_guest_u64(uint64_t *value, uint64_t address);
+int put_guest_u64(uint64_t address, uint64_t value);
+int put_guest_u32(uint64_t address, uint32_t value);
+
+#endif

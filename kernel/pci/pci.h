@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PCI: what functions there are, what they claim, and under which requester ids their DMA shows.
+ * The walk only reads configuration space; bus numbers are as firmware left them.
+ */
+#ifndef SLUICE_PCI_PCI_H
+#define SLUICE_PCI_PCI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PCI_FUNCTIONS_MAX 512u
+#define PCI_BARS          6u
+
+static inline uint16_t pci_id(uint8_t bus, uint8_t device, uint8_t function)
+{
+    return (uint16_t)(bus << 8 | (device & 31u) << 3 | (function & 7u));
+}
+#define PCI_BUS(id)      ((uint8_t)((id) >> 8))
+#define PCI_DEVICE(id)   ((uint8_t)((id) >> 3 & 31u))
+#define PCI_FUNCTION(id) ((uint8_t)((id)&7u))
+/* For log lines: printf(PCI_FMT, PCI_ARG(id)) gives "00:1f.2". */
+#define PCI_FMT          "%02x:%02x.%x"
+#define PCI_ARG(id)      PCI_BUS(id), PCI_DEVICE(id), PCI_FUNCTION(id)
+
+enum pci_kind {
+    PCI_KIND_ENDPOINT = 0,
+    PCI_KIND_HOST_BRIDGE,
+    PCI_KIND_ISA_BRIDGE,
+    PCI_KIND_BRIDGE, /* header type 1 */
+    PCI_KIND_IOMMU,
+};
+
+enum pci_bar_kind { PCI_BAR_NONE = 0, PCI_BAR_IO, PCI_BAR_MEM32, PCI_BAR_MEM64 };
+
+struct pci_bar {
+    enum pci_bar_kind kind;
+    bool prefetchable;
+    uint64_t base; /* as firmware programmed it; bytes */
+    uint64_t size; /* bytes; 0 until pci_size_bars() */
+};
+
+struct pci_function {
+    uint16_t id; /* bus << 8 | device << 3 | function, segment 0 */
+    uint16_t vendor, device;
+    uint32_t class_code; /* class << 16 | subclass << 8 | interface */
+    uint8_t header_type; /* without the multi-function bit */
+    enum pci_kind kind;
+    bool is_pcie;
+    bool bypasses_iommu;                    /* virtio without ACCESS_PLATFORM: decided by pci_find_bypass() */
+    bool hidden;                            /* the guest sees no such function */
+    uint8_t secondary_bus, subordinate_bus; /* bridges */
+    uint8_t pcie_type;                      /* PCIe capability, device/port type */
+    uint16_t cap_msi, cap_msix, cap_pcie, cap_iommu; /* offsets, 0 = none */
+    uint8_t msix_bar;
+    uint32_t msix_table_offset, msix_table_entries;
+    uint16_t requester_id;       /* what DMA of this function shows on the bus */
+    struct pci_function *parent; /* bridge above, or NULL on a root bus */
+    struct pci_bar bars[PCI_BARS];
+};
+
+/* Raw access by cf8/cfc (extended registers by MCFG where firmware gives it). All ones when absent. */
+uint32_t pci_read(uint16_t id, uint16_t offset, uint8_t bytes);
+void pci_write(uint16_t id, uint16_t offset, uint8_t bytes, uint32_t value);
+
+/* Walks all buses. Functions are sorted by id; pointers stay valid for ever. */
+void pci_walk(void);
+uint32_t pci_count(void);
+struct pci_function *pci_at(uint32_t index);
+struct pci_function *pci_find(uint16_t id); /* NULL when there is none */
+
+/* Sizes every BAR (decoding off meanwhile); only after DMA is denied by the IOMMU. */
+void pci_size_bars(void);
+
+/* Marks functions whose DMA does not pass the IOMMU. */
+void pci_find_bypass(void);
+
+void pci_set_bus_master(uint16_t id, bool on);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* The one guest: what the rooms of pv/ share about it. */
+#ifndef SLUICE_PV_GUEST_H
+#define SLUICE_PV_GUEST_H
+
+#include "cpu/regs.h"
+#include "guest-abi/include/sluice/xen.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct iommu_context;
+
+enum iommu_mode { IOMMU_MODE_OWNED = 0, IOMMU_MODE_NONE };
+
+struct guest {
+    uint64_t nr_pages;          /* PFN 0 .. nr_pages - 1 exist */
+    uint64_t l4_mfn;            /* kernel L4 in use */
+    struct shared_info *shared; /* hypervisor's view */
+    uint64_t shared_mfn;
+    struct trap_info traps[256];   /* address 0 = none */
+    uint64_t kernel_ss, kernel_sp; /* stack_switch */
+    uint64_t callbacks[8];         /* by CALLBACKTYPE_*; 0 = none */
+
+    /* IOMMU policy, decided at boot. */
+    struct iommu_context *context; /* NULL with iommu=off or mode none */
+    bool iommu_on;                 /* translation is on */
+    enum iommu_mode iommu_mode;
+    bool premap;
+    uint32_t continue_every; /* test option: force a continuation after this many elements; 0 = off */
+
+    /* Counters for the summary. */
+    uint64_t hypercalls[64]; /* by slot */
+    uint64_t hypercalls_unknown;
+    uint64_t elements_mapped, elements_unmapped;
+    uint64_t continuations;
+};
+extern struct guest guest;
+
+/* ---- build.c: from the boot information to an address space and registers; false after saying why ---- */
+struct boot_info;
+bool guest_build(const struct boot_info *info, struct cpu_regs *entry);
+
+/* ---- shutdown.c ---- */
+enum stop_reason {
+    STOP_GUEST_POWEROFF = 0x10, /* values of the exit port */
+    STOP_GUEST_FAILED = 0x11,   /* crash, or a shutdown reason other than poweroff */
+    STOP_REFUSED = 0x12,        /* Sluice would not start the guest */
+    STOP_HYPERVISOR_FAULT = 0x13,
+};
+/* Prints the summary line, then exit port, ACPI power-off, or "safe to switch off". */
+_Noreturn void machine_stop(enum stop_reason reason);
+void machine_stop_init(void); /* reads exit-port=, hooks panic */
+
+/* Says why and stops with STOP_GUEST_FAILED: the guest did something nobody can recover from. */
+_Noreturn void guest_crash(const struct cpu_regs *regs, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* ---- trap.c ---- */
+/* Delivers an exception to the guest's handler: pushes the bounce frame, or crashes the guest in words. */
+void guest_bounce(struct cpu_regs *regs, uint32_t vector, bool has_error_code, uint32_t error_code);
+
+/* ---- hypercalls: each takes RDI, RSI, RDX, R10, R8 as arguments and returns what RAX becomes ---- */
+struct hypercall_args {
+    uint64_t a[5];
+};
+/*
+ * A handler that must go on later calls this with its advanced arguments and returns whatever it likes:
+ * outside a multicall RIP is left on the SYSCALL and the argument registers are rewritten; inside one the
+ * entry's arguments are advanced.
+ */
+long hypercall_continue(struct cpu_regs *regs, const struct hypercall_args *args);
+
+long do_set_trap_table(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_mmu_update(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_stack_switch(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_memory_op(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_multicall(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_update_va_mapping(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_xen_version(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_console_io(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_iret(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_sched_op(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_callback_op(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_physdev_op(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_iommu_op(struct cpu_regs *regs, const struct hypercall_args *args);
+
+/* ---- device.c: what machine frames outside the guest's RAM it may use ---- */
+enum device_frame {
+    DEVICE_FRAME_DENIED = 0,
+    DEVICE_FRAME_READ_ONLY, /* CPU may read: MSI-X tables, firmware tables */
+    DEVICE_FRAME_MMIO,      /* own device registers: CPU read and write, and a bus target */
+    DEVICE_FRAME_FIRMWARE,  /* ACPI and such: CPU only */
+};
+void device_policy_init(void); /* after pci_size_bars(): fixes own MMIO from the BARs, once */
+enum device_frame device_frame_kind(uint64_t mfn);
+
+/* ---- io.c, config.c: emulation of port I/O and configuration cycles ---- */
+/* #GP at an IN or OUT: emulates it by the port policy and steps over it; false when it is something else. */
+bool guest_io_emulate(struct cpu_regs *regs);
+uint32_t config_guest_read(uint16_t id, uint16_t offset, uint8_t bytes);
+void config_guest_write(uint16_t id, uint16_t offset, uint8_t bytes, uint32_t value);
+
+#endif
