@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* Hypercalls: number in RAX, arguments in RDI, RSI, RDX, R10, R8, result in RAX, by SYSCALL. */
+#ifndef KIT_HYPERCALL_H
+#define KIT_HYPERCALL_H
+
+#include <sluice/errno.h>
+#include <sluice/xen.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Any hypercall. All argument registers are taken as changed: a preempted call is restarted with advanced
+ * arguments. A guest built with HYPERCALL_PAGE goes through the page the loader filled.
+ */
+static inline long hypercall(uint64_t number, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    register uint64_t r10 __asm__("r10") = a4;
+    register uint64_t r8 __asm__("r8") = a5;
+    long result;
+#ifdef GUEST_HYPERCALL_PAGE
+    extern const char hypercall_page[];
+    __asm__ volatile("call *%%rax"
+                     : "=a"(result), "+D"(a1), "+S"(a2), "+d"(a3), "+r"(r10), "+r"(r8)
+                     : "0"(hypercall_page + 32 * number)
+                     : "rcx", "r11", "memory");
+#else
+    __asm__ volatile("syscall"
+                     : "=a"(result), "+D"(a1), "+S"(a2), "+d"(a3), "+r"(r10), "+r"(r8)
+                     : "0"(number)
+                     : "rcx", "r11", "memory");
+#endif
+    return result;
+}
+
+static inline uint64_t hypercall_pointer(const void *pointer)
+{
+    return (uint64_t)(uintptr_t)pointer;
+}
+
+static inline long xen_version(uint32_t command, void *buffer)
+{
+    return hypercall(__HYPERVISOR_xen_version, command, hypercall_pointer(buffer), 0, 0, 0);
+}
+
+static inline long console_io(uint32_t command, uint32_t count, const char *buffer)
+{
+    return hypercall(__HYPERVISOR_console_io, command, count, hypercall_pointer(buffer), 0, 0);
+}
+
+static inline long sched_op(uint32_t command, void *argument)
+{
+    return hypercall(__HYPERVISOR_sched_op, command, hypercall_pointer(argument), 0, 0, 0);
+}
+
+static inline long memory_op(uint32_t command, void *argument)
+{
+    return hypercall(__HYPERVISOR_memory_op, command, hypercall_pointer(argument), 0, 0, 0);
+}
+
+static inline long physdev_op(uint32_t command, void *argument)
+{
+    return hypercall(__HYPERVISOR_physdev_op, command, hypercall_pointer(argument), 0, 0, 0);
+}
+
+static inline long set_trap_table(const struct trap_info *table)
+{
+    return hypercall(__HYPERVISOR_set_trap_table, hypercall_pointer(table), 0, 0, 0, 0);
+}
+
+static inline long stack_switch(uint64_t ss, uint64_t sp)
+{
+    return hypercall(__HYPERVISOR_stack_switch, ss, sp, 0, 0, 0);
+}
+
+/* Writes the level 1 entry that translates va. */
+static inline long update_va_mapping(uint64_t va, uint64_t entry, uint64_t flags)
+{
+    return hypercall(__HYPERVISOR_update_va_mapping, va, entry, flags, 0, 0);
+}
+
+static inline long mmu_update(const struct mmu_update *requests, uint32_t count, uint32_t *done)
+{
+    return hypercall(__HYPERVISOR_mmu_update, hypercall_pointer(requests), count, hypercall_pointer(done),
+                     DOMID_SELF, 0);
+}
+
+static inline long multicall(struct multicall_entry *entries, uint32_t count)
+{
+    return hypercall(__HYPERVISOR_multicall, hypercall_pointer(entries), count, 0, 0, 0);
+}
+
+#endif
