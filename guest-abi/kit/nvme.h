@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A polling NVMe driver: one admin queue, one I/O queue, reads. NVM Express Base Specification 1.4.
+ * Rings and data are named by bus addresses that the guest chose (bus.h).
+ */
+#ifndef KIT_NVME_H
+#define KIT_NVME_H
+
+#include "kit/pci.h"
+
+#include <stddef.h>
+
+#define NVME_CLASS 0x010802u
+
+struct nvme_command;
+struct nvme_completion;
+
+struct nvme_queue {
+    uint32_t number, size, tail, head, phase;
+    struct nvme_command *commands;
+    volatile struct nvme_completion *completions;
+    uint64_t commands_bus, completions_bus;
+};
+
+struct nvme {
+    pci_id id;
+    volatile uint8_t *registers;
+    uint64_t capabilities; /* CAP */
+    struct nvme_queue admin, io;
+    void *data; /* one page: identify data, PRP list */
+    uint64_t data_bus;
+    char serial[21], model[41];
+    bool sgl;           /* the controller takes scatter-gather lists */
+    uint32_t max_bytes; /* of one command */
+    uint64_t blocks;    /* of namespace 1 */
+    uint32_t block_size;
+};
+
+/* Finds, resets and identifies the index-th controller. NULL, or a sentence that says what went wrong. */
+const char *nvme_open(struct nvme *nvme, uint32_t index);
+bool nvme_present(uint32_t index);
+
+/* Stops the controller: no DMA after it. */
+void nvme_close(struct nvme *nvme);
+
+/*
+ * Reads bytes (whole blocks, at most max_bytes) from lba. Data goes to pages at the bus addresses given
+ * (by PRPs; 4 KiB aligned), or to one contiguous bus range by one SGL data block.
+ * 0; the command's status field (> 0); -ETIMEDOUT; -EIO controller fatal status; -EINVAL.
+ */
+long nvme_read_pages(struct nvme *nvme, uint64_t lba, uint32_t bytes, const uint64_t *pages);
+long nvme_read_sgl(struct nvme *nvme, uint64_t lba, uint32_t bytes, uint64_t bus_address);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#include "kit/time.h"
+
+#include "kit/memory.h"
+
+#define TICKS_PER_MS_UNKNOWN 4000000u
+
+static uint64_t ticks_per_ms(void)
+{
+    if (!shared_info)
+        return TICKS_PER_MS_UNKNOWN;
+    /* nanoseconds = (ticks << shift) * mul >> 32 */
+    const struct vcpu_time_info *time = &shared_info->vcpu_info[0].time;
+    uint64_t mul = time->tsc_to_system_mul;
+    int shift = time->tsc_shift;
+    if (!mul || shift < -31 || shift > 31)
+        return TICKS_PER_MS_UNKNOWN;
+    uint64_t shifted = (1000000ul << 32) / mul;
+    return shift < 0 ? shifted << -shift : shifted >> shift;
+}
+
+uint64_t deadline_after(uint64_t ms)
+{
+    return rdtsc() + ms * ticks_per_ms();
+}
+
+bool deadline_passed(uint64_t deadline)
+{
+    __asm__ volatile("pause");
+    return (int64_t)(rdtsc() - deadline) >= 0;
+}
