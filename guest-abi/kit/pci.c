@@ -79,7 +79,7 @@ bool pci_walk(bool (*visit)(pci_id id, void *argument), void *argument)
     add_bus(&list, 0);
     for (uint32_t i = 0; i < list.count; i++)
         for (uint32_t device = 0; device < 32; device++)
-            if (visit_device(&list, (pci_id)(list.bus[i] << 8 | device << 3), visit, argument))
+            if (visit_device(&list, (pci_id)((uint32_t)list.bus[i] << 8 | device << 3), visit, argument))
                 return true;
     return false;
 }
