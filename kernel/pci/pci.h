@@ -14,7 +14,7 @@
 
 static inline uint16_t pci_id(uint8_t bus, uint8_t device, uint8_t function)
 {
-    return (uint16_t)(bus << 8 | (device & 31u) << 3 | (function & 7u));
+    return (uint16_t)((uint32_t)bus << 8 | (device & 31u) << 3 | (function & 7u));
 }
 #define PCI_BUS(id)      ((uint8_t)((id) >> 8))
 #define PCI_DEVICE(id)   ((uint8_t)((id) >> 3 & 31u))
