@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the files that the loader read to a guest that can be entered: its frames in the order the p2m= option
+ * asks for, its image, the pages it finds filled, its tables, its bus.
+ * Options: guest-memory=MIB, p2m=identity|linear|scramble[:SEED].
+ */
+#include "pv/build.h"
+
+#include "boot_info.h"
+#include "drivers/iommu/iommu.h"
+#include "lib/log.h"
+#include "lib/options.h"
+#include "lib/string.h"
+#include "mem/alloc.h"
+#include "mem/frame.h"
+#include "mem/map.h"
+#include "pv/bus.h"
+#include "pv/elf.h"
+#include "pv/guest.h"
+#include "pv/p2m.h"
+#include "pv/start_info.h"
+#include "pv/summary.h"
+#include "pv/tlb.h"
+
+struct guest guest;
+
+#define FRAMES_PER_MIB 256u
+/* Kept from the guest for what the hypervisor may still want once it is built. */
+#define RESERVE_FRAMES 64u
+
+/* The builder's notebook; p2m lives in frames that are given back at the end. */
+struct build {
+    const struct boot_info *info;
+    struct guest_image image;
+    struct guest_layout layout;
+    uint64_t *p2m;
+    uint64_t p2m_first_frame, p2m_frames;
+};
+static struct build build;
+
+static void *guest_page(uint64_t pfn)
+{
+    return phys_to_virt(build.p2m[pfn] << FRAME_SHIFT);
+}
+
+static uint64_t pfn_of(uint64_t address)
+{
+    return (address - build.layout.v_start) >> FRAME_SHIFT;
+}
+
+/* ---- the image ---- */
+
+static bool parse_image(void)
+{
+    const struct boot_info *info = build.info;
+    if (info->guest.base == 0 || info->guest.size == 0) {
+        log_line("no guest: \\sluice\\sluice.conf names none, or its file could not be read");
+        return false;
+    }
+    const char *reason = guest_image_parse(phys_to_virt(info->guest.base), info->guest.size, &build.image);
+    if (reason != NULL) {
+        log_line("the guest cannot be started: %s", reason);
+        return false;
+    }
+    return true;
+}
+
+/* ---- its frames ---- */
+
+static bool in_identity_range(uint64_t mfn, uint32_t ranges)
+{
+    for (uint32_t i = 0; i < ranges; i++) {
+        struct iommu_reserved range = iommu_reserved_at(i);
+        if (range.kind == IOMMU_KIND_IDENTITY && mfn - range.bfn < range.frames)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * A frame that firmware's devices may write for ever (a reserved range over usable RAM) can never be trusted
+ * with a page table, so the guest does not get it.
+ */
+static uint64_t take_frame(uint32_t ranges)
+{
+    for (;;) {
+        uint64_t mfn = frame_alloc_guest();
+        if (mfn == 0 || ranges == 0 || !in_identity_range(mfn, ranges))
+            return mfn;
+        frame_of(mfn)->owner = FRAME_FIRMWARE;
+    }
+}
+
+static uint64_t wanted_frames(void)
+{
+    uint64_t most = memory_usable_frames();
+    uint64_t mib = option_number("guest-memory", 1, UINT64_MAX / FRAMES_PER_MIB / 8, 0);
+    uint64_t wanted = mib * FRAMES_PER_MIB;
+    return wanted == 0 || wanted > most ? most : wanted;
+}
+
+static bool take_frames(uint64_t wanted)
+{
+    uint64_t reserve = frames_alloc(RESERVE_FRAMES);
+    uint32_t ranges = guest.iommu_on ? iommu_reserved_count() : 0;
+    uint64_t count = 0;
+
+    build.p2m_frames = (wanted * sizeof(uint64_t) + FRAME_SIZE - 1) / FRAME_SIZE;
+    build.p2m_first_frame = frames_alloc(build.p2m_frames);
+    if (reserve == 0 || build.p2m_first_frame == 0) {
+        log_line("not enough memory to build a guest");
+        return false;
+    }
+    build.p2m = phys_to_virt(build.p2m_first_frame << FRAME_SHIFT);
+    for (; count < wanted; count++) {
+        uint64_t mfn = take_frame(ranges);
+        if (mfn == 0)
+            break;
+        build.p2m[count] = mfn;
+    }
+    frames_free(reserve, RESERVE_FRAMES);
+    guest.nr_pages = count;
+    return true;
+}
+
+static bool arrange_frames(void)
+{
+    const char *text = option_value("p2m");
+    enum p2m_order order = P2M_LINEAR;
+    uint64_t seed = 0;
+    if (!p2m_parse(text, &order, &seed)) {
+        log_line("p2m=%s is not an order; use identity, linear or scramble[:SEED]", text);
+        return false;
+    }
+    p2m_arrange(build.p2m, guest.nr_pages, order, seed);
+    return true;
+}
+
+/* The list says ~0 for every frame that is not the guest's. */
+static void fill_m2p(void)
+{
+    uint64_t end = memory_max_mfn();
+    const struct frame *frames = frame_of(0);
+
+    map_m2p(end);
+    for (uint64_t mfn = 0; mfn < end; mfn++) {
+        if (frames[mfn].owner != FRAME_GUEST)
+            m2p_set(mfn, UINT64_MAX);
+    }
+    for (uint64_t pfn = 0; pfn < guest.nr_pages; pfn++)
+        m2p_set(build.p2m[pfn], pfn);
+}
+
+/* ---- what it finds in them ---- */
+
+/* Copies size bytes to a guest address, or zeroes when source is NULL; the frames behind are scattered. */
+static void put_bytes(uint64_t address, const uint8_t *source, uint64_t size)
+{
+    while (size != 0) {
+        uint64_t offset = address & (FRAME_SIZE - 1);
+        uint64_t part = FRAME_SIZE - offset < size ? FRAME_SIZE - offset : size;
+        uint8_t *target = (uint8_t *)guest_page(pfn_of(address)) + offset;
+        if (source != NULL) {
+            memcpy(target, source, part);
+            source += part;
+        } else {
+            memset(target, 0, part);
+        }
+        address += part;
+        size -= part;
+    }
+}
+
+static void load_image(void)
+{
+    const uint8_t *file = phys_to_virt(build.info->guest.base);
+    for (uint32_t i = 0; i < build.image.segment_count; i++) {
+        const struct guest_segment *segment = &build.image.segments[i];
+        put_bytes(segment->address, file + segment->file_offset, segment->file_size);
+        put_bytes(segment->address + segment->file_size, NULL, segment->memory_size - segment->file_size);
+    }
+    if (build.image.has_hypercall_page)
+        hypercall_page_fill(guest_page(pfn_of(build.image.hypercall_page)));
+}
+
+static void load_module(void)
+{
+    const struct boot_blob *module = &build.info->module;
+    if (module->base == 0 || module->size == 0)
+        return;
+    put_bytes(build.layout.v_start + (build.layout.module_pfn << FRAME_SHIFT), phys_to_virt(module->base),
+              module->size);
+}
+
+static void load_p2m(void)
+{
+    const uint64_t per_page = FRAME_SIZE / sizeof(uint64_t);
+    for (uint64_t i = 0; i < build.layout.p2m_pages; i++) {
+        uint64_t *page = guest_page(build.layout.p2m_pfn + i);
+        uint64_t left = guest.nr_pages - i * per_page;
+        uint64_t count = left < per_page ? left : per_page;
+        memcpy(page, &build.p2m[i * per_page], count * sizeof(uint64_t));
+        memset(page + count, 0xff, (per_page - count) * sizeof(uint64_t));
+    }
+}
+
+static bool make_shared_info(void)
+{
+    guest.shared_mfn = frames_alloc(1);
+    if (guest.shared_mfn == 0) {
+        log_line("no memory for the shared information page");
+        return false;
+    }
+    frame_of(guest.shared_mfn)->flags |= FRAME_SHARED_RW;
+    guest.shared = phys_to_virt(guest.shared_mfn << FRAME_SHIFT);
+    shared_info_fill(guest.shared);
+    return true;
+}
+
+static void load_start_info(void)
+{
+    const struct boot_info *info = build.info;
+    bool has_cmdline = info->guest_cmdline.base != 0;
+    struct start_info_facts facts = {
+        .image = &build.image,
+        .layout = &build.layout,
+        .framebuffer = &info->framebuffer,
+        .cmdline = has_cmdline ? phys_to_virt(info->guest_cmdline.base) : NULL,
+        .cmdline_size = info->guest_cmdline.size,
+        .nr_pages = guest.nr_pages,
+        .module_size = info->module.base != 0 ? info->module.size : 0,
+        .shared_mfn = guest.shared_mfn,
+    };
+    start_info_fill(guest_page(pfn_of(build.layout.start_info)), &facts);
+    memset(guest_page(pfn_of(build.layout.stack_top) - 1), 0, FRAME_SIZE);
+}
+
+/* ---- all of it, in order ---- */
+
+static bool plan(void)
+{
+    const struct boot_blob *module = &build.info->module;
+    const char *reason =
+        guest_layout_plan(&build.image, module->base != 0 ? module->size : 0, guest.nr_pages, &build.layout);
+    if (reason != NULL)
+        log_line("the guest cannot be started with %llu MiB: %s",
+                 (unsigned long long)(guest.nr_pages / FRAMES_PER_MIB), reason);
+    return reason == NULL;
+}
+
+static bool build_tables(void)
+{
+    if (guest_tables_build(&build.layout, build.p2m))
+        return true;
+    log_line("the guest's page tables cannot be built: a frame would not take its type");
+    return false;
+}
+
+static void set_registers(struct cpu_regs *entry)
+{
+    memset(entry, 0, sizeof(*entry));
+    entry->rip = build.image.entry;
+    entry->rsp = build.layout.stack_top;
+    entry->rsi = build.layout.start_info;
+    entry->cs = FLAT_RING3_CS64;
+    entry->ss = FLAT_RING3_SS64;
+    entry->rflags = 0x202; /* IF and the bit that is always one; IOPL 0 */
+}
+
+bool guest_build(const struct boot_info *info, struct cpu_regs *entry)
+{
+    build.info = info;
+    uint64_t wanted = wanted_frames();
+    if (!parse_image() || !guest_bus_options() || !guest_bus_create(wanted) || !make_shared_info() ||
+        !take_frames(wanted) || !plan() || !arrange_frames())
+        return false;
+
+    fill_m2p();
+    load_image();
+    load_module();
+    load_p2m();
+    load_start_info();
+    if (!build_tables() || !guest_bus_open())
+        return false;
+    frames_free(build.p2m_first_frame, build.p2m_frames);
+    set_registers(entry);
+    tlb_load(guest.l4_mfn);
+    log_line("guest: %llu MiB, kernel at 0x%llx, entry 0x%llx, %llu page-table frames",
+             (unsigned long long)(guest.nr_pages / FRAMES_PER_MIB),
+             (unsigned long long)build.image.kernel_start, (unsigned long long)build.image.entry,
+             (unsigned long long)build.layout.table_pages);
+    summary_boot_done(info);
+    return true;
+}

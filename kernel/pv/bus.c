@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "pv/bus.h"
+
+#include "drivers/iommu/iommu.h"
+#include "lib/log.h"
+#include "lib/options.h"
+#include "lib/string.h"
+#include "mem/alloc.h"
+#include "mem/frame.h"
+#include "pci/pci.h"
+#include "pv/guest.h"
+
+/* Table pages beyond one for each 2 MiB of guest memory: upper levels, reserved ranges, device MMIO, and the
+ * guest's own mappings away from the boot-time ones. */
+#define QUOTA_SLACK 256u
+
+#define CHUNK_ORDER  9u
+#define CHUNK_FRAMES (1u << CHUNK_ORDER)
+
+static struct iommu_flush flush;
+
+bool guest_bus_options(void)
+{
+    const char *mode = option_value("iommu-mode");
+
+    guest.premap = option_bool("premap", true);
+    guest.iommu_mode = IOMMU_MODE_OWNED;
+    if (mode == NULL || strcmp(mode, "owned") == 0)
+        return true;
+    if (strcmp(mode, "none") == 0) {
+        guest.iommu_mode = IOMMU_MODE_NONE;
+        return true;
+    }
+    if (strcmp(mode, "relaxed") == 0 || strcmp(mode, "draft-a-literal") == 0)
+        log_line("iommu-mode=%s is not offered yet; use owned or none", mode);
+    else
+        log_line("iommu-mode=%s is not a mode; use owned or none", mode);
+    return false;
+}
+
+static bool context_wanted(void)
+{
+    return guest.iommu_on && guest.iommu_mode == IOMMU_MODE_OWNED;
+}
+
+bool guest_bus_create(uint64_t guest_frames)
+{
+    if (!context_wanted())
+        return true;
+    uint64_t quota = guest_frames / CHUNK_FRAMES + memory_range_count + QUOTA_SLACK;
+    int error = iommu_context_create(&guest.context, (uint32_t)quota);
+    if (error != 0) {
+        log_line("no bus address space for the guest: %llu table pages cannot be set aside (error %d)",
+                 (unsigned long long)quota, error);
+        return false;
+    }
+    return true;
+}
+
+/* ---- the boot-time map ---- */
+
+static bool is_table(const struct frame *frame)
+{
+    return frame->type_references != 0 && frame->type != FRAME_TYPE_WRITABLE;
+}
+
+/* True when all of the frames are the guest's and may be written by a device. */
+static bool plain_chunk(const struct frame *frames, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        if (frames[i].owner != FRAME_GUEST || is_table(&frames[i]))
+            return false;
+    }
+    return true;
+}
+
+static int premap_run(struct frame *frames, uint64_t mfn, uint32_t order, uint32_t flags)
+{
+    uint64_t count = 1ull << order;
+    int error = iommu_map(guest.context, mfn, mfn, order, flags | IOMMU_PREMAP, &flush);
+    if (error != 0)
+        return error;
+    for (uint64_t i = 0; i < count; i++) {
+        frames[i].references++;
+        frames[i].flags |= FRAME_PREMAPPED;
+    }
+    return 0;
+}
+
+/* Halves a chunk that is not all plain, down to single frames. */
+static int premap_chunk(struct frame *frames, uint64_t mfn, uint32_t order)
+{
+    uint64_t half = 1ull << order >> 1;
+
+    if (plain_chunk(frames, 1ull << order))
+        return premap_run(frames, mfn, order, IOMMU_READ | IOMMU_WRITE);
+    if (order == 0) {
+        if (frames->owner != FRAME_GUEST)
+            return 0;
+        return premap_run(frames, mfn, 0, IOMMU_READ | IOMMU_WITHHELD);
+    }
+    int error = premap_chunk(frames, mfn, order - 1);
+    return error != 0 ? error : premap_chunk(frames + half, mfn + half, order - 1);
+}
+
+static int premap_all(void)
+{
+    uint64_t end = frame_table_end();
+    uint64_t mfn = 0;
+    while (mfn < end) {
+        /* The table may end inside a chunk: its last frames go one by one. */
+        uint32_t order = end - mfn >= CHUNK_FRAMES ? CHUNK_ORDER : 0;
+        int error = premap_chunk(frame_of(mfn), mfn, order);
+        if (error != 0)
+            return error;
+        mfn += 1ull << order;
+    }
+    return iommu_flush(&flush);
+}
+
+/* ---- the devices ---- */
+
+/* A function whose DMA no unit checks could write anywhere: it is treated like one that bypasses. */
+static void shut_out(struct pci_function *function)
+{
+    log_line("device " PCI_FMT
+             " is behind no IOMMU unit: its bus mastering is off and the guest cannot see it",
+             PCI_ARG(function->id));
+    if (function->kind == PCI_KIND_ENDPOINT)
+        pci_set_bus_master(function->id, false);
+    function->hidden = true;
+}
+
+static int attach_function(const struct pci_function *function)
+{
+    int error = iommu_attach(guest.context, 0, function->requester_id);
+    /* A bridge takes over some transactions only; the others carry the function's own id. */
+    if (error == 0 && function->requester_id != function->id)
+        error = iommu_attach(guest.context, 0, function->id);
+    return error;
+}
+
+static uint32_t attach_all(void)
+{
+    uint32_t attached = 0;
+    for (uint32_t i = 0; i < pci_count(); i++) {
+        struct pci_function *function = pci_at(i);
+        if (function->hidden || function->kind == PCI_KIND_IOMMU || function->kind == PCI_KIND_HOST_BRIDGE)
+            continue;
+        int error = attach_function(function);
+        if (error == 0)
+            attached++;
+        else if (function->kind == PCI_KIND_ENDPOINT)
+            shut_out(function);
+    }
+    return attached;
+}
+
+bool guest_bus_open(void)
+{
+    if (guest.context == NULL) {
+        if (guest.iommu_on)
+            log_line("bus: mode none: every device of the guest stays blocked");
+        return true;
+    }
+    iommu_flush_begin(&flush, guest.context);
+    int error = guest.premap ? premap_all() : 0;
+    if (error != 0) {
+        log_line("bus: the guest's memory cannot be mapped for its devices (error %d)", error);
+        return false;
+    }
+    uint32_t attached = attach_all();
+    log_line("bus: mode owned, %s, %u functions attached, %u of %u table pages used",
+             guest.premap ? "own frames mapped at BFN = MFN" : "nothing mapped (premap=off)", attached,
+             iommu_tables_used(guest.context), iommu_tables_quota(guest.context));
+    return true;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rules of one L1 entry: what a guest may put there, as what it lands in the table, and which references
+ * it holds. Pure decisions and reference counts: nothing here writes a table or flushes a translation.
+ */
+#ifndef SLUICE_PV_L1_H
+#define SLUICE_PV_L1_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Checks *entry, rewrites it to what the hardware may see (user, never global, memory type fixed) and takes
+ * the references it will hold. An entry that is not present is any value and holds nothing.
+ * 0; -EINVAL reserved bits; -EPERM a frame the guest may not map, or not writable; -EBUSY writable, but the
+ * frame is a table; -ENOSPC references.
+ */
+int l1_entry_get(uint64_t *entry);
+
+/* Drops what a stored entry held; only after its translation is gone from the TLB. */
+void l1_entry_put(uint64_t entry);
+
+/* True when old may be cached in the TLB with more rights, or another frame, than replacement gives. */
+bool l1_needs_flush(uint64_t old, uint64_t replacement);
+
+#endif

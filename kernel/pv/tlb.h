@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The translation buffer of this CPU, and the guest's table base. Tests supply their own. */
+#ifndef SLUICE_PV_TLB_H
+#define SLUICE_PV_TLB_H
+
+#include <stdint.h>
+
+#ifdef SLUICE_HOST_TEST
+void tlb_flush_all(void);
+void tlb_flush_page(uint64_t address);
+void tlb_load(uint64_t l4_mfn);
+#else
+/* Everything but global entries; the guest has none of those. */
+static inline void tlb_flush_all(void)
+{
+    uint64_t base;
+    __asm__ volatile("mov %%cr3, %0\n\tmov %0, %%cr3" : "=&r"(base) : : "memory");
+}
+
+static inline void tlb_flush_page(uint64_t address)
+{
+    __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+/* Loads a guest L4, whose hypervisor slots are in place. */
+static inline void tlb_load(uint64_t l4_mfn)
+{
+    __asm__ volatile("mov %0, %%cr3" : : "r"(l4_mfn << 12) : "memory");
+}
+#endif
+
+#endif
