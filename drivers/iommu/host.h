@@ -30,6 +30,19 @@ uint64_t host_mmio_read64(const volatile void *address);
 void host_mmio_write32(volatile void *address, uint32_t value);
 void host_mmio_write64(volatile void *address, uint64_t value);
 
+/*
+ * The one way to change a qword that hardware may be reading: a single aligned store. Host-side tests look
+ * at memory after each of them, with hardware's eyes.
+ */
+#ifdef SLUICE_HOST_TEST
+void host_store64(uint64_t *address, uint64_t value);
+#else
+static inline void host_store64(uint64_t *address, uint64_t value)
+{
+    *(volatile uint64_t *)address = value;
+}
+#endif
+
 /* Writes the lines holding [address, address + size) back to memory, and fences. */
 void host_cache_flush(const volatile void *address, size_t size);
 

@@ -76,6 +76,8 @@ struct iommu_parked {
     uint32_t flags; /* IOMMU_* the entry had */
 };
 
+#define IOMMU_NO_TABLE UINT32_MAX
+
 /* Explicit flush accumulator. One context at a time; start with iommu_flush_begin(). */
 struct iommu_flush {
     struct iommu_context *context;
@@ -85,7 +87,7 @@ struct iommu_flush {
     bool tables_unlinked; /* the invalidation hint must not be set */
     uint32_t parked_count;
     struct iommu_parked parked[IOMMU_FLUSH_PARKED];
-    uint64_t parked_tables; /* list of table pages, IOMMU_NO_TABLE ends it; engine's business */
+    uint32_t parked_tables; /* list of table pages, IOMMU_NO_TABLE ends it; engine's business */
 };
 
 void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context);
@@ -104,6 +106,13 @@ static inline bool iommu_flush_full(const struct iommu_flush *flush)
  */
 int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order, uint32_t flags,
               struct iommu_flush *flush);
+
+/*
+ * As iommu_map() for `frames` consecutive frames, quickly: the boot-time map. Stops at the first error;
+ * *done frames were mapped. Flushes by itself when the accumulator is full.
+ */
+int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint64_t frames, uint32_t flags,
+                  struct iommu_flush *flush, uint64_t *done);
 
 /* Removes what is there; absent is success. -EINVAL, -EACCES (locked), -EIO as above. Never allocates. */
 int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, struct iommu_flush *flush);

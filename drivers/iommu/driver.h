@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Between iommu.c and a vendor's folder, and nobody else: what a context is, and what a vendor can do.
+ */
+#ifndef SLUICE_IOMMU_DRIVER_H
+#define SLUICE_IOMMU_DRIVER_H
+
+#include "drivers/iommu/iommu.h"
+#include "drivers/iommu/page_table.h"
+
+#define IOMMU_UNITS_MAX    64u /* a context keeps the set of its units in 64 bits */
+#define IOMMU_CONTEXTS_MAX 32u
+#define IOMMU_RESERVED_MAX 64u /* a set of reserved ranges is 64 bits */
+
+struct iommu_context {
+    uint64_t max_bfn, max_mfn;
+    bool dead;         /* one of its units has stopped answering */
+    bool flush_on_map; /* one of its units caches that nothing is mapped, or buffers writes */
+    uint16_t domain;   /* id in the hardware's tables and caches */
+    uint64_t units;    /* set of the units that have it attached */
+    uint64_t reserved; /* set of the reserved ranges it maps */
+    struct page_table table;
+};
+
+/* What every unit can do: a context must suit them all. */
+struct iommu_limits {
+    uint8_t levels;
+    uint8_t address_bits; /* width of a bus address */
+    bool coherent;
+    bool flush_on_map;
+    uint32_t domains;
+};
+
+struct iommu_driver {
+    const char *name;
+    const struct page_format *format;
+    int (*init)(const struct iommu_setup *setup, struct iommu_limits *limits);
+    int (*reserve)(void); /* names the reserved ranges and attaches their devices to boot contexts */
+    int (*enable)(void);
+    int (*attach)(struct iommu_context *context, uint16_t segment, uint16_t requester_id);
+    uint32_t (*unit_count)(void);
+    bool (*unit_dead)(uint32_t unit);
+    struct iommu_range (*unit_registers)(uint32_t unit);
+    /* Largest order post_pages() takes; -1: none. */
+    int (*page_order_max)(uint32_t unit);
+    /* 2^order frames, naturally aligned; leaf_only: no table was unlinked. */
+    void (*post_pages)(uint32_t unit, uint16_t domain, uint64_t bfn, uint32_t order, bool leaf_only);
+    void (*post_domain)(uint32_t unit, uint16_t domain);
+    void (*submit)(uint32_t unit); /* adds a wait and tells the unit */
+    int (*wait)(uint32_t unit);    /* until that wait is done: 0, or -EIO and the unit is dead */
+    void (*fault_interrupt)(void);
+    void (*fault_tick)(void);
+};
+
+extern const struct iommu_driver vtd_driver;
+
+/* Adds a reserved range, or finds the same one; its number, or -ENOSPC. */
+int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind kind);
+
+/* The boot context that maps exactly this set of reserved ranges and nothing else. */
+int iommu_boot_context(uint64_t reserved, struct iommu_context **context);
+
+/* The context with that domain id, or NULL. */
+struct iommu_context *iommu_context_of_domain(uint16_t domain);
+
+/* A unit tells that it is dead: its contexts are. */
+void iommu_unit_died(uint32_t unit);
+
+/* Stops a requester's DMA at its source, or at the bridge that speaks for it. */
+void iommu_cut_off(uint16_t segment, uint16_t requester_id);
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Invalidation: the queue (spec revision 4.1, section 6.5.2), or the registers (6.5.1) on a unit without one.
+ *
+ * Whoever posts also submits and waits before anything else is posted, so a flush never finds the ring fuller
+ * than its own descriptors.
+ */
+#include "drivers/iommu/vtd/vtd.h"
+#include "guest-abi/include/sluice/errno.h"
+#include "lib/log.h"
+
+#define QUEUE_RECORDS  256u /* one page: IQA.QS = 0 */
+#define RECOVERIES_MAX 8u   /* refused descriptors in a row before the unit counts as dead */
+
+bool vtd_queue_init(struct vtd_unit *unit)
+{
+    uint64_t mfn = host_frames_alloc(2);
+
+    if (mfn == 0)
+        return false;
+    unit->queue_mfn = mfn;
+    unit->queue = (struct ring){.records = host_frame_address(mfn), .size = QUEUE_RECORDS};
+    unit->status = host_frame_address(mfn + 1);
+    unit->status_address = (mfn + 1) << 12;
+    return true;
+}
+
+bool vtd_queue_enable(struct vtd_unit *unit)
+{
+    if ((unit->ecap & VTD_ECAP_QI) == 0)
+        return true;
+    if ((vtd_read32(unit, VTD_GSTS) & VTD_GLOBAL_QIE) != 0) {
+        uint64_t deadline = host_time_ns() + VTD_WAIT_NS;
+
+        /* 6.5.2: the queue may be switched off only when it is empty. */
+        while (vtd_read64(unit, VTD_IQH) != vtd_read64(unit, VTD_IQT) && host_time_ns() < deadline)
+            host_pause();
+        if (!vtd_global_command(unit, VTD_GLOBAL_QIE, false))
+            return false;
+    }
+    vtd_write32(unit, VTD_FSTS, VTD_FSTS_IQE | VTD_FSTS_ICE | VTD_FSTS_ITE);
+    vtd_write64(unit, VTD_IQT, 0);
+    vtd_write64(unit, VTD_IQA, unit->queue_mfn << 12);
+    unit->queue.head = unit->queue.tail = 0;
+    unit->queued = vtd_global_command(unit, VTD_GLOBAL_QIE, true);
+    return unit->queued;
+}
+
+/* ---- the registers ---- */
+
+static void poll_done(struct vtd_unit *unit, uint32_t offset, uint64_t busy, const char *what)
+{
+    uint64_t deadline = host_time_ns() + VTD_WAIT_NS;
+
+    while ((vtd_read64(unit, offset) & busy) != 0) {
+        if (host_time_ns() >= deadline) {
+            vtd_unit_dies(unit, what);
+            return;
+        }
+        host_pause();
+    }
+}
+
+static void register_context(struct vtd_unit *unit, uint64_t command)
+{
+    vtd_write64(unit, VTD_CCMD, VTD_CCMD_ICC | command);
+    poll_done(unit, VTD_CCMD, VTD_CCMD_ICC, "a context-cache invalidation");
+}
+
+static void register_iotlb(struct vtd_unit *unit, uint64_t command, uint64_t address)
+{
+    uint32_t offset = VTD_ECAP_IOTLB_OFFSET(unit->ecap);
+
+    if ((unit->cap & VTD_CAP_DRD) != 0)
+        command |= VTD_IOTLB_DRAIN_READ;
+    if ((unit->cap & VTD_CAP_DWD) != 0)
+        command |= VTD_IOTLB_DRAIN_WRITE;
+    vtd_write64(unit, offset, address);
+    vtd_write64(unit, offset + VTD_IOTLB_OFFSET, VTD_IOTLB_IVT | command);
+    poll_done(unit, offset + VTD_IOTLB_OFFSET, VTD_IOTLB_IVT, "an IOTLB invalidation");
+}
+
+/* ---- the queue ---- */
+
+static void put(struct vtd_unit *unit, uint32_t slot, struct ring_record record)
+{
+    struct ring_record *place = &unit->queue.records[slot];
+
+    host_store64(&place->low, record.low);
+    host_store64(&place->high, record.high);
+    if (!vtd_is_coherent(unit))
+        host_cache_flush(place, sizeof *place);
+}
+
+static void post(struct vtd_unit *unit, struct ring_record record)
+{
+    if (unit->dead)
+        return;
+    if (ring_room(&unit->queue) < 2) { /* one is for the wait */
+        vtd_submit(unit);
+        if (vtd_wait(unit) != 0)
+            return;
+    }
+    put(unit, unit->queue.tail, record);
+    unit->queue.tail = ring_next(&unit->queue, unit->queue.tail);
+}
+
+static uint32_t drain(const struct vtd_unit *unit)
+{
+    return ((unit->cap & VTD_CAP_DRD) != 0 ? VTD_DESCRIPTOR_DRAIN_READ : 0) |
+           ((unit->cap & VTD_CAP_DWD) != 0 ? VTD_DESCRIPTOR_DRAIN_WRITE : 0);
+}
+
+void vtd_post_context_global(struct vtd_unit *unit)
+{
+    iommu_counters.context_global++;
+    if (unit->queued)
+        post(unit, vtd_descriptor_context_global());
+    else
+        register_context(unit, VTD_CCMD_GLOBAL);
+}
+
+void vtd_post_context_device(struct vtd_unit *unit, uint16_t domain, uint16_t requester_id)
+{
+    iommu_counters.context_device++;
+    if (unit->queued)
+        post(unit, vtd_descriptor_context_device(domain, requester_id));
+    else
+        register_context(unit, VTD_CCMD_DEVICE | VTD_CCMD_SOURCE(requester_id) | domain);
+}
+
+void vtd_post_iotlb_global(struct vtd_unit *unit)
+{
+    iommu_counters.iotlb_global++;
+    if (unit->queued)
+        post(unit, vtd_descriptor_iotlb_global(drain(unit)));
+    else
+        register_iotlb(unit, VTD_IOTLB_GLOBAL, 0);
+}
+
+void vtd_post_iotlb_domain(struct vtd_unit *unit, uint16_t domain)
+{
+    iommu_counters.iotlb_domain++;
+    if (unit->queued)
+        post(unit, vtd_descriptor_iotlb_domain(drain(unit), domain));
+    else
+        register_iotlb(unit, VTD_IOTLB_DOMAIN | VTD_IOTLB_DID(domain), 0);
+}
+
+void vtd_post_iotlb_pages(struct vtd_unit *unit, uint16_t domain, uint64_t bfn, uint32_t order,
+                          bool leaf_only)
+{
+    iommu_counters.iotlb_page++;
+    if (unit->queued)
+        post(unit, vtd_descriptor_iotlb_pages(drain(unit), domain, bfn, order, leaf_only));
+    else
+        register_iotlb(unit, VTD_IOTLB_PAGE | VTD_IOTLB_DID(domain),
+                       bfn << 12 | (leaf_only ? VTD_PAGE_HINT : 0) | order);
+}
+
+/* Ends what was posted by a wait and rings the tail once. */
+void vtd_submit(struct vtd_unit *unit)
+{
+    if (!unit->queued || unit->dead)
+        return;
+    iommu_counters.waits++;
+    unit->waits++;
+    put(unit, unit->queue.tail, vtd_descriptor_wait(unit->status_address, unit->waits));
+    unit->queue.tail = ring_next(&unit->queue, unit->queue.tail);
+    vtd_write64(unit, VTD_IQT, ring_offset(unit->queue.tail));
+}
+
+/*
+ * The unit refused a descriptor and stopped at it: put a no-op in its place, and make up for what it may
+ * have stood for by invalidating everything.
+ */
+static void recover(struct vtd_unit *unit)
+{
+    uint32_t slot = ring_index(&unit->queue, vtd_read64(unit, VTD_IQH));
+    struct ring_record bad = unit->queue.records[slot];
+
+    log_line("iommu: unit %u refused the descriptor %016llx:%016llx; everything is invalidated instead",
+             unit->index, (unsigned long long)bad.high, (unsigned long long)bad.low);
+    unit->recoveries++;
+    put(unit, slot, vtd_descriptor_nothing());
+    vtd_write32(unit, VTD_FSTS, VTD_FSTS_IQE);
+    vtd_write64(unit, VTD_IQT, ring_offset(unit->queue.tail));
+    unit->queue.head = slot;
+    if (ring_room(&unit->queue) < 3)
+        return;
+    put(unit, unit->queue.tail, vtd_descriptor_context_global());
+    unit->queue.tail = ring_next(&unit->queue, unit->queue.tail);
+    put(unit, unit->queue.tail, vtd_descriptor_iotlb_global(drain(unit)));
+    unit->queue.tail = ring_next(&unit->queue, unit->queue.tail);
+    iommu_counters.context_global++;
+    iommu_counters.iotlb_global++;
+    vtd_submit(unit);
+}
+
+/* True when the queue has stopped for good. */
+static bool check_errors(struct vtd_unit *unit)
+{
+    uint32_t status = vtd_read32(unit, VTD_FSTS);
+
+    if ((status & (VTD_FSTS_ICE | VTD_FSTS_ITE)) != 0)
+        vtd_write32(unit, VTD_FSTS, VTD_FSTS_ICE | VTD_FSTS_ITE);
+    if ((status & VTD_FSTS_IQE) != 0)
+        recover(unit);
+    return unit->recoveries > RECOVERIES_MAX;
+}
+
+int vtd_wait(struct vtd_unit *unit)
+{
+    uint64_t deadline = 0;
+
+    if (unit->dead)
+        return -EIO;
+    if (!unit->queued)
+        return 0;
+    while (*unit->status != unit->waits) {
+        uint64_t now = host_time_ns();
+
+        if (deadline == 0)
+            deadline = now + VTD_WAIT_NS;
+        if (now >= deadline || check_errors(unit)) {
+            vtd_unit_dies(unit, "an invalidation");
+            return -EIO;
+        }
+        host_pause();
+    }
+    unit->recoveries = 0;
+    unit->queue.head = unit->queue.tail;
+    return 0;
+}
