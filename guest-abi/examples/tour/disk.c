@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* The disk's stations: who it is, and 1 MiB of it by DMA into scattered frames. */
+#include "tour.h"
+
+#include "kit/bus.h"
+#include "kit/iommu.h"
+#include "kit/nvme.h"
+
+#define READ_FRAMES    256u         /* 1 MiB */
+#define COMMAND_BYTES  (512u << 10) /* the most QEMU's controller takes in one command */
+#define COMPARE_FRAMES 64u
+#define POISON         0x5a17ed15c0ffee00ul
+
+static struct nvme disk;
+static bool opened;
+
+bool disk_identify(void)
+{
+    const char *trouble = nvme_open(&disk, 0);
+    opened = !trouble;
+    if (trouble)
+        return refute("%s", trouble);
+    remark("NVMe " PCI_FORMAT ": %s, serial %s, %lu blocks of %u bytes", PCI_SHOW(disk.id), disk.model,
+           disk.serial, disk.blocks, disk.block_size);
+    return true;
+}
+
+void disk_close(void)
+{
+    if (opened)
+        nvme_close(&disk);
+}
+
+/* Frames in an order in which neighbours are far apart, whatever the P2M's layout is. */
+static void take_scattered(struct frame *frames, uint64_t *mfns, uint32_t count)
+{
+    uint32_t stride = count % 97 ? 97 : 89; /* primes: every place is visited once */
+    for (uint32_t i = 0; i < count; i++)
+        frames[i * stride % count] = frame_get();
+    for (uint32_t i = 0; i < count; i++)
+        mfns[i] = frames[i].mfn;
+}
+
+static uint32_t neighbours(const uint64_t *mfns, uint32_t count)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 1; i < count; i++)
+        n += mfns[i] == mfns[i - 1] + 1;
+    return n;
+}
+
+static void poison(const struct frame *frames, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t word = 0; word < PAGE_SIZE / 8; word++)
+            ((uint64_t *)(void *)frames[i].page)[word] = POISON ^ i;
+}
+
+static bool all_poison(const struct frame *frame, uint32_t index)
+{
+    for (uint32_t word = 0; word < PAGE_SIZE / 8; word++)
+        if (((const uint64_t *)(const void *)frame->page)[word] != (POISON ^ index))
+            return false;
+    return true;
+}
+
+static long read_piece(uint64_t first_page, uint32_t bytes, const uint64_t *pages, bool one_descriptor)
+{
+    uint64_t lba = first_page * PAGE_SIZE / disk.block_size;
+    return one_descriptor ? nvme_read_sgl(&disk, lba, bytes, pages[0])
+                          : nvme_read_pages(&disk, lba, bytes, pages);
+}
+
+/* Reads count pages from page first_page of the disk to the bus pages given. */
+static bool read_pages(uint64_t first_page, const uint64_t *pages, uint32_t count, bool one_descriptor)
+{
+    uint32_t most = (disk.max_bytes < COMMAND_BYTES ? disk.max_bytes : COMMAND_BYTES) / PAGE_SIZE;
+    for (uint32_t done = 0; done < count;) {
+        uint32_t piece = count - done < most ? count - done : most;
+        long status = read_piece(first_page + done, piece * PAGE_SIZE, pages + done, one_descriptor);
+        if (status)
+            return refute("the read command ended with %ld", status);
+        done += piece;
+    }
+    return true;
+}
+
+/* Bus addresses of the pages: one contiguous range of BFNs when steered, the machine's otherwise. */
+static bool choose_addresses(const uint64_t *mfns, uint32_t count, uint64_t *pages)
+{
+    uint64_t first = 0;
+    if (bus_steered()) {
+        first = bus_map(mfns, count, IOMMU_RW);
+        if (first == NO_BUS)
+            return refute("mapping the range gave %ld", bus_error);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        pages[i] = (bus_steered() ? first + i : mfns[i]) << PAGE_SHIFT;
+    return true;
+}
+
+/* Reads it all again, another way: page by page, to other frames in the opposite order. */
+static bool compare_second_read(const struct frame *frames, uint32_t count)
+{
+    static struct frame again[COMPARE_FRAMES];
+    static uint64_t mfns[COMPARE_FRAMES], pages[COMPARE_FRAMES];
+    for (uint32_t i = 0; i < COMPARE_FRAMES; i++) {
+        again[i] = frame_get();
+        mfns[COMPARE_FRAMES - 1 - i] = again[i].mfn;
+    }
+    if (!choose_addresses(mfns, COMPARE_FRAMES, pages))
+        return false;
+    for (uint32_t i = 0; i < COMPARE_FRAMES / 2; i++) {
+        uint64_t page = pages[i];
+        pages[i] = pages[COMPARE_FRAMES - 1 - i];
+        pages[COMPARE_FRAMES - 1 - i] = page;
+    }
+    for (uint32_t at = 0; at < count; at += COMPARE_FRAMES) {
+        uint32_t piece = count - at < COMPARE_FRAMES ? count - at : COMPARE_FRAMES;
+        poison(again, piece);
+        if (!read_pages(at, pages, piece, false))
+            return false;
+        for (uint32_t i = 0; i < piece; i++)
+            if (memcmp(again[i].page, frames[at + i].page, PAGE_SIZE))
+                return refute("a second read brought other data to page %u", at + i);
+    }
+    return true;
+}
+
+static void say_how(uint32_t count, uint64_t first, const uint64_t *mfns)
+{
+    if (bus_steered())
+        remark("%u frames, %u of them next to the one before, became one bus range from 0x%lx", count,
+               neighbours(mfns, count), first);
+    else
+        remark("%u frames, %u of them next to the one before, by a list of machine addresses", count,
+               neighbours(mfns, count));
+}
+
+bool disk_read(void)
+{
+    static struct frame frames[READ_FRAMES];
+    static uint64_t mfns[READ_FRAMES], pages[READ_FRAMES];
+    if (!opened)
+        return refute("the disk did not open");
+    uint64_t disk_pages = disk.blocks / (PAGE_SIZE / disk.block_size);
+    uint32_t count = disk_pages < READ_FRAMES ? (uint32_t)disk_pages : READ_FRAMES;
+    take_scattered(frames, mfns, count);
+    poison(frames, count);
+    if (!choose_addresses(mfns, count, pages))
+        return false;
+    say_how(count, pages[0], mfns);
+    bool one_descriptor = bus_steered() && disk.sgl;
+    remark("each command names its memory by %s",
+           one_descriptor ? "one scatter-gather descriptor" : "a list of pages");
+    if (!read_pages(0, pages, count, one_descriptor))
+        return false;
+    uint32_t crc = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (all_poison(&frames[i], i))
+            return refute("nothing arrived in page %u", i);
+        crc = crc32(crc, frames[i].page, PAGE_SIZE);
+    }
+    printk("tour: disk crc32 %08x over %u bytes from LBA 0\n", crc, count * (uint32_t)PAGE_SIZE);
+    return compare_second_read(frames, count);
+}

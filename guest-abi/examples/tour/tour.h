@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* The stations of the tour. Each judges itself by data and returns whether it passed. */
+#ifndef TOUR_H
+#define TOUR_H
+
+#include "kit/guest.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One remark below a station's sentence. refute() says what was wrong and returns false. */
+void remark(const char *format, ...) __attribute__((format(printf, 1, 2)));
+bool refute(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A frame of the guest with its three faces. */
+struct frame {
+    uint64_t pfn, mfn;
+    uint8_t *page;
+};
+/* A spare frame, mapped. The guest ends when there is none. */
+struct frame frame_get(void);
+
+/* disk.c */
+bool disk_identify(void);
+bool disk_read(void);
+void disk_close(void);
+
+/* device.c: edu and the rules of the bus */
+bool device_open(void);
+bool device_direct(void);
+bool device_page_edge(void);
+bool device_unmapped(void);
+bool device_read_only(void);
+bool device_remapped(void);
+bool device_unmapped_after_use(void);
+
+/* refused.c: what the hypervisor must not let a guest ask for */
+bool refused_bad_element(void);
+bool refused_hypervisor_memory(void);
+bool refused_page_table_write(void);
+
+/* ---- the device as the stations use it (device.c) ---- */
+
+#define PAYLOAD 64u /* bytes of one transfer */
+
+void fill_poison(uint8_t *page);
+bool is_poison(const uint8_t *page, uint32_t from, uint32_t bytes);
+/* Has the device write PAYLOAD bytes that only this seed makes; false when its engine never finished. */
+bool device_writes(uint64_t bus_address, uint32_t seed);
+/* Has the device read PAYLOAD bytes and brings what it got; preset is what it held before. */
+bool device_reads(uint64_t bus_address, uint32_t preset, uint8_t *got);
+bool is_payload(const uint8_t *bytes, uint32_t seed);
+void fill_payload(uint8_t *bytes, uint32_t seed);
+
+#endif
