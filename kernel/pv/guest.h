@@ -22,6 +22,7 @@ struct guest {
     struct trap_info traps[256];   /* address 0 = none */
     uint64_t kernel_ss, kernel_sp; /* stack_switch */
     uint64_t callbacks[8];         /* by CALLBACKTYPE_*; 0 = none */
+    uint16_t callback_flags[8];    /* CALLBACKF_* */
 
     /* IOMMU policy, decided at boot. */
     struct iommu_context *context; /* NULL with iommu=off or mode none */

@@ -162,6 +162,17 @@ struct sched_shutdown {
 #define XENVER_commandline         9
 
 typedef char xen_extraversion_t[16];
+typedef char xen_capabilities_info_t[1024];
+typedef char xen_changeset_info_t[64];
+typedef char xen_commandline_t[1024];
+typedef uint8_t xen_domain_handle_t[16];
+
+struct xen_compile_info {
+    char compiler[64];
+    char compile_by[16];
+    char compile_domain[32];
+    char compile_date[32];
+};
 
 struct xen_feature_info {
     uint32_t submap_idx; /* in */
@@ -172,6 +183,7 @@ struct xen_feature_info {
 #define XENFEAT_auto_translated_physmap   2
 #define XENFEAT_pae_pgdir_above_4gb       4
 #define XENFEAT_mmu_pt_update_preserve_ad 5
+#define XENFEAT_highmem_assist            6
 #define XENFEAT_gnttab_map_avail_bits     7
 #define XENFEAT_dom0                      11
 
@@ -181,6 +193,8 @@ struct xen_feature_info {
 #define CALLBACKTYPE_event    0
 #define CALLBACKTYPE_failsafe 1
 #define CALLBACKTYPE_syscall  2
+
+#define CALLBACKF_mask_events 0x1
 
 struct callback_register {
     uint16_t type;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* From SYSCALL to handler and back. The null call is the yardstick: keep this path short. */
+#include "pv/hypercall.h"
+#include "cpu/trap.h"
+#include "guest-abi/include/sluice/errno.h"
+#include "guest-abi/include/sluice/iommu_op.h"
+#include "pv/guest.h"
+
+#define SLOTS (sizeof guest.hypercalls / sizeof guest.hypercalls[0])
+
+/* Length of the SYSCALL instruction: what a continuation steps back over. */
+#define SYSCALL_BYTES 2u
+
+typedef long (*hypercall_fn)(struct cpu_regs *regs, const struct hypercall_args *args);
+
+static const hypercall_fn handlers[SLOTS] = {
+    [__HYPERVISOR_set_trap_table] = do_set_trap_table,
+    [__HYPERVISOR_mmu_update] = do_mmu_update,
+    [__HYPERVISOR_stack_switch] = do_stack_switch,
+    [__HYPERVISOR_memory_op] = do_memory_op,
+    [__HYPERVISOR_multicall] = do_multicall,
+    [__HYPERVISOR_update_va_mapping] = do_update_va_mapping,
+    [__HYPERVISOR_xen_version] = do_xen_version,
+    [__HYPERVISOR_console_io] = do_console_io,
+    [__HYPERVISOR_iret] = do_iret,
+    [__HYPERVISOR_sched_op] = do_sched_op,
+    [__HYPERVISOR_callback_op] = do_callback_op,
+    [__HYPERVISOR_physdev_op] = do_physdev_op,
+    [__HYPERVISOR_iommu_op] = do_iommu_op,
+};
+
+long hypercall_dispatch(struct cpu_regs *regs, uint64_t slot, const struct hypercall_args *args)
+{
+    if (slot >= SLOTS || !handlers[slot]) {
+        guest.hypercalls_unknown++;
+        return -ENOSYS;
+    }
+    guest.hypercalls[slot]++;
+    return handlers[slot](regs, args);
+}
+
+void pv_guest_syscall(struct cpu_regs *regs)
+{
+    const struct hypercall_args args = {{regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8}};
+
+    regs->rax = (uint64_t)hypercall_dispatch(regs, regs->rax, &args);
+}
+
+long hypercall_continue(struct cpu_regs *regs, const struct hypercall_args *args)
+{
+    guest.continuations++;
+    if (multicall_continue(args))
+        return 0;
+
+    regs->rdi = args->a[0];
+    regs->rsi = args->a[1];
+    regs->rdx = args->a[2];
+    regs->r10 = args->a[3];
+    regs->r8 = args->a[4];
+    regs->rip -= SYSCALL_BYTES;
+    return (long)regs->rax; /* still the number of this call */
+}

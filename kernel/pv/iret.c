@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* The iret hypercall, callback_op, and what happens when the way back into the guest is barred. */
+#include "cpu/trap.h"
+#include "guest-abi/include/sluice/errno.h"
+#include "mem/guest_copy.h"
+#include "mem/map.h"
+#include "pv/guest.h"
+#include "pv/hypercall.h"
+#include "pv/trap.h"
+
+/* As the guest pushed it, lowest address first. */
+struct iret_frame {
+    uint64_t rax, r11, rcx, flags, rip, cs, rflags, rsp, ss;
+};
+_Static_assert(sizeof(struct iret_frame) == 72, "public ABI");
+
+/* Bits a guest may set: the arithmetic flags, TF, DF, AC and ID. IOPL, NT, RF, VM, VIF and VIP are not its.
+ */
+#define RFLAGS_GUEST 0x240dd5u
+
+static bool returns_to_kernel(const struct iret_frame *frame)
+{
+    return (frame->cs & 3) == 0;
+}
+
+long do_iret(struct cpu_regs *regs, const struct hypercall_args *args)
+{
+    struct iret_frame frame;
+
+    (void)args;
+    if (copy_from_guest(&frame, regs->rsp, sizeof frame))
+        guest_crash(regs, "its iret frame at 0x%llx cannot be read", (unsigned long long)regs->rsp);
+    if (!returns_to_kernel(&frame))
+        guest_crash(regs, "iret to user mode (cs 0x%llx), but no user page table is set",
+                    (unsigned long long)frame.cs);
+
+    regs->rip = frame.rip;
+    regs->cs = (frame.cs & 0xffff) | 3;
+    regs->rflags = (frame.rflags & RFLAGS_GUEST) | RFLAGS_IF | RFLAGS_FIXED;
+    regs->rsp = frame.rsp;
+    regs->ss = (frame.ss & 0xffff) | 3;
+    if (frame.flags & VGCF_in_syscall) {
+        regs->rcx = frame.rip; /* what SYSRET leaves in them */
+        regs->r11 = regs->rflags;
+    } else {
+        regs->rcx = frame.rcx;
+        regs->r11 = frame.r11;
+    }
+    guest.shared->vcpu_info[0].evtchn_upcall_mask = !(frame.rflags & RFLAGS_IF);
+
+    /* A processor may fault on such a RIP either side of the privilege change; ask it neither. */
+    if (!address_is_canonical(frame.rip)) {
+        regs->rax = frame.rax;
+        pv_guest_iret_fault(regs);
+        return (long)regs->rax;
+    }
+    return (long)frame.rax;
+}
+
+/* ---- the failsafe callback ---- */
+
+static uint64_t read_selector(unsigned int index)
+{
+    uint16_t selector = 0;
+
+    switch (index) {
+    case 0:
+        __asm__ volatile("mov %%ds, %0" : "=r"(selector));
+        break;
+    case 1:
+        __asm__ volatile("mov %%es, %0" : "=r"(selector));
+        break;
+    case 2:
+        __asm__ volatile("mov %%fs, %0" : "=r"(selector));
+        break;
+    default:
+        __asm__ volatile("mov %%gs, %0" : "=r"(selector));
+        break;
+    }
+    return selector;
+}
+
+void pv_guest_iret_fault(struct cpu_regs *regs)
+{
+    uint64_t handler = guest.callbacks[CALLBACKTYPE_failsafe];
+
+    if (!handler)
+        guest_crash(
+            regs, "cannot return to rip 0x%llx, cs 0x%llx, ss 0x%llx, and no failsafe callback is set",
+            (unsigned long long)regs->rip, (unsigned long long)regs->cs, (unsigned long long)regs->ss);
+
+    uint64_t frame[] = {
+        regs->rcx,        regs->r11, read_selector(0),       read_selector(1),           read_selector(2),
+        read_selector(3), regs->rip, guest_visible_cs(regs), guest_visible_rflags(regs), regs->rsp,
+        regs->ss,
+    };
+    uint64_t stack = (regs->rsp & ~0xfull) - sizeof frame;
+
+    if (copy_to_guest(stack, frame, sizeof frame))
+        guest_crash(regs, "cannot return to rip 0x%llx, and the stack at 0x%llx cannot take a failsafe frame",
+                    (unsigned long long)regs->rip, (unsigned long long)stack);
+    guest_enter_handler(regs, stack, FLAT_RING3_CS64, handler,
+                        guest.callback_flags[CALLBACKTYPE_failsafe] & CALLBACKF_mask_events);
+}
+
+/* ---- callback_op(cmd, argument) ---- */
+
+static long callback_register(uint64_t argument)
+{
+    struct callback_register request;
+
+    if (copy_from_guest(&request, argument, sizeof request))
+        return -EFAULT;
+    switch (request.type) {
+    case CALLBACKTYPE_event:
+    case CALLBACKTYPE_failsafe:
+    case CALLBACKTYPE_syscall:
+        break;
+    default:
+        return -ENOSYS;
+    }
+    if (!address_is_canonical(request.address))
+        return -EINVAL;
+    guest.callbacks[request.type] = request.address;
+    guest.callback_flags[request.type] = request.flags;
+    return 0;
+}
+
+long do_callback_op(struct cpu_regs *regs, const struct hypercall_args *args)
+{
+    (void)regs;
+    switch ((uint32_t)args->a[0]) {
+    case CALLBACKOP_register:
+        return callback_register(args->a[1]);
+    default:
+        return -ENOSYS;
+    }
+}

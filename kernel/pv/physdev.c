@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* physdev_op(cmd, argument): so far only the door to the IOMMU that the review of the draft asked for. */
+#include "guest-abi/include/sluice/errno.h"
+#include "guest-abi/include/sluice/iommu_op.h"
+#include "pv/guest.h"
+#include "pv/hypercall.h"
+
+long do_physdev_op(struct cpu_regs *regs, const struct hypercall_args *args)
+{
+    (void)regs;
+    switch ((uint32_t)args->a[0]) {
+    case PHYSDEVOP_iommu_map:
+        return iommu_map_one(args->a[1]);
+    default:
+        return -ENOSYS;
+    }
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest's exceptions: emulated, or reflected to the handler it gave to set_trap_table. What it sees is
+ * the contract's bounce frame on its own stack. When there is no handler or no stack, the guest is stopped
+ * with a sentence; nothing here loops.
+ */
+#include "cpu/trap.h"
+#include "guest-abi/include/sluice/errno.h"
+#include "mem/guest_copy.h"
+#include "mem/map.h"
+#include "pv/emulate.h"
+#include "pv/guest.h"
+#include "pv/trap.h"
+
+#define RFLAGS_CLEARED_ON_ENTRY (RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC)
+
+#define PF_USER         0x4u
+#define ERROR_EXTERNAL  0x1u
+#define ERROR_IDT       0x2u
+#define ERROR_TYPE_MASK 0x7u
+
+#define INT_OPCODE 0xcdu
+#define INT_BYTES  2u
+
+#define ENTRIES_PER_PREEMPTION_POINT 16u
+
+static const char *exception_name(uint32_t vector)
+{
+    static const char *const names[] = {
+        [TRAP_DE] = "#DE divide error",
+        [TRAP_DB] = "#DB debug",
+        [TRAP_NMI] = "NMI",
+        [TRAP_BP] = "#BP breakpoint",
+        [TRAP_OF] = "#OF overflow",
+        [TRAP_BR] = "#BR bound range",
+        [TRAP_UD] = "#UD invalid opcode",
+        [TRAP_NM] = "#NM no FPU",
+        [TRAP_DF] = "#DF double fault",
+        [TRAP_TS] = "#TS invalid TSS",
+        [TRAP_NP] = "#NP segment absent",
+        [TRAP_SS] = "#SS stack fault",
+        [TRAP_GP] = "#GP general protection",
+        [TRAP_PF] = "#PF page fault",
+        [TRAP_MF] = "#MF x87 error",
+        [TRAP_AC] = "#AC alignment check",
+        [TRAP_MC] = "#MC machine check",
+        [TRAP_XM] = "#XM SIMD error",
+        [TRAP_CP] = "#CP control protection",
+    };
+
+    if (vector < sizeof names / sizeof names[0] && names[vector])
+        return names[vector];
+    return "an interrupt gate";
+}
+
+static bool has_error_code(uint32_t vector)
+{
+    const uint32_t with_code = 1u << TRAP_DF | 1u << TRAP_TS | 1u << TRAP_NP | 1u << TRAP_SS | 1u << TRAP_GP |
+                               1u << TRAP_PF | 1u << TRAP_AC | 1u << TRAP_CP;
+
+    return vector < 32 && (with_code >> vector & 1);
+}
+
+static uint64_t read_cr2(void)
+{
+    uint64_t cr2;
+
+    __asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
+    return cr2;
+}
+
+/* ---- the bounce frame ---- */
+
+/* How the guest sees a code selector: kernel mode has RPL 0, and the upcall mask rides in bits 32 to 39. */
+uint64_t guest_visible_cs(const struct cpu_regs *regs)
+{
+    return (regs->cs & 0xfffc) | (uint64_t)guest.shared->vcpu_info[0].evtchn_upcall_mask << 32;
+}
+
+/* The guest's interrupt flag is its upcall mask; the machine's is always set in ring 3. */
+uint64_t guest_visible_rflags(const struct cpu_regs *regs)
+{
+    uint64_t rflags = regs->rflags & ~(uint64_t)(RFLAGS_IF | RFLAGS_IOPL);
+
+    return guest.shared->vcpu_info[0].evtchn_upcall_mask ? rflags : rflags | RFLAGS_IF;
+}
+
+void guest_enter_handler(struct cpu_regs *regs, uint64_t stack, uint16_t cs, uint64_t address,
+                         bool mask_events)
+{
+    regs->rip = address;
+    regs->cs = cs | 3;
+    regs->rsp = stack;
+    regs->ss = FLAT_RING3_SS64;
+    regs->rflags &= ~(uint64_t)RFLAGS_CLEARED_ON_ENTRY;
+    if (mask_events)
+        guest.shared->vcpu_info[0].evtchn_upcall_mask = 1;
+}
+
+void guest_bounce(struct cpu_regs *regs, uint32_t vector, bool error_code_present, uint32_t error_code)
+{
+    const struct trap_info *handler = &guest.traps[vector & 0xff];
+    uint64_t frame[8];
+    size_t words = 0;
+
+    if (!handler->address)
+        guest_crash(regs, "%s (vector %u, error code 0x%x) and no handler for it", exception_name(vector),
+                    vector, error_code_present ? error_code : 0);
+
+    frame[words++] = regs->rcx;
+    frame[words++] = regs->r11;
+    if (error_code_present)
+        frame[words++] = error_code;
+    frame[words++] = regs->rip;
+    frame[words++] = guest_visible_cs(regs);
+    frame[words++] = guest_visible_rflags(regs);
+    frame[words++] = regs->rsp;
+    frame[words++] = regs->ss;
+
+    uint64_t stack = (regs->rsp & ~0xfull) - words * sizeof frame[0];
+
+    if (copy_to_guest(stack, frame, words * sizeof frame[0]))
+        guest_crash(regs, "%s (vector %u, error code 0x%x) and its stack at 0x%llx cannot be written",
+                    exception_name(vector), vector, error_code_present ? error_code : 0,
+                    (unsigned long long)stack);
+    guest_enter_handler(regs, stack, handler->cs, handler->address, handler->flags & TRAP_INFO_MASK_EVENTS);
+}
+
+/* ---- exceptions ---- */
+
+/* As in the contract, a guest kernel counts as ring 1 towards the privilege level of its own gates. */
+static bool may_call_gate(uint8_t vector)
+{
+    return (guest.traps[vector].flags & TRAP_INFO_DPL) >= 1;
+}
+
+/*
+ * The IDT has no gates that ring 3 may call but #BP and #OF, so `int n` arrives as #GP that names the gate.
+ * The vector is read from the instruction: QEMU 7.2 doubles it in the error code.
+ */
+static bool reflect_software_interrupt(struct cpu_regs *regs)
+{
+    uint8_t code[INT_BYTES];
+
+    if ((regs->error_code & ERROR_TYPE_MASK) != ERROR_IDT)
+        return false;
+    if (copy_from_guest(code, regs->rip, sizeof code) || code[0] != INT_OPCODE)
+        return false;
+    if (!may_call_gate(code[1])) {
+        guest_bounce(regs, TRAP_GP, true, code[1] * 8u | ERROR_IDT);
+        return true;
+    }
+    regs->rip += INT_BYTES;
+    guest_bounce(regs, code[1], false, 0);
+    return true;
+}
+
+static void general_protection(struct cpu_regs *regs)
+{
+    if (regs->error_code == 0 && (guest_io_emulate(regs) || guest_emulate_privileged(regs)))
+        return;
+    if (reflect_software_interrupt(regs))
+        return;
+    guest_bounce(regs, TRAP_GP, true, (uint32_t)regs->error_code);
+}
+
+static void page_fault(struct cpu_regs *regs)
+{
+    uint64_t address = read_cr2();
+
+    if (!guest.traps[TRAP_PF].address)
+        guest_crash(regs, "#PF page fault at address 0x%llx (error code 0x%x) and no handler for it",
+                    (unsigned long long)address, (uint32_t)regs->error_code);
+    guest.shared->vcpu_info[0].arch.cr2 = address;
+    /* The guest's kernel runs in ring 3 too; it must not look like user code to itself. */
+    guest_bounce(regs, TRAP_PF, true, (uint32_t)regs->error_code & ~PF_USER);
+}
+
+void pv_guest_exception(struct cpu_regs *regs)
+{
+    uint32_t vector = (uint32_t)regs->vector;
+
+    switch (vector) {
+    case TRAP_NMI:
+        return; /* the machine's business, counted below */
+    case TRAP_GP:
+        general_protection(regs);
+        return;
+    case TRAP_PF:
+        page_fault(regs);
+        return;
+    case TRAP_UD:
+        if (guest_emulate_forced_cpuid(regs))
+            return;
+        break;
+    default:
+        break;
+    }
+    guest_bounce(regs, vector, has_error_code(vector), (uint32_t)regs->error_code);
+}
+
+/* ---- set_trap_table(array), stack_switch(ss, sp) ---- */
+
+long do_set_trap_table(struct cpu_regs *regs, const struct hypercall_args *args)
+{
+    uint64_t address = args->a[0];
+
+    if (!address) {
+        for (size_t i = 0; i < sizeof guest.traps / sizeof guest.traps[0]; i++)
+            guest.traps[i] = (struct trap_info){0};
+        return 0;
+    }
+    for (uint32_t done = 1;; done++, address += sizeof(struct trap_info)) {
+        struct trap_info entry;
+
+        if (copy_from_guest(&entry, address, sizeof entry))
+            return -EFAULT;
+        if (!entry.address)
+            return 0;
+        if (!address_is_canonical(entry.address))
+            return -EINVAL;
+        entry.cs |= 3;
+        guest.traps[entry.vector] = entry;
+        if (done % ENTRIES_PER_PREEMPTION_POINT == 0 && cpu_preemption_point())
+            return hypercall_continue(regs, &(struct hypercall_args){{address + sizeof entry}});
+    }
+}
+
+long do_stack_switch(struct cpu_regs *regs, const struct hypercall_args *args)
+{
+    (void)regs;
+    guest.kernel_ss = (args->a[0] & 0xffff) | 3;
+    guest.kernel_sp = args->a[1];
+    return 0;
+}

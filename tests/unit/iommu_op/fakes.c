@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+#include "fakes.h"
+
+#include "mem/map.h"
+
+#include <string.h>
+
+struct fakes fake;
+struct guest guest;
+
+static struct frame frames[FRAMES];
+
+/* Never looked into: a context is opaque to the front door. */
+static char context_storage;
+
+void fakes_reset(void)
+{
+    memset(&fake, 0, sizeof fake);
+    memset(&guest, 0, sizeof guest);
+    memset(frames, 0, sizeof frames);
+    fake.parked_limit = IOMMU_FLUSH_PARKED;
+    guest.context = (struct iommu_context *)(void *)&context_storage;
+    guest.iommu_on = true;
+    guest.premap = true;
+    for (uint64_t mfn = MFN_OWN; mfn <= MFN_TABLE; mfn++)
+        frames[mfn] = (struct frame){.owner = FRAME_GUEST, .references = 1};
+    frames[MFN_TABLE].type = FRAME_TYPE_L1;
+    frames[MFN_HYPERVISOR].owner = FRAME_HYPERVISOR;
+    frames[MFN_FIRMWARE].owner = FRAME_FIRMWARE;
+    frames[MFN_FREE].owner = FRAME_FREE;
+    fake.bus[BFN_PREMAPPED] =
+        (struct fake_entry){true, BFN_PREMAPPED, IOMMU_READ | IOMMU_WRITE | IOMMU_PREMAP};
+    frames[BFN_PREMAPPED].references = 2;
+    for (unsigned int i = 0; i < 2; i++)
+        fake.bus[BFN_RESERVED + i] =
+            (struct fake_entry){true, BFN_RESERVED + i, IOMMU_READ | IOMMU_WRITE | IOMMU_LOCKED};
+}
+
+uint32_t references(uint64_t mfn)
+{
+    return frames[mfn].references;
+}
+
+uint32_t bus_writable(uint64_t mfn)
+{
+    return frames[mfn].bus_writable;
+}
+
+void set_owner(uint64_t mfn, enum frame_owner owner)
+{
+    frames[mfn].owner = (uint8_t)owner;
+}
+
+struct iommu_map_op *element(unsigned int index)
+{
+    return (struct iommu_map_op *)(void *)&fake.memory[index * sizeof(struct iommu_map_op)];
+}
+
+void set_element(unsigned int index, uint64_t bfn, uint64_t mfn, uint32_t flags)
+{
+    *element(index) = (struct iommu_map_op){bfn, mfn, flags, UNTOUCHED};
+}
+
+/* ---- guest memory ---- */
+
+static uint8_t *guest_byte(uint64_t address, bool write)
+{
+    if (!address_is_canonical(address) || address_is_hypervisor(address))
+        return NULL;
+    if (address < GUEST_BASE || address >= GUEST_UNMAPPED || (write && address >= GUEST_READ_ONLY))
+        return NULL;
+    return &fake.memory[address - GUEST_BASE];
+}
+
+int copy_from_guest(void *destination, uint64_t address, size_t count)
+{
+    fake.reads++;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *byte = guest_byte(address + i, false);
+
+        if (!byte)
+            return -EFAULT;
+        ((uint8_t *)destination)[i] = *byte;
+        fake.read_bytes++;
+    }
+    return 0;
+}
+
+int copy_to_guest(uint64_t address, const void *source, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *byte = guest_byte(address + i, true);
+
+        if (!byte)
+            return -EFAULT;
+        *byte = ((const uint8_t *)source)[i];
+    }
+    fake.writes++;
+    return 0;
+}
+
+int put_guest_u32(uint64_t address, uint32_t value)
+{
+    return copy_to_guest(address, &value, sizeof value);
+}
+
+int get_guest_u64(uint64_t *value, uint64_t address)
+{
+    return copy_from_guest(value, address, sizeof *value);
+}
+
+/* ---- frames ---- */
+
+struct frame *frame_of(uint64_t mfn)
+{
+    return mfn < FRAMES ? &frames[mfn] : NULL;
+}
+
+int frame_bus_get(uint64_t mfn, uint64_t bfn, bool want_write, bool *effective_write)
+{
+    struct frame *frame = frame_of(mfn);
+
+    if (!frame || frame->owner != FRAME_GUEST)
+        return -EPERM;
+    if (fake.references_full)
+        return -ENOSPC;
+    frame->references++;
+    if (want_write) {
+        frame->bus_writable++;
+        frame->bus_bfn = bfn;
+    }
+    *effective_write = want_write && frame->type <= FRAME_TYPE_WRITABLE;
+    return 0;
+}
+
+void frame_bus_put(uint64_t mfn, bool had_write)
+{
+    frames[mfn].references--;
+    if (had_write)
+        frames[mfn].bus_writable--;
+}
+
+enum device_frame device_frame_kind(uint64_t mfn)
+{
+    return mfn == MFN_OWN_MMIO ? DEVICE_FRAME_MMIO : DEVICE_FRAME_DENIED;
+}
+
+/* ---- the bus ---- */
+
+static void park(struct iommu_flush *flush, const struct fake_entry *old)
+{
+    assert_true(flush->parked_count < IOMMU_FLUSH_PARKED);
+    flush->parked[flush->parked_count++] = (struct iommu_parked){old->mfn, old->flags};
+}
+
+uint64_t iommu_max_bfn(const struct iommu_context *context)
+{
+    assert_ptr_equal(context, guest.context);
+    return MAX_BFN;
+}
+
+int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order, uint32_t flags,
+              struct iommu_flush *flush)
+{
+    assert_ptr_equal(context, guest.context);
+    assert_int_equal(order, 0);
+    if (bfn > MAX_BFN)
+        return -EINVAL;
+    if (fake.unit_dead)
+        return -EIO;
+    if (bfn >= BUS_FRAMES || fake.out_of_tables)
+        return -ENOMEM;
+    if (fake.bus[bfn].present && (fake.bus[bfn].flags & IOMMU_LOCKED))
+        return -EACCES;
+    if (fake.bus[bfn].present)
+        park(flush, &fake.bus[bfn]);
+    fake.bus[bfn] = (struct fake_entry){true, mfn, flags};
+    fake.maps++;
+    return 0;
+}
+
+int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, struct iommu_flush *flush)
+{
+    assert_ptr_equal(context, guest.context);
+    assert_int_equal(order, 0);
+    if (bfn > MAX_BFN)
+        return -EINVAL;
+    if (fake.unit_dead)
+        return -EIO;
+    fake.unmaps++;
+    if (bfn >= BUS_FRAMES || !fake.bus[bfn].present)
+        return 0;
+    if (fake.bus[bfn].flags & IOMMU_LOCKED)
+        return -EACCES;
+    park(flush, &fake.bus[bfn]);
+    fake.bus[bfn].present = false;
+    return 0;
+}
+
+int iommu_lookup(const struct iommu_context *context, uint64_t bfn, struct iommu_mapping *mapping)
+{
+    assert_ptr_equal(context, guest.context);
+    fake.lookups++;
+    if (bfn > MAX_BFN)
+        return -EINVAL;
+    if (bfn >= BUS_FRAMES || !fake.bus[bfn].present)
+        return -ENOENT;
+    *mapping = (struct iommu_mapping){fake.bus[bfn].mfn, fake.bus[bfn].flags};
+    return 0;
+}
+
+void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context)
+{
+    flush->context = context;
+    flush->parked_count = IOMMU_FLUSH_PARKED - fake.parked_limit;
+}
+
+int iommu_flush(struct iommu_flush *flush)
+{
+    uint32_t first = IOMMU_FLUSH_PARKED - fake.parked_limit;
+
+    fake.flushes++;
+    if (fake.flush_fails)
+        return -EIO;
+    for (uint32_t i = first; i < flush->parked_count; i++) {
+        const struct iommu_parked *old = &flush->parked[i];
+
+        if (old->mfn >= FRAMES || frames[old->mfn].owner != FRAME_GUEST)
+            continue; /* device registers carry no reference */
+        frame_bus_put(old->mfn,
+                      !(old->flags & IOMMU_PREMAP) && (old->flags & (IOMMU_WRITE | IOMMU_WITHHELD)));
+    }
+    flush->parked_count = first;
+    return 0;
+}
+
+uint32_t iommu_reserved_count(void)
+{
+    return 2;
+}
+
+struct iommu_reserved iommu_reserved_at(uint32_t index)
+{
+    if (index == 0)
+        return (struct iommu_reserved){BFN_RESERVED, 2, IOMMU_KIND_IDENTITY};
+    return (struct iommu_reserved){0xfee00, 0x100, IOMMU_KIND_MSI};
+}
+
+uint32_t iommu_tables_used(const struct iommu_context *context)
+{
+    assert_ptr_equal(context, guest.context);
+    return 7;
+}
+
+uint32_t iommu_tables_quota(const struct iommu_context *context)
+{
+    assert_ptr_equal(context, guest.context);
+    return 1234;
+}
+
+/* ---- the way out ---- */
+
+bool cpu_preemption_point(void)
+{
+    return ++fake.preemption_points == fake.preempt_at;
+}
+
+long hypercall_continue(struct cpu_regs *regs, const struct hypercall_args *args)
+{
+    (void)regs;
+    fake.continued = true;
+    fake.next = *args;
+    return 0x5eed;
+}
+
+long call(uint64_t subop, uint64_t array, uint64_t count)
+{
+    struct cpu_regs regs = {0};
+
+    fake.continued = false;
+    return do_iommu_op(&regs, &(struct hypercall_args){{subop, array, count, 0x1111, 0x2222}});
+}
+
+long call_to_the_end(uint64_t subop, uint64_t array, uint64_t count, unsigned int *continuations)
+{
+    long result = call(subop, array, count);
+
+    *continuations = 0;
+    while (fake.continued) {
+        ++*continuations;
+        assert_true(fake.next.a[2] > 0 && fake.next.a[2] < count); /* every entry gets on */
+        count = fake.next.a[2];
+        result = call(fake.next.a[0], fake.next.a[1], count);
+    }
+    return result;
+}
