@@ -19,7 +19,12 @@
 #define MAP_MMIO_BASE        0xffff818000000000ull
 #define MAP_FRAME_TABLE_BASE 0xffff820000000000ull
 #define MAP_IMAGE_BASE       0xffff82d080200000ull
-#define MAP_DIRECT_BASE      0xffff830000000000ull
+#ifdef SLUICE_HOST_TEST
+extern uint64_t test_direct_base; /* where a host test keeps its model of RAM */
+#define MAP_DIRECT_BASE test_direct_base
+#else
+#define MAP_DIRECT_BASE 0xffff830000000000ull
+#endif
 #define MAP_FIRST_SLOT       256u
 #define MAP_LAST_SLOT        271u
 
