@@ -30,7 +30,7 @@ static void put_padded(struct sink *sink, const char *text, size_t length, size_
 }
 
 struct conversion {
-    bool left, zero, longer;
+    bool left, zero, longer, prefix;
     size_t width, precision;
 };
 
@@ -69,6 +69,8 @@ static const char *parse_conversion(const char *p, struct conversion *how)
             how->left = true;
         else if (*p == '0')
             how->zero = true;
+        else if (*p == '#')
+            how->prefix = true;
         else
             break;
     }
@@ -105,6 +107,10 @@ size_t format_text(char *buffer, size_t size, const char *format, va_list argume
         case 'x':
         case 'X': {
             uint64_t value = how.longer ? va_arg(arguments, unsigned long) : va_arg(arguments, unsigned int);
+            if (how.prefix) {
+                put(&sink, '0');
+                put(&sink, 'x');
+            }
             put_number(&sink, &how, value, false, *p == 'u' ? 10 : 16, *p == 'X');
             break;
         }
