@@ -14,8 +14,7 @@
  * guest's own mappings away from the boot-time ones. */
 #define QUOTA_SLACK 256u
 
-#define CHUNK_ORDER  9u
-#define CHUNK_FRAMES (1u << CHUNK_ORDER)
+#define FRAMES_PER_TABLE 512u
 
 static struct iommu_flush flush;
 
@@ -24,6 +23,7 @@ bool guest_bus_options(void)
     const char *mode = option_value("iommu-mode");
 
     guest.premap = option_bool("premap", true);
+    guest.continue_every = (uint32_t)option_number("continue-every", 0, UINT32_MAX, 0);
     guest.iommu_mode = IOMMU_MODE_OWNED;
     if (mode == NULL || strcmp(mode, "owned") == 0)
         return true;
@@ -47,7 +47,7 @@ bool guest_bus_create(uint64_t guest_frames)
 {
     if (!context_wanted())
         return true;
-    uint64_t quota = guest_frames / CHUNK_FRAMES + memory_range_count + QUOTA_SLACK;
+    uint64_t quota = guest_frames / FRAMES_PER_TABLE + memory_range_count + QUOTA_SLACK;
     int error = iommu_context_create(&guest.context, (uint32_t)quota);
     if (error != 0) {
         log_line("no bus address space for the guest: %llu table pages cannot be set aside (error %d)",
@@ -59,61 +59,44 @@ bool guest_bus_create(uint64_t guest_frames)
 
 /* ---- the boot-time map ---- */
 
-static bool is_table(const struct frame *frame)
+/* What the boot-time entry of a frame allows; 0 for a frame that gets none. */
+static uint32_t premap_flags(const struct frame *frame)
 {
-    return frame->type_references != 0 && frame->type != FRAME_TYPE_WRITABLE;
+    if (frame->owner != FRAME_GUEST)
+        return 0;
+    if (frame->type_references != 0 && frame->type != FRAME_TYPE_WRITABLE)
+        return IOMMU_READ | IOMMU_WITHHELD;
+    return IOMMU_READ | IOMMU_WRITE;
 }
 
-/* True when all of the frames are the guest's and may be written by a device. */
-static bool plain_chunk(const struct frame *frames, uint64_t count)
+/* Length of the run of frames that get the same entry as the first; each of them is counted as mapped. */
+static uint64_t take_run(struct frame *frames, uint64_t limit, uint32_t flags)
 {
-    for (uint64_t i = 0; i < count; i++) {
-        if (frames[i].owner != FRAME_GUEST || is_table(&frames[i]))
-            return false;
+    uint64_t length = 0;
+    for (; length < limit && premap_flags(&frames[length]) == flags; length++) {
+        if (flags == 0)
+            continue;
+        frames[length].references++;
+        frames[length].flags |= FRAME_PREMAPPED;
     }
-    return true;
-}
-
-static int premap_run(struct frame *frames, uint64_t mfn, uint32_t order, uint32_t flags)
-{
-    uint64_t count = 1ull << order;
-    int error = iommu_map(guest.context, mfn, mfn, order, flags | IOMMU_PREMAP, &flush);
-    if (error != 0)
-        return error;
-    for (uint64_t i = 0; i < count; i++) {
-        frames[i].references++;
-        frames[i].flags |= FRAME_PREMAPPED;
-    }
-    return 0;
-}
-
-/* Halves a chunk that is not all plain, down to single frames. */
-static int premap_chunk(struct frame *frames, uint64_t mfn, uint32_t order)
-{
-    uint64_t half = 1ull << order >> 1;
-
-    if (plain_chunk(frames, 1ull << order))
-        return premap_run(frames, mfn, order, IOMMU_READ | IOMMU_WRITE);
-    if (order == 0) {
-        if (frames->owner != FRAME_GUEST)
-            return 0;
-        return premap_run(frames, mfn, 0, IOMMU_READ | IOMMU_WITHHELD);
-    }
-    int error = premap_chunk(frames, mfn, order - 1);
-    return error != 0 ? error : premap_chunk(frames + half, mfn + half, order - 1);
+    return length;
 }
 
 static int premap_all(void)
 {
+    struct frame *frames = frame_of(0);
     uint64_t end = frame_table_end();
-    uint64_t mfn = 0;
-    while (mfn < end) {
-        /* The table may end inside a chunk: its last frames go one by one. */
-        uint32_t order = end - mfn >= CHUNK_FRAMES ? CHUNK_ORDER : 0;
-        int error = premap_chunk(frame_of(mfn), mfn, order);
+    uint64_t length = 0;
+
+    for (uint64_t mfn = 0; mfn < end; mfn += length) {
+        uint64_t done = 0;
+        uint32_t flags = premap_flags(&frames[mfn]);
+        length = take_run(&frames[mfn], end - mfn, flags);
+        if (flags == 0)
+            continue;
+        int error = iommu_map_run(guest.context, mfn, mfn, length, flags | IOMMU_PREMAP, &flush, &done);
         if (error != 0)
             return error;
-        mfn += 1ull << order;
     }
     return iommu_flush(&flush);
 }

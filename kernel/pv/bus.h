@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The guest's bus address space: its context, the map its devices find at boot, and which devices those are.
- * Options: iommu-mode=owned|none, premap=on|off.
+ * Options: iommu-mode=owned|none, premap=on|off, continue-every=N.
  */
 #ifndef SLUICE_PV_BUS_H
 #define SLUICE_PV_BUS_H
@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Reads the options into guest.iommu_mode and guest.premap; false after saying that a mode is not offered. */
+/* Reads the options into guest.iommu_mode, premap and continue_every; false after saying that a mode is not
+ * offered. */
 bool guest_bus_options(void);
 
 /*
