@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "loader.h"
+
+static EFI_GUID acpi_20_guid = ACPI_20_TABLE_GUID;
+static EFI_GUID acpi_10_guid = ACPI_TABLE_GUID;
+static EFI_GUID graphics_guid = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
+
+static BOOLEAN same_guid(const EFI_GUID *a, const EFI_GUID *b)
+{
+    const UINT8 *x = (const UINT8 *)a, *y = (const UINT8 *)b;
+    UINTN i = 0;
+    while (i < sizeof(EFI_GUID) && x[i] == y[i])
+        i++;
+    return i == sizeof(EFI_GUID);
+}
+
+static UINT64 find_rsdp(void)
+{
+    UINT64 old = 0;
+    for (UINTN i = 0; i < firmware->NumberOfTableEntries; i++) {
+        const EFI_CONFIGURATION_TABLE *entry = &firmware->ConfigurationTable[i];
+        if (same_guid(&entry->VendorGuid, &acpi_20_guid))
+            return (UINT64)(UINTN)entry->VendorTable;
+        if (same_guid(&entry->VendorGuid, &acpi_10_guid))
+            old = (UINT64)(UINTN)entry->VendorTable;
+    }
+    return old;
+}
+
+static void describe_framebuffer(struct boot_framebuffer *framebuffer)
+{
+    EFI_GRAPHICS_OUTPUT_PROTOCOL *graphics;
+    if (EFI_ERROR(firmware->BootServices->LocateProtocol(&graphics_guid, NULL, (void **)&graphics)) ||
+        !graphics->Mode || !graphics->Mode->Info)
+        return;
+    const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode = graphics->Mode->Info;
+    if (mode->PixelFormat == PixelRedGreenBlueReserved8BitPerColor)
+        framebuffer->format = BOOT_PIXEL_RGBX;
+    else if (mode->PixelFormat == PixelBlueGreenRedReserved8BitPerColor)
+        framebuffer->format = BOOT_PIXEL_BGRX;
+    else
+        return;
+    framebuffer->base = graphics->Mode->FrameBufferBase;
+    framebuffer->size = graphics->Mode->FrameBufferSize;
+    framebuffer->width = mode->HorizontalResolution;
+    framebuffer->height = mode->VerticalResolution;
+    framebuffer->pitch = mode->PixelsPerScanLine;
+}
+
+void handover_describe(struct boot_info *info)
+{
+    info->rsdp = find_rsdp();
+    info->efi_system_table = (UINT64)(UINTN)firmware;
+    info->efi_config_table = (UINT64)(UINTN)firmware->ConfigurationTable;
+    info->config_table_entries = (UINT32)firmware->NumberOfTableEntries;
+    describe_framebuffer(&info->framebuffer);
+}
+
+static UINT64 read_tsc(void)
+{
+    UINT32 low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (UINT64)high << 32 | low;
+}
+
+/* Firmware need not have switched on no-execute, and a table entry with NX would then be reserved. */
+static void enable_nx(void)
+{
+    UINT32 low, high, eax = 0x80000001, edx;
+    __asm__ volatile("cpuid" : "+a"(eax), "=d"(edx) : : "rbx", "rcx");
+    if (!(edx & 1u << 20))
+        return;
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(0xc0000080));
+    __asm__ volatile("wrmsr" : : "a"(low | 0x800), "d"(high), "c"(0xc0000080));
+}
+
+static _Noreturn void jump(const struct boot_info *info, UINT64 l4, UINT64 entry)
+{
+    __asm__ volatile("cli\n\t"
+                     "cld\n\t"
+                     "mov %0, %%cr3\n\t"
+                     "jmp *%1"
+                     :
+                     : "r"(l4), "r"(entry), "D"(info)
+                     : "memory");
+    __builtin_unreachable();
+}
+
+EFI_STATUS handover_jump(struct boot_info *info, UINT64 l4, UINT64 entry)
+{
+    EFI_BOOT_SERVICES *services = firmware->BootServices;
+    UINTN size = 0, key, descriptor_size;
+    UINT32 version;
+    services->GetMemoryMap(&size, NULL, &key, &descriptor_size, &version);
+    UINTN capacity = size + 64 * descriptor_size; /* the allocation below splits descriptors */
+    UINT64 map = pages_alloc(capacity);
+    if (!map)
+        return EFI_OUT_OF_RESOURCES;
+
+    EFI_STATUS status = EFI_INVALID_PARAMETER;
+    for (UINTN attempt = 0; attempt < 8 && EFI_ERROR(status); attempt++) {
+        size = capacity;
+        status = services->GetMemoryMap(&size, (EFI_MEMORY_DESCRIPTOR *)(UINTN)map, &key, &descriptor_size,
+                                        &version);
+        if (EFI_ERROR(status))
+            return status;
+        info->memory_map.base = map;
+        info->memory_map.size = size;
+        info->memory_descriptor_size = descriptor_size;
+        info->memory_descriptor_version = version;
+        status = services->ExitBootServices(loader_handle, key);
+    }
+    if (EFI_ERROR(status))
+        return status;
+    enable_nx();
+    info->entry_tsc = read_tsc();
+    jump(info, l4, entry);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#include "loader.h"
+
+#define PTE_P          0x1ull
+#define PTE_W          0x2ull
+#define PTE_NX         (1ull << 63)
+#define PTE_FRAME_MASK 0x000ffffffffff000ull
+
+struct table_pool {
+    UINT64 next;
+};
+
+static UINT64 take_table(struct table_pool *pool)
+{
+    UINT64 table = pool->next;
+    pool->next += 4096;
+    return table;
+}
+
+/* The table below entry `index` of `table`, made when absent. The pool was sized for all of them. */
+static UINT64 *step_down(UINT64 *table, UINTN index, struct table_pool *pool)
+{
+    if (!(table[index] & PTE_P))
+        table[index] = take_table(pool) | PTE_W | PTE_P;
+    return (UINT64 *)(UINTN)(table[index] & PTE_FRAME_MASK);
+}
+
+static void map_page(UINT64 *l4, UINT64 virtual, UINT64 physical, UINT64 bits, struct table_pool *pool)
+{
+    UINT64 *l3 = step_down(l4, virtual >> 39 & 511, pool);
+    UINT64 *l2 = step_down(l3, virtual >> 30 & 511, pool);
+    UINT64 *l1 = step_down(l2, virtual >> 21 & 511, pool);
+    l1[virtual >> 12 & 511] = physical | bits | PTE_P;
+}
+
+static UINT64 read_cr3(void)
+{
+    UINT64 value;
+    __asm__ volatile("mov %%cr3, %0" : "=r"(value));
+    return value;
+}
+
+UINT64 paging_build(const struct elf_image *image, UINT64 physical, struct boot_blob *pages)
+{
+    /* L4, L3, and for each 1 GiB and 2 MiB touched one table; the image's end may start one more of each. */
+    UINT64 tables = 5 + ((image->end - image->start) >> 21) + 1;
+    pages->size = tables * 4096;
+    pages->base = pages_alloc(pages->size);
+    if (!pages->base)
+        return 0;
+
+    struct table_pool pool = {pages->base};
+    UINT64 *l4 = (UINT64 *)(UINTN)take_table(&pool);
+    const UINT64 *firmware_l4 = (const UINT64 *)(UINTN)(read_cr3() & PTE_FRAME_MASK);
+    for (UINTN i = 0; i < 512; i++)
+        l4[i] = firmware_l4[i];
+    l4[image->start >> 39 & 511] = 0;
+
+    for (UINT32 s = 0; s < image->segment_count; s++) {
+        const struct elf_segment *segment = &image->segments[s];
+        UINT64 bits =
+            (segment->flags & ELF_SEGMENT_X ? 0 : PTE_NX) | (segment->flags & ELF_SEGMENT_W ? PTE_W : 0);
+        for (UINT64 offset = 0; offset < segment->memory_size; offset += 4096) {
+            UINT64 virtual = segment->address + offset;
+            map_page(l4, virtual, physical + (virtual - image->start), bits, &pool);
+        }
+    }
+    return (UINT64)(UINTN)l4;
+}
