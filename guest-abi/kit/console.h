@@ -7,7 +7,8 @@
 #include <stddef.h>
 
 /*
- * Conversions: %d %i %u %x %X %c %s %p %%, with width, 0, -, # (0x), precision for %s, and the lengths hh h l ll z.
+ * Conversions: %d %i %u %x %X %c %s %p %%, with width, 0, -, # (0x), precision for %s, and the lengths
+ * hh h l ll z.
  * Text is written out line by line, so that lines of guest and hypervisor do not mix.
  */
 void printk(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -140,8 +140,39 @@ uint32_t pci_capability(pci_id id, uint8_t capability)
     return 0;
 }
 
+static void enable_commands(pci_id id, uint32_t commands)
+{
+    uint32_t now = pci_read(id, PCI_COMMAND, 2) & 0xffff;
+    if ((now & commands) != commands)
+        pci_write(id, PCI_COMMAND, 2, now | commands);
+}
+
+struct bridge_search {
+    uint8_t secondary;
+    pci_id id;
+};
+
+static bool is_bridge_to(pci_id id, void *argument)
+{
+    struct bridge_search *search = argument;
+    if ((pci_read(id, PCI_HEADER_TYPE, 1) & 0x7f) != 1 ||
+        (uint8_t)pci_read(id, PCI_SECONDARY_BUS, 1) != search->secondary)
+        return false;
+    search->id = id;
+    return true;
+}
+
 void pci_enable(pci_id id)
 {
-    uint32_t command = pci_read(id, PCI_COMMAND, 2) & 0xffff;
-    pci_write(id, PCI_COMMAND, 2, command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_OFF);
+    const uint32_t pass = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+    /* Firmware leaves a bridge closed when it has no driver for what is behind it. Depth is bounded because
+     * each bus has one bridge to it, and a walk from bus 0 found them all. */
+    struct bridge_search bridge = {.secondary = (uint8_t)(id >> 8)};
+    for (uint32_t depth = 0; bridge.secondary && depth < 256; depth++) {
+        if (!pci_walk(is_bridge_to, &bridge))
+            break;
+        enable_commands(bridge.id, pass);
+        bridge.secondary = (uint8_t)(bridge.id >> 8);
+    }
+    enable_commands(id, pass | PCI_COMMAND_INTX_OFF);
 }

@@ -38,7 +38,7 @@ uint64_t pci_bar(pci_id id, uint32_t bar);
 /* Offset of a capability in configuration space, or 0. */
 uint32_t pci_capability(pci_id id, uint8_t capability);
 
-/* Memory decoding and bus mastering on, legacy interrupt off. */
+/* Memory decoding and bus mastering on, for the bridges above it too; its legacy interrupt off. */
 void pci_enable(pci_id id);
 
 /* Raw ports. Those that the guest may not have read as ones; writes to them are ignored. */

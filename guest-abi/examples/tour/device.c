@@ -83,6 +83,12 @@ bool device_reads(uint64_t bus_address, uint32_t preset, uint8_t *got)
     return done;
 }
 
+bool device_is_cut_off(void)
+{
+    uint8_t got[PAYLOAD];
+    return device_reads(source_bus, 1, got) && is_poison(got, 0, PAYLOAD);
+}
+
 /* ---- stations ---- */
 
 static bool writes_and_reads(uint8_t *at, uint64_t bus, uint32_t seed)

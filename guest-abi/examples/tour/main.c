@@ -91,6 +91,11 @@ static uint32_t look_around(void)
         found |= NEEDS_EDU;
     else
         printk("tour: there is no edu device: its stations are skipped\n");
+    if ((found & NEEDS_EDU) && (found & ONLY_DIRECT) && device_is_cut_off()) {
+        printk(
+            "tour: nothing that a device does arrives: all are blocked, and without IOMMUOP I must stop\n");
+        found = 0;
+    }
     return found;
 }
 

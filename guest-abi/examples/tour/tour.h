@@ -27,6 +27,7 @@ void disk_close(void);
 
 /* device.c: edu and the rules of the bus */
 bool device_open(void);
+bool device_is_cut_off(void); /* nothing it writes arrives, not even in its own page */
 bool device_direct(void);
 bool device_page_edge(void);
 bool device_unmapped(void);
