@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""Group style: what can be said about the sources without running them."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from .core import Case, Failed, Skipped
+from .paths import BUILD, ROOT
+
+MAX_LINES = 600
+CODE = (".c", ".h", ".S", ".py", ".ld")
+
+# Lowest first: a room names itself and the rooms before it.
+ROOMS = ("lib", "cpu", "mem", "acpi", "pci", "iommu", "irq", "pv", "main")
+ROOT_HEADERS = {"boot_info.h": "lib"}  # fixed-width types only, shared by boot and kernel
+
+
+def sources() -> list:
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode != 0:  # an unpacked archive
+        files = [path for path in ROOT.rglob("*") if path.is_file() and "build" not in path.parts]
+    else:
+        files = [ROOT / name for name in listed.stdout.splitlines()]
+    return sorted(path for path in files if path.is_file() and path.suffix != ".patch")
+
+
+def is_code(path: Path) -> bool:
+    if path.suffix in CODE or path.name in ("CMakeLists.txt",):
+        return True
+    return path.parent == ROOT / "tools" and path.suffix == ""
+
+
+def complain(problems: list, what: str) -> None:
+    if problems:
+        raise Failed(f"{len(problems)} {what}", "\n".join(problems))
+
+
+def licence() -> None:
+    missing = [str(path.relative_to(ROOT)) for path in sources() if is_code(path)
+               and not any("SPDX-License-Identifier: MIT" in line
+                           for line in path.read_text(errors="replace").splitlines()[:2])]
+    complain(missing, "files without an SPDX line at the top")
+
+
+def length() -> None:
+    long = []
+    for path in sources():
+        if is_code(path):
+            lines = len(path.read_text(errors="replace").splitlines())
+            if lines > MAX_LINES:
+                long.append(f"{path.relative_to(ROOT)}: {lines} lines")
+    complain(long, f"files of more than {MAX_LINES} lines")
+
+
+def leftovers() -> None:
+    marks = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")
+    found = [f"{path.relative_to(ROOT)}:{number}: {line.strip()}" for path in sources() if is_code(path)
+             for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1) if marks.search(line)]
+    complain(found, "marks of unfinished work")
+
+
+def room_of(path: Path) -> str | None:
+    relative = path.relative_to(ROOT).parts
+    if relative[:2] == ("drivers", "iommu"):
+        return "iommu"
+    if relative[0] == "kernel":
+        if len(relative) > 2:
+            return relative[1]
+        return ROOT_HEADERS.get(relative[1], "main")
+    return relative[0]
+
+
+def included(path: Path) -> list:
+    """(line, file) of each #include "..." that can be found: beside the file, in the root, or in kernel/."""
+    found = []
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+        if match := re.match(r'\s*#\s*include\s*[<"]([^">]+)[">]', line):
+            for folder in (path.parent, ROOT, ROOT / "kernel", ROOT / "guest-abi", ROOT / "guest-abi/include"):
+                if (folder / match[1]).is_file():
+                    found.append((number, (folder / match[1]).resolve()))
+                    break
+    return found
+
+
+def may_name(room: str, path: Path, target: Path) -> bool:
+    other = room_of(target)
+    relative = target.relative_to(ROOT).as_posix()
+    if other == room:
+        return True
+    if room == "guest-abi":
+        return False
+    if room == "boot":
+        return relative in ("kernel/boot_info.h",)
+    if room == "iommu":
+        return other == "lib" or relative == "guest-abi/include/sluice/errno.h"
+    if room in ROOMS:
+        if other == "iommu":
+            return ROOMS.index(room) > ROOMS.index("iommu") and target.name in ("iommu.h", "host.h")
+        return relative.startswith("guest-abi/include/") or (
+            other in ROOMS and ROOMS.index(other) < ROOMS.index(room))
+    return True  # tests may name everything
+
+
+def layering() -> None:
+    bad = []
+    for path in sources():
+        if path.suffix not in (".c", ".h", ".S"):
+            continue
+        room = room_of(path)
+        for number, target in included(path):
+            if ROOT in target.parents and not may_name(room, path, target):
+                bad.append(f"{path.relative_to(ROOT)}:{number}: {room} names {target.relative_to(ROOT)}")
+    complain(bad, "includes that break the layers")
+
+
+def tool(name: str) -> str:
+    from shutil import which
+    for candidate in (f"{name}-14", name):
+        if found := which(candidate):
+            return found
+    raise Skipped(f"{name} is not installed")
+
+
+def formatting() -> None:
+    files = [str(path) for path in sources() if path.suffix in (".c", ".h")]
+    done = subprocess.run([tool("clang-format"), "--dry-run", "-Werror", "--ferror-limit=1", *files], cwd=ROOT,
+                          capture_output=True, text=True)
+    if done.returncode != 0:
+        wrong = [line for line in done.stderr.splitlines() if "error:" in line]
+        complain(wrong or [done.stderr], "files that clang-format would change")
+
+
+def tidy() -> None:
+    if not (ROOT / ".clang-tidy").is_file():
+        raise Skipped("there is no .clang-tidy")
+    if not (BUILD / "compile_commands.json").is_file():
+        raise Skipped("not built")
+    files = [str(path) for path in sources() if path.suffix == ".c" and path.relative_to(ROOT).parts[0]
+             in ("kernel", "drivers")]
+    done = subprocess.run([tool("clang-tidy"), "-p", str(BUILD), "--quiet", "--warnings-as-errors=*", *files],
+                          cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    if done.returncode != 0:
+        found = [line for line in done.stdout.splitlines() if "error:" in line]
+        complain(found or [done.stdout], "findings of clang-tidy")
+
+
+CHECKS = (
+    ("licence", licence, "every source file begins with its SPDX line"),
+    ("length", length, f"no source file is longer than {MAX_LINES} lines"),
+    ("leftovers", leftovers, "no marks of unfinished work"),
+    ("layering", layering, "each room names only the rooms below it"),
+    ("format", formatting, "clang-format would change nothing"),
+    ("tidy", tidy, "clang-tidy has nothing to say about kernel/ and drivers/"),
+)
+
+
+def cases() -> list:
+    return [Case("style", name, body, about) for name, body, about in CHECKS]
