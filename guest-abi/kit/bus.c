@@ -22,7 +22,11 @@ bool bus_init(void)
         return false;
     long n = iommu_op(IOMMUOP_get_reserved, reserved, sizeof(reserved) / sizeof(reserved[0]));
     reserved_count = n > 0 ? (uint32_t)n : 0;
-    next_bfn = query.max_bfn > 2 * PREFERRED_BFN ? PREFERRED_BFN : query.max_bfn / 2;
+    next_bfn = PREFERRED_BFN;
+    if (query.premap != IOMMU_PREMAP_none && highest_mfn() != NO_FRAME && highest_mfn() >= next_bfn)
+        next_bfn = highest_mfn() + 1;
+    if (next_bfn > query.max_bfn / 2)
+        next_bfn = query.max_bfn / 2;
     return true;
 }
 

@@ -16,7 +16,7 @@ extern char guest_window[], guest_window_end[];
 static const uint64_t *const m2p = (const uint64_t *)MACH2PHYS_VIRT_START;
 static const uint64_t *p2m;
 static uint64_t first_spare, end_spare; /* PFNs */
-static uint64_t max_mfn = UINT64_MAX;
+static uint64_t max_mfn = NO_FRAME;
 
 static uint64_t window_pages(void)
 {
@@ -80,6 +80,11 @@ uint64_t mfn_to_pfn(uint64_t mfn)
         return NO_FRAME;
     uint64_t pfn = m2p[mfn];
     return pfn < start_info->nr_pages && p2m[pfn] == mfn ? pfn : NO_FRAME;
+}
+
+uint64_t highest_mfn(void)
+{
+    return max_mfn;
 }
 
 uint64_t virt_to_pfn(const volatile void *address)
