@@ -85,7 +85,8 @@ static uint64_t take_run(struct frame *frames, uint64_t limit, uint32_t flags)
 static int premap_all(void)
 {
     struct frame *frames = frame_of(0);
-    uint64_t end = frame_table_end();
+    uint64_t reach = iommu_max_bfn(guest.context) + 1;
+    uint64_t end = frame_table_end() < reach ? frame_table_end() : reach;
     uint64_t length = 0;
 
     for (uint64_t mfn = 0; mfn < end; mfn += length) {
