@@ -142,7 +142,7 @@ void frame_bus_put(uint64_t mfn, bool had_write)
 
 enum device_frame device_frame_kind(uint64_t mfn)
 {
-    return mfn == MFN_OWN_MMIO ? DEVICE_FRAME_MMIO : DEVICE_FRAME_DENIED;
+    return mfn == MFN_OWN_MMIO || fake.policy_says_mmio ? DEVICE_FRAME_MMIO : DEVICE_FRAME_DENIED;
 }
 
 /* ---- the bus ---- */

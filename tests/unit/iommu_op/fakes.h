@@ -61,7 +61,7 @@ struct fakes {
     unsigned int reads, read_bytes, writes; /* copies from and to the guest */
     unsigned int preemption_points;
     unsigned int preempt_at; /* cpu_preemption_point() number that says yes; 0 = never */
-    bool flush_fails, unit_dead, out_of_tables, references_full;
+    bool flush_fails, unit_dead, out_of_tables, references_full, policy_says_mmio;
     uint32_t parked_limit; /* the accumulator counts as full from here */
     bool continued;
     struct hypercall_args next;

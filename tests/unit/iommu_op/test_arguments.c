@@ -85,6 +85,8 @@ static void upper_halves_are_ignored(void **state)
     assert_int_equal(element(0)->status, 0);
     assert_int_equal(element(1)->status, UNTOUCHED);
     assert_int_equal(call(0x100000000 | IOMMUOP_unmap_page, 0, 0xffffffff00000000), 0);
+    assert_int_equal(call(0x100000000 | IOMMUOP_query, GUEST_BASE, 0x100000001), 0);
+    assert_int_equal(element(0)->bfn & 0xffffffff, 1); /* the version */
 }
 
 /* ---- pointers ---- */

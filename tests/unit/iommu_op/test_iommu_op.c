@@ -186,6 +186,15 @@ static void own_mmio_is_mapped_without_a_reference(void **state)
     expect_refused(6, MFN_OWN_MMIO, RW, -ENOMEM);
 }
 
+static void ram_is_never_taken_for_device_registers(void **state)
+{
+    (void)state;
+    fake.policy_says_mmio = true; /* whatever the device policy holds of it */
+    expect_refused(5, MFN_HYPERVISOR, RW, -EPERM);
+    expect_refused(5, MFN_FREE, RW, -EPERM);
+    assert_int_equal(map_one(5, MFN_HOLE, RW), 0);
+}
+
 static void write_is_withheld_on_a_page_table(void **state)
 {
     (void)state;
@@ -432,6 +441,7 @@ int main(void)
         TEST(bad_words_are_einval),
         TEST(frames_of_others_are_eperm),
         TEST(own_mmio_is_mapped_without_a_reference),
+        TEST(ram_is_never_taken_for_device_registers),
         TEST(write_is_withheld_on_a_page_table),
         TEST(reserved_ranges_are_immutable),
         TEST(a_map_equal_to_the_installed_one_succeeds),
