@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#include "fakes.h"
+
+#include "lib/log.h"
+
+#include <string.h>
+
+struct fakes fake;
+struct guest guest;
+struct memory_range memory_ranges[MEMORY_RANGES_MAX];
+uint32_t memory_range_count;
+
+static struct shared_info shared;
+
+int fresh(void **state)
+{
+    (void)state;
+    memset(&fake, 0, sizeof fake);
+    memset(&guest, 0, sizeof guest);
+    memset(&shared, 0, sizeof shared);
+    guest.shared = &shared;
+    guest.nr_pages = 1000;
+    memory_range_count = 0;
+    return 0;
+}
+
+void *at(uint64_t guest_address)
+{
+    return &fake.memory[guest_address - GUEST_BASE];
+}
+
+uint64_t word(uint64_t guest_address)
+{
+    uint64_t value;
+
+    memcpy(&value, at(guest_address), sizeof value);
+    return value;
+}
+
+long syscall_with(struct cpu_regs *regs, uint64_t number, uint64_t a0, uint64_t a1, uint64_t a2)
+{
+    regs->rax = number;
+    regs->rdi = a0;
+    regs->rsi = a1;
+    regs->rdx = a2;
+    pv_guest_syscall(regs);
+    return (long)regs->rax;
+}
+
+static int bad_range(uint64_t address, size_t count)
+{
+    return count && (address < GUEST_BASE || address >= GUEST_END || count > GUEST_END - address);
+}
+
+int copy_from_guest(void *destination, uint64_t address, size_t count)
+{
+    if (bad_range(address, count))
+        return -EFAULT;
+    memcpy(destination, at(address), count);
+    return 0;
+}
+
+int copy_to_guest(uint64_t address, const void *source, size_t count)
+{
+    if (bad_range(address, count))
+        return -EFAULT;
+    memcpy(at(address), source, count);
+    return 0;
+}
+
+int put_guest_u64(uint64_t address, uint64_t value)
+{
+    return copy_to_guest(address, &value, sizeof value);
+}
+
+int put_guest_u32(uint64_t address, uint32_t value)
+{
+    return copy_to_guest(address, &value, sizeof value);
+}
+
+bool cpu_preemption_point(void)
+{
+    return ++fake.preemption_points == fake.preempt_at;
+}
+
+_Noreturn void guest_crash(const struct cpu_regs *regs, const char *format, ...)
+{
+    (void)regs;
+    fake.crash_format = format;
+    longjmp(fake.crash, 1);
+}
+
+void log_raw(const char *text, size_t length)
+{
+    assert_true(fake.console_length + length <= sizeof fake.console);
+    memcpy(&fake.console[fake.console_length], text, length);
+    fake.console_length += length;
+}
+
+uint64_t memory_max_mfn(void)
+{
+    return 0x20001;
+}
+
+bool guest_io_emulate(struct cpu_regs *regs)
+{
+    (void)regs;
+    return false;
+}
+
+long do_mmu_update(struct cpu_regs *regs, const struct hypercall_args *args)
+{
+    fake.calls++;
+    fake.last = *args;
+    if (fake.continuations) {
+        struct hypercall_args rest = *args;
+
+        fake.continuations--;
+        rest.a[1]++;
+        return hypercall_continue(regs, &rest);
+    }
+    return fake.result;
+}
+
+#define UNUSED_CALL(name)                                                                                    \
+    long name(struct cpu_regs *regs, const struct hypercall_args *args)                                      \
+    {                                                                                                        \
+        (void)regs;                                                                                          \
+        (void)args;                                                                                          \
+        return 0;                                                                                            \
+    }
+UNUSED_CALL(do_update_va_mapping)
+UNUSED_CALL(do_sched_op)
+UNUSED_CALL(do_physdev_op)
+UNUSED_CALL(do_iommu_op)

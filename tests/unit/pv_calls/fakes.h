@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* A guest of a few pages, two scripted hypercalls, and a crash that comes back to the test. */
+#ifndef SLUICE_TEST_PV_CALLS_FAKES_H
+#define SLUICE_TEST_PV_CALLS_FAKES_H
+
+#include "cpu/trap.h"
+#include "guest-abi/include/sluice/errno.h"
+#include "guest-abi/include/sluice/iommu_op.h"
+#include "mem/alloc.h"
+#include "mem/guest_copy.h"
+#include "mem/map.h"
+#include "pv/emulate.h"
+#include "pv/guest.h"
+#include "pv/hypercall.h"
+#include "pv/trap.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define GUEST_BASE  0x400000ull
+#define GUEST_BYTES (8u * 4096u)
+#define GUEST_END   (GUEST_BASE + GUEST_BYTES)
+
+struct fakes {
+    _Alignas(16) uint8_t memory[GUEST_BYTES];
+    /* do_mmu_update: returns `result`, and continues `continuations` times with a[1] advanced by one. */
+    long result;
+    unsigned int continuations, calls;
+    struct hypercall_args last;
+    unsigned int preemption_points, preempt_at;
+    char console[8192];
+    size_t console_length;
+    jmp_buf crash;
+    const char *crash_format;
+};
+extern struct fakes fake;
+
+int fresh(void **state);
+void *at(uint64_t guest_address);
+uint64_t word(uint64_t guest_address);
+
+/* Runs the statement; true when it ended in guest_crash(). */
+#define CRASHES(statement) (setjmp(fake.crash) ? true : ((void)(statement), false))
+
+/* A SYSCALL at RIP - 2. */
+long syscall_with(struct cpu_regs *regs, uint64_t number, uint64_t a0, uint64_t a1, uint64_t a2);
+
+/* test_traps.c; the number of tests that failed. */
+int run_trap_tests(void);
+
+#endif
