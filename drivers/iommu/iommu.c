@@ -106,6 +106,7 @@ static int map_reserved(struct iommu_context *context)
             bfn += done != 0 ? (uint64_t)done : 1;
         }
     }
+    page_table_write_back(&context->table);
     return 0;
 }
 
@@ -316,6 +317,7 @@ int iommu_flush(struct iommu_flush *flush)
     struct iommu_context *context = flush->context;
     int error = context->dead ? -EIO : 0;
 
+    page_table_write_back(&context->table);
     if (error == 0 && is_owed(flush))
         error = invalidate(flush);
     if (error == 0) {

@@ -127,7 +127,8 @@ int iommu_lookup(const struct iommu_context *context, uint64_t bfn, struct iommu
 
 /*
  * Posts the fewest descriptors that cover the accumulator and one wait per unit, waits with a bound, then
- * releases what is parked and empties the accumulator. Nothing is posted when nothing is owed. 0 or -EIO.
+ * releases what is parked and empties the accumulator. Nothing is posted when nothing is owed, but what was
+ * mapped may reach hardware only now: call it after maps, too. 0 or -EIO.
  */
 int iommu_flush(struct iommu_flush *flush);
 

@@ -43,8 +43,37 @@ static uint32_t page_of(const struct page_table *table, uint64_t entry)
     return (uint32_t)(page_table_leaf_mfn(table->format, entry) - table->pool_mfn);
 }
 
-static void write_entry(const struct page_table *table, uint64_t *slot, uint64_t entry)
+void page_table_write_back(struct page_table *table)
 {
+    if (table->dirty != table->dirty_end)
+        host_cache_flush(table->dirty, (size_t)(table->dirty_end - table->dirty) * sizeof *table->dirty);
+    table->dirty = table->dirty_end = NULL;
+}
+
+/* Consecutive entries share cache lines: they are written back together, by page_table_write_back(). */
+static inline void mark_dirty(struct page_table *table, uint64_t *slot, uint64_t count)
+{
+    if (table->coherent)
+        return;
+    if (slot != table->dirty_end) {
+        page_table_write_back(table);
+        table->dirty = slot;
+    }
+    table->dirty_end = slot + count;
+}
+
+static inline void write_leaf(struct page_table *table, uint64_t *slot, uint64_t entry)
+{
+    host_store64(slot, entry);
+    mark_dirty(table, slot, 1);
+}
+
+/* What points at a table is written back at once, and after the table itself. */
+static void write_branch(struct page_table *table, uint32_t page, uint64_t bfn, uint32_t level,
+                         uint64_t entry)
+{
+    uint64_t *slot = &entries_of(table, page)[slot_of(bfn, level)];
+
     host_store64(slot, entry);
     if (!table->coherent)
         host_cache_flush(slot, sizeof *slot);
@@ -150,8 +179,7 @@ static uint64_t *grow(struct page_table *table, uint64_t bfn)
 
         table->info[child].parent = parent;
         table->info[parent].live++;
-        write_entry(table, &entries_of(table, parent)[slot_of(bfn, level)],
-                    address | table->format->table_bits[level - 1]);
+        write_branch(table, parent, bfn, level, address | table->format->table_bits[level - 1]);
         child = parent;
     }
     return set_cursor(table, bfn, leaf);
@@ -165,7 +193,7 @@ static void unlink_empty(struct page_table *table, uint64_t bfn, uint32_t *unlin
     for (uint32_t level = 2; level <= table->levels && table->info[page].live == 0; level++) {
         uint32_t parent = table->info[page].parent;
 
-        write_entry(table, &entries_of(table, parent)[slot_of(bfn, level)], 0);
+        write_branch(table, parent, bfn, level, 0);
         table->info[parent].live--;
         table->info[page].next = *unlinked;
         *unlinked = page;
@@ -189,7 +217,7 @@ int page_table_map(struct page_table *table, uint64_t bfn, uint64_t entry, uint6
         table->info[table->cursor_table].live++;
     else if ((*old & table->format->leaf_bits[IOMMU_LOCKED]) != 0)
         return -EACCES;
-    write_entry(table, slot, entry);
+    write_leaf(table, slot, entry);
     return 0;
 }
 
@@ -207,8 +235,7 @@ int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, ui
     for (; done < count && slot[done] == 0; done++, entry += 1u << 12)
         host_store64(&slot[done], entry);
     table->info[table->cursor_table].live += (uint32_t)done;
-    if (!table->coherent && done != 0)
-        host_cache_flush(slot, done * sizeof *slot);
+    mark_dirty(table, slot, done);
     return (int64_t)done;
 }
 
@@ -226,7 +253,7 @@ int page_table_unmap(struct page_table *table, uint64_t bfn, uint64_t *old, uint
     if ((*slot & table->format->leaf_bits[IOMMU_LOCKED]) != 0)
         return -EACCES;
     *old = *slot;
-    write_entry(table, slot, 0);
+    write_leaf(table, slot, 0);
     if (--table->info[table->cursor_table].live == 0)
         unlink_empty(table, bfn, unlinked);
     return 0;

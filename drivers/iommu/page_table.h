@@ -42,7 +42,8 @@ struct page_table {
     uint64_t *cursor; /* the leaf table that was used last: consecutive calls do not walk */
     uint64_t cursor_key;
     uint32_t cursor_table;
-    bool coherent; /* hardware's walks see the CPU's caches */
+    bool coherent;               /* hardware's walks see the CPU's caches */
+    uint64_t *dirty, *dirty_end; /* leaf entries that still have to be written back */
     uint8_t levels;
     uint8_t *pool; /* table pages; number 0 is the root */
     uint64_t pool_mfn;
@@ -81,6 +82,9 @@ int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, ui
  * list *unlinked. 0; -EACCES what stands there is locked.
  */
 int page_table_unmap(struct page_table *table, uint64_t bfn, uint64_t *old, uint32_t *unlinked);
+
+/* Writes back what hardware cannot see yet: before invalidating, and before the device is told to go. */
+void page_table_write_back(struct page_table *table);
 
 /* Takes a list of unlinked tables back into the pool. Only after the invalidation has completed. */
 void page_table_release(struct page_table *table, uint32_t unlinked);

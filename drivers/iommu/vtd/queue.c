@@ -10,6 +10,7 @@
 #include "lib/log.h"
 
 #define QUEUE_RECORDS  256u /* one page: IQA.QS = 0 */
+#define SCRATCH_OFFSET 8u   /* in the status page: where the waits write that nobody waits for */
 #define RECOVERIES_MAX 8u   /* refused descriptors in a row before the unit counts as dead */
 
 bool vtd_queue_init(struct vtd_unit *unit)
@@ -182,7 +183,7 @@ static void recover(struct vtd_unit *unit)
     log_line("iommu: unit %u refused the descriptor %016llx:%016llx; everything is invalidated instead",
              unit->index, (unsigned long long)bad.high, (unsigned long long)bad.low);
     unit->recoveries++;
-    put(unit, slot, vtd_descriptor_nothing());
+    put(unit, slot, vtd_descriptor_wait(unit->status_address + SCRATCH_OFFSET, 0));
     vtd_write32(unit, VTD_FSTS, VTD_FSTS_IQE);
     vtd_write64(unit, VTD_IQT, ring_offset(unit->queue.tail));
     unit->queue.head = slot;

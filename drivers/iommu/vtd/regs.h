@@ -183,10 +183,5 @@ static inline struct ring_record vtd_descriptor_wait(uint64_t address, uint32_t 
     return (struct ring_record){.low = VTD_DESCRIPTOR_WAIT | VTD_WAIT_STATUS_WRITE | (uint64_t)value << 32,
                                 .high = address};
 }
-/* A wait that tells nobody: what takes the place of a descriptor the unit refused. */
-static inline struct ring_record vtd_descriptor_nothing(void)
-{
-    return (struct ring_record){.low = VTD_DESCRIPTOR_WAIT};
-}
 
 #endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/driver/machine.h"
+
+#include "drivers/iommu/host.h"
+#include "drivers/iommu/vtd/vtd.h"
+#include "tests/driver/qtest.h"
+#include "tests/host/log_capture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define FIRST_FREE_MFN  0x400u
+#define EDU_BAR         0xe0000000ull
+#define BRIDGED_EDU_BAR 0xe1000000ull
+#define EDU_SOURCE      0x80u
+#define EDU_DESTINATION 0x88u
+#define EDU_COUNT       0x90u
+#define EDU_COMMAND     0x98u
+#define EDU_START       1u
+#define EDU_TO_MEMORY   2u
+#define EDU_BUFFER      0x40000u
+
+struct machine machine;
+struct host_record host_record;
+static uint64_t next_mfn;
+static uint64_t now_ns;
+
+/* ---- host.h over the socket ---- */
+
+uint64_t host_frames_alloc(uint64_t count)
+{
+    uint64_t mfn = next_mfn;
+
+    if (host_record.allocation_limit == 0)
+        return 0;
+    host_record.allocation_limit--;
+    next_mfn += count;
+    assert_true(next_mfn << 12 <= QTEST_RAM_BYTES);
+    host_record.frames_out += (int64_t)count;
+    memset(host_frame_address(mfn), 0, count << 12);
+    return mfn;
+}
+
+void host_frames_free(uint64_t mfn, uint64_t count)
+{
+    (void)mfn;
+    host_record.frames_out -= (int64_t)count;
+}
+
+void *host_frame_address(uint64_t mfn)
+{
+    assert_true(mfn << 12 < QTEST_RAM_BYTES);
+    return qtest_ram() + (mfn << 12);
+}
+
+bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames)
+{
+    return mfn < host_record.hypervisor_first + host_record.hypervisor_frames &&
+           mfn + frames > host_record.hypervisor_first;
+}
+
+void host_frame_release(uint64_t mfn, uint32_t flags)
+{
+    const struct vtd_unit *unit = vtd_unit_at(0);
+    static uint32_t waits_before;
+
+    /* Every release in these tests is owed a wait of its own flush; see the tests that set this. */
+    if (host_record.watch_release && (unit->waits == waits_before || *unit->status != unit->waits))
+        host_record.released_early++;
+    waits_before = unit->waits;
+    host_record.released++;
+    host_record.last_released_mfn = mfn;
+    host_record.last_released_flags = flags;
+}
+
+volatile void *host_mmio_map(uint64_t physical, uint64_t size)
+{
+    (void)size;
+    return (volatile void *)physical;
+}
+uint32_t host_mmio_read32(const volatile void *address)
+{
+    return qtest_read32((uint64_t)address);
+}
+uint64_t host_mmio_read64(const volatile void *address)
+{
+    uint64_t value = qtest_read64((uint64_t)address);
+
+    if (host_record.hide_queue && (uint64_t)address == VTD_BASE + VTD_ECAP)
+        value &= ~VTD_ECAP_QI;
+    return value;
+}
+void host_mmio_write32(volatile void *address, uint32_t value)
+{
+    if ((uint64_t)address == VTD_BASE + VTD_GCMD) {
+        host_record.commands++;
+        host_record.commands_te_off += (value & VTD_GLOBAL_TE) == 0;
+    }
+    qtest_write32((uint64_t)address, value);
+}
+void host_mmio_write64(volatile void *address, uint64_t value)
+{
+    qtest_write64((uint64_t)address, value);
+}
+
+void host_store64(uint64_t *address, uint64_t value)
+{
+    *(volatile uint64_t *)address = value;
+}
+
+void host_cache_flush(const volatile void *address, size_t size)
+{
+    (void)address;
+    (void)size;
+}
+
+/* Time goes by only while the driver pauses, so that a time-out costs a test nothing. */
+uint64_t host_time_ns(void)
+{
+    return now_ns;
+}
+void host_pause(void)
+{
+    now_ns += 10000000;
+}
+
+uint32_t host_pci_read(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes)
+{
+    return segment == 0 ? qtest_pci_read(id, offset, bytes) : UINT32_MAX;
+}
+void host_pci_write(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes, uint32_t value)
+{
+    if (segment == 0)
+        qtest_pci_write(id, offset, bytes, value);
+}
+
+/* ---- the machine ---- */
+
+static void set_up_edu(uint16_t id, uint64_t bar)
+{
+    qtest_pci_write(id, 0x10, 4, (uint32_t)bar);
+    qtest_pci_write(id, 0x04, 2, 0x0006); /* memory, bus master */
+    assert_int_equal(qtest_read32(bar) & 0xff, 0xed);
+}
+
+static void start(const char *properties, bool bridge)
+{
+    char iommu[128];
+    const char *arguments[] = {"-device",
+                               iommu,
+                               "-device",
+                               "edu,addr=4,dma_mask=0xffffffffffffffff",
+                               bridge ? "-device" : NULL,
+                               "pcie-pci-bridge,id=bridge,addr=5",
+                               "-device",
+                               "edu,bus=bridge,addr=1,dma_mask=0xffffffffffffffff",
+                               NULL};
+
+    snprintf(iommu, sizeof iommu, "intel-iommu%s", properties);
+    host_record = (struct host_record){.allocation_limit = -1};
+    next_mfn = FIRST_FREE_MFN;
+    now_ns = 1;
+    captured_clear();
+    qtest_start(arguments);
+    set_up_edu(EDU_ID, EDU_BAR);
+    if (bridge) {
+        qtest_pci_write(BRIDGE_ID, 0x18, 4, 0x00010100); /* secondary and subordinate bus 1 */
+        qtest_pci_write(BRIDGE_ID, 0x20, 4, 0xe100e100); /* memory window of 1 MiB */
+        qtest_pci_write(BRIDGE_ID, 0x04, 2, 0x0006);
+        set_up_edu(BRIDGED_EDU_ID, BRIDGED_EDU_BAR);
+    }
+    dmar_begin(&machine.dmar);
+    dmar_drhd(&machine.dmar, 1, 0, VTD_BASE);
+}
+
+void machine_start(const char *properties)
+{
+    start(properties, false);
+}
+
+void machine_start_with_bridge(const char *properties)
+{
+    start(properties, true);
+}
+
+int machine_init(void)
+{
+    const struct iommu_setup setup = {.vendor = IOMMU_VENDOR_VTD,
+                                      .table = machine.dmar.bytes,
+                                      .table_size = machine.dmar.size,
+                                      .physical_bits = 40,
+                                      .fault_address = 0xfee00000,
+                                      .fault_data = 0xf1};
+
+    return iommu_init(&setup);
+}
+
+void machine_up(void)
+{
+    int error = machine_init();
+
+    if (error != 0)
+        captured_dump();
+    assert_int_equal(error, 0);
+    error = iommu_enable();
+    if (error != 0)
+        captured_dump();
+    assert_int_equal(error, 0);
+    assert_int_equal(iommu_context_create(&machine.context, 64), 0);
+    assert_int_equal(iommu_attach(machine.context, 0, EDU_ID), 0);
+    iommu_flush_begin(&machine.flush, machine.context);
+}
+
+int machine_stop(void **state)
+{
+    (void)state;
+    qtest_stop();
+    return 0;
+}
+
+void map_now(uint64_t bfn, uint64_t mfn, uint32_t flags)
+{
+    assert_int_equal(iommu_map(machine.context, bfn, mfn, 0, flags, &machine.flush), 0);
+    assert_int_equal(iommu_flush(&machine.flush), 0);
+}
+
+void unmap_now(uint64_t bfn)
+{
+    assert_int_equal(iommu_unmap(machine.context, bfn, 0, &machine.flush), 0);
+    assert_int_equal(iommu_flush(&machine.flush), 0);
+}
+
+uint64_t data_frame(void)
+{
+    return host_frames_alloc(1);
+}
+
+uint8_t *frame_bytes(uint64_t mfn)
+{
+    return host_frame_address(mfn);
+}
+
+/* ---- edu ---- */
+
+static void edu_dma(uint64_t bar, uint64_t source, uint64_t destination, uint32_t bytes, uint32_t command)
+{
+    qtest_write64(bar + EDU_SOURCE, source);
+    qtest_write64(bar + EDU_DESTINATION, destination);
+    qtest_write64(bar + EDU_COUNT, bytes);
+    qtest_write64(bar + EDU_COMMAND, command);
+    /* 100 ms of virtual time; a halted CPU lets it pass at once. */
+    for (uint32_t i = 0; i < 1000000; i++)
+        if ((qtest_read64(bar + EDU_COMMAND) & EDU_START) == 0)
+            return;
+    fail_msg("edu's DMA does not end");
+}
+
+void edu_fetch(uint64_t bus_address, uint32_t bytes)
+{
+    edu_dma(EDU_BAR, bus_address, EDU_BUFFER, bytes, EDU_START);
+}
+
+void edu_store(uint64_t bus_address, uint32_t bytes)
+{
+    edu_dma(EDU_BAR, EDU_BUFFER, bus_address, bytes, EDU_START | EDU_TO_MEMORY);
+}
+
+void bridged_edu_store(uint64_t bus_address, uint32_t bytes)
+{
+    edu_dma(BRIDGED_EDU_BAR, EDU_BUFFER, bus_address, bytes, EDU_START | EDU_TO_MEMORY);
+}
+
+bool edu_reaches(uint64_t bus_address, uint64_t mfn)
+{
+    uint8_t *bytes = (uint8_t *)host_frame_address(mfn) + (bus_address & 0xfff);
+    bool reached;
+
+    /* edu's buffer is all zero in these tests, unless one has fetched something. */
+    memset(bytes, 0x5a, 8);
+    edu_store(bus_address, 8);
+    reached = bytes[0] != 0x5a;
+    memset(bytes, 0, 8);
+    return reached;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine of a driver test: QEMU's VT-d and edu models, with drivers/iommu as the product compiles it.
+ */
+#ifndef SLUICE_TESTS_MACHINE_H
+#define SLUICE_TESTS_MACHINE_H
+
+#include "drivers/iommu/iommu.h"
+#include "tests/host/dmar_builder.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define EDU_ID         0x20u   /* 00:04.0 */
+#define BRIDGED_EDU_ID 0x0108u /* 01:01.0, behind the bridge 00:05.0 */
+#define BRIDGE_ID      0x28u
+#define BRIDGE_ALIAS   0x0100u /* 01:00.0: what DMA from behind the bridge shows */
+#define VTD_BASE       0xfed90000ull
+
+struct machine {
+    struct dmar_builder dmar; /* of the plain machine: one unit, everything included; change it before init */
+    struct iommu_context *context;
+    struct iommu_flush flush;
+};
+extern struct machine machine;
+
+/* Starts QEMU with -device intel-iommu and these properties ("" or ",aw-bits=48"), and sets edu up. */
+void machine_start(const char *properties);
+void machine_start_with_bridge(const char *properties);
+/* iommu_init(), iommu_enable(), a context with a quota of 64 tables and edu in it. */
+void machine_up(void);
+int machine_init(void);
+/* Ends QEMU and removes its files. */
+int machine_stop(void **state);
+
+/* One element: map or unmap, then flush; asserts success. */
+void map_now(uint64_t bfn, uint64_t mfn, uint32_t flags);
+void unmap_now(uint64_t bfn);
+
+/* A frame of RAM for a device's use, and its bytes. */
+uint64_t data_frame(void);
+uint8_t *frame_bytes(uint64_t mfn);
+
+/* edu's DMA engine: bytes from memory at a bus address into its buffer, and back. */
+void edu_fetch(uint64_t bus_address, uint32_t bytes);
+void edu_store(uint64_t bus_address, uint32_t bytes);
+void bridged_edu_store(uint64_t bus_address, uint32_t bytes);
+/* Whether a store of edu's to the bus address arrives in the frame. Leaves the frame zeroed. */
+bool edu_reaches(uint64_t bus_address, uint64_t mfn);
+
+/* What the product did with the host. */
+struct host_record {
+    uint32_t released;       /* frames released */
+    uint32_t released_early; /* ... before the invalidation that covers them was done */
+    uint64_t last_released_mfn;
+    uint32_t last_released_flags;
+    uint64_t hypervisor_first, hypervisor_frames; /* what host_range_is_hypervisor() says yes to */
+    int64_t frames_out;                           /* allocated and not freed */
+    int64_t allocation_limit;                     /* allocations until one fails; negative: never */
+    bool watch_release;
+    bool hide_queue;          /* the unit looks as if it had no invalidation queue */
+    uint32_t commands;        /* writes of the global command register */
+    uint32_t commands_te_off; /* ... that had translation off */
+};
+extern struct host_record host_record;
+
+#endif

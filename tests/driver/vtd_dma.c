@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* What a device reaches through the bus map, and what it does not: real DMA through QEMU's VT-d. */
+#include "drivers/iommu/vtd/vtd.h"
+#include "guest-abi/include/sluice/errno.h"
+#include "tests/driver/machine.h"
+#include "tests/host/log_capture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define RW (IOMMU_READ | IOMMU_WRITE)
+
+/* Nothing is attached: the device must not reach memory at its machine address, nor anywhere. */
+static void denied_by_default(void **state)
+{
+    uint64_t frame;
+
+    (void)state;
+    machine_start("");
+    frame = data_frame();
+    assert_true(edu_reaches(frame << 12, frame)); /* before the IOMMU is on: the test can tell */
+    assert_int_equal(machine_init(), 0);
+    assert_int_equal(iommu_enable(), 0);
+    assert_false(edu_reaches(frame << 12, frame));
+    iommu_fault_interrupt();
+    assert_int_equal(captured_count("device 00:04.0 write to BFN"), 1);
+}
+
+static void moves_bytes_both_ways(const char *properties, uint64_t bfn)
+{
+    uint64_t from, to;
+
+    machine_start(properties);
+    machine_up();
+    from = data_frame();
+    to = data_frame();
+    map_now(bfn, from, IOMMU_READ);
+    map_now(bfn + 1, to, RW);
+    for (uint32_t i = 0; i < 1024; i++)
+        frame_bytes(from)[i + 16] = (uint8_t)(i * 7 + 3);
+    edu_fetch((bfn << 12) + 16, 1024);
+    edu_store(((bfn + 1) << 12) + 32, 1024);
+    assert_memory_equal(frame_bytes(from) + 16, frame_bytes(to) + 32, 1024);
+    iommu_fault_interrupt();
+    assert_int_equal(iommu_counters.faults, 0);
+}
+
+static void maps_with_three_levels(void **state)
+{
+    (void)state;
+    moves_bytes_both_ways("", 0x7fffff0);
+    assert_int_equal(iommu_max_bfn(machine.context), (1ull << 27) - 1);
+}
+
+static void maps_with_four_levels(void **state)
+{
+    (void)state;
+    moves_bytes_both_ways(",aw-bits=48", 0xffffffff0);
+    assert_int_equal(iommu_max_bfn(machine.context), (1ull << 36) - 1);
+}
+
+static void maps_in_caching_mode(void **state)
+{
+    (void)state;
+    moves_bytes_both_ways(",caching-mode=on", 0x1234);
+}
+
+/* The translation is in the IOTLB when it is taken away: only a real invalidation stops the next DMA. */
+static void unmapped_means_unreachable(void **state)
+{
+    uint64_t frame;
+
+    (void)state;
+    machine_start("");
+    machine_up();
+    frame = data_frame();
+    map_now(0x1000, frame, RW);
+    map_now(0x1001, data_frame(), RW); /* the table stays */
+    assert_true(edu_reaches(0x1000000, frame));
+    unmap_now(0x1000);
+    assert_false(edu_reaches(0x1000000, frame));
+    iommu_fault_interrupt();
+    assert_int_equal(captured_count("device 00:04.0 write to BFN 0x1000: not present in the bus map"), 1);
+}
+
+static void remapped_under_its_feet(void **state)
+{
+    uint64_t first, second;
+
+    (void)state;
+    machine_start("");
+    machine_up();
+    first = data_frame();
+    second = data_frame();
+    map_now(5, first, RW);
+    assert_true(edu_reaches(0x5000, first));
+    map_now(5, second, RW);
+    assert_false(edu_reaches(0x5000, first));
+    assert_true(edu_reaches(0x5000, second));
+}
+
+static void read_only_is_read_only(void **state)
+{
+    uint64_t frame;
+
+    (void)state;
+    machine_start("");
+    machine_up();
+    frame = data_frame();
+    map_now(7, frame, IOMMU_READ);
+    map_now(8, frame, IOMMU_READ | IOMMU_WITHHELD);
+    assert_false(edu_reaches(0x7000, frame));
+    iommu_fault_interrupt();
+    assert_false(edu_reaches(0x8000, frame));
+    iommu_fault_interrupt();
+    assert_int_equal(captured_count("write to BFN 0x7: mapped read-only"), 1);
+    assert_int_equal(captured_count("write to BFN 0x8: mapped, but writing is withheld"), 1);
+}
+
+/* The software flags are in bits that hardware ignores: no reserved-bit fault. */
+static void software_flags_do_not_disturb(void **state)
+{
+    uint64_t frame;
+
+    (void)state;
+    machine_start(",aw-bits=48");
+    machine_up();
+    frame = data_frame();
+    map_now(9, frame, RW | IOMMU_PREMAP);
+    assert_true(edu_reaches(0x9000, frame));
+    edu_fetch(0x9000, 8);
+    iommu_fault_interrupt();
+    assert_int_equal(iommu_counters.faults, 0);
+}
+
+/* A table that came empty is taken out, reused elsewhere, and must not be walked from its old place. */
+static void a_recycled_table_serves_its_new_place_only(void **state)
+{
+    uint64_t frame, other;
+
+    (void)state;
+    machine_start("");
+    machine_up();
+    frame = data_frame();
+    other = data_frame();
+    map_now(0x40000, frame, RW);
+    assert_true(edu_reaches(0x40000000, frame));
+    unmap_now(0x40000);
+    assert_int_equal(iommu_tables_used(machine.context), 1);
+    map_now(0x80000, other, RW);
+    assert_false(edu_reaches(0x40000000, other));
+    assert_true(edu_reaches(0x80000000, other));
+}
+
+/* Another context's mapping of the same BFN is untouched: domain ids keep them apart. */
+static void contexts_are_apart(void **state)
+{
+    struct iommu_context *second;
+    uint64_t mine, theirs;
+
+    (void)state;
+    machine_start_with_bridge("");
+    machine_up();
+    mine = data_frame();
+    theirs = data_frame();
+    assert_int_equal(iommu_context_create(&second, 16), 0);
+    assert_int_equal(iommu_attach(second, 0, BRIDGE_ALIAS), 0);
+    map_now(0x100, mine, RW);
+    iommu_flush_begin(&machine.flush, second);
+    assert_int_equal(iommu_map(second, 0x100, theirs, 0, RW, &machine.flush), 0);
+    assert_int_equal(iommu_flush(&machine.flush), 0);
+
+    assert_true(edu_reaches(0x100000, mine));
+    frame_bytes(theirs)[0] = 0x5a;
+    bridged_edu_store(0x100000, 8);
+    assert_int_equal(frame_bytes(theirs)[0], 0);
+
+    assert_int_equal(iommu_unmap(second, 0x100, 0, &machine.flush), 0);
+    assert_int_equal(iommu_flush(&machine.flush), 0);
+    frame_bytes(theirs)[0] = 0x5a;
+    bridged_edu_store(0x100000, 8);
+    assert_int_equal(frame_bytes(theirs)[0], 0x5a);
+    assert_true(edu_reaches(0x100000, mine));
+}
+
+/* Moving a device to another context must drop the cached context entry and the old translations. */
+static void reattached_device_leaves_its_old_map(void **state)
+{
+    struct iommu_context *second;
+    uint64_t old, new;
+
+    (void)state;
+    machine_start("");
+    machine_up();
+    old = data_frame();
+    new = data_frame();
+    map_now(0x100, old, RW);
+    assert_true(edu_reaches(0x100000, old));
+    assert_int_equal(iommu_context_create(&second, 16), 0);
+    iommu_flush_begin(&machine.flush, second);
+    assert_int_equal(iommu_map(second, 0x100, new, 0, RW, &machine.flush), 0);
+    assert_int_equal(iommu_flush(&machine.flush), 0);
+    assert_int_equal(iommu_attach(second, 0, EDU_ID), 0);
+    assert_false(edu_reaches(0x100000, old));
+    assert_true(edu_reaches(0x100000, new));
+}
+
+/* A function behind a PCIe-to-PCI bridge shows as the bridge's secondary bus, device 0. */
+static void behind_a_bridge(void **state)
+{
+    uint64_t frame;
+
+    (void)state;
+    machine_start_with_bridge("");
+    machine_up();
+    frame = data_frame();
+    map_now(0x200, frame, RW);
+    frame_bytes(frame)[0] = 0x5a;
+    bridged_edu_store(0x200000, 8);
+    assert_int_equal(frame_bytes(frame)[0], 0x5a);
+    iommu_fault_interrupt();
+    assert_int_equal(captured_count("device 01:00.0 write to BFN 0x200"), 1);
+    assert_int_equal(iommu_attach(machine.context, 0, BRIDGE_ALIAS), 0);
+    bridged_edu_store(0x200000, 8);
+    assert_int_equal(frame_bytes(frame)[0], 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(denied_by_default, machine_stop),
+        cmocka_unit_test_teardown(maps_with_three_levels, machine_stop),
+        cmocka_unit_test_teardown(maps_with_four_levels, machine_stop),
+        cmocka_unit_test_teardown(maps_in_caching_mode, machine_stop),
+        cmocka_unit_test_teardown(unmapped_means_unreachable, machine_stop),
+        cmocka_unit_test_teardown(remapped_under_its_feet, machine_stop),
+        cmocka_unit_test_teardown(read_only_is_read_only, machine_stop),
+        cmocka_unit_test_teardown(software_flags_do_not_disturb, machine_stop),
+        cmocka_unit_test_teardown(a_recycled_table_serves_its_new_place_only, machine_stop),
+        cmocka_unit_test_teardown(contexts_are_apart, machine_stop),
+        cmocka_unit_test_teardown(reattached_device_leaves_its_old_map, machine_stop),
+        cmocka_unit_test_teardown(behind_a_bridge, machine_stop),
+    };
+
+    return cmocka_run_group_tests_name("vtd_dma", tests, NULL, NULL);
+}

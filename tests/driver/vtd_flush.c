@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/* Invalidation: enough of it, no more than needed, in the right order, and what happens when it fails. */
+#include "drivers/iommu/vtd/vtd.h"
+#include "guest-abi/include/sluice/errno.h"
+#include "tests/driver/machine.h"
+#include "tests/driver/qtest.h"
+#include "tests/host/log_capture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define RW (IOMMU_READ | IOMMU_WRITE)
+
+static void map_many(uint64_t bfn, uint32_t count, uint64_t mfn)
+{
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(iommu_map(machine.context, bfn + i, mfn, 0, RW, &machine.flush), 0);
+    assert_int_equal(iommu_flush(&machine.flush), 0);
+}
+
+static void unmap_many(uint64_t bfn, uint32_t count, uint32_t stride)
+{
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(iommu_unmap(machine.context, bfn + (uint64_t)i * stride, 0, &machine.flush), 0);
+    assert_int_equal(iommu_flush(&machine.flush), 0);
+}
+
+static struct iommu_counters since(struct iommu_counters before)
+{
+    return (struct iommu_counters){.flushes = iommu_counters.flushes - before.flushes,
+                                   .iotlb_page = iommu_counters.iotlb_page - before.iotlb_page,
+                                   .iotlb_domain = iommu_counters.iotlb_domain - before.iotlb_domain,
+                                   .waits = iommu_counters.waits - before.waits};
+}
+
+/* Ends QEMU and compares every count of the product's with what QEMU saw. */
+static void compare_with_trace(void)
+{
+    struct iommu_counters counters = iommu_counters;
+
+    qtest_stop();
+    assert_int_equal(qtest_trace_count("vtd_inv_desc_cc_global"), counters.context_global);
+    assert_int_equal(qtest_trace_count("vtd_inv_desc_cc_devices"), counters.context_device);
+    assert_int_equal(qtest_trace_count("vtd_inv_desc_iotlb_global"), counters.iotlb_global);
+    assert_int_equal(qtest_trace_count("vtd_inv_desc_iotlb_domain"), counters.iotlb_domain);
+    assert_int_equal(qtest_trace_count("vtd_inv_desc_iotlb_pages"), counters.iotlb_page);
+    assert_int_equal(qtest_trace_count("vtd_inv_desc_wait_sw"), counters.waits);
+}
+
+/* 256 consecutive BFNs, wherever they start: one IOTLB descriptor and one wait. */
+static void a_consecutive_range_is_one_descriptor(void **state)
+{
+    static const uint64_t starts[] = {0x1000, 0x1001, 0x10ff, 0x1080, 0x3ff80, 0x3ffff};
+
+    (void)state;
+    machine_start("");
+    machine_up();
+    for (uint32_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        struct iommu_counters before = iommu_counters, done;
+
+        map_many(starts[i], 256, 0x123);
+        unmap_many(starts[i], 256, 1);
+        done = since(before);
+        assert_int_equal(done.flushes, 1);
+        assert_int_equal(done.iotlb_page + done.iotlb_domain, 1);
+        assert_int_equal(done.waits, 1);
+    }
+    compare_with_trace();
+}
+
+/* Nothing was there and the unit does not remember absence: nothing to post. In caching mode 1 + 1. */
+static void mapping_onto_nothing_posts_nothing(void **state)
+{
+    struct iommu_counters before, done;
+
+    (void)state;
+    machine_start("");
+    machine_up();
+    before = iommu_counters;
+    map_many(0x1001, 256, 0x123);
+    done = since(before);
+    assert_int_equal(done.iotlb_page + done.iotlb_domain + done.waits + done.flushes, 0);
+    compare_with_trace();
+}
+
+static void mapping_in_caching_mode_posts_once(void **state)
+{
+    struct iommu_counters before, done;
+
+    (void)state;
+    machine_start(",caching-mode=on");
+    machine_up();
+    before = iommu_counters;
+    map_many(0x1001, 256, 0x123);
+    done = since(before);
+    assert_int_equal(done.iotlb_page + done.iotlb_domain, 1);
+    assert_int_equal(done.waits, 1);
+    compare_with_trace();
+}
+
+static void identical_replacement_owes_nothing(void **state)
+{
+    struct iommu_counters before;
+
+    (void)state;
+    machine_start("");
+    machine_up();
+    map_now(4, 0x123, RW);
+    before = iommu_counters;
+    map_now(4, 0x123, RW);
+    assert_int_equal(since(before).waits, 0);
+    assert_int_equal(host_record.released, 1); /* the reference that the older entry held */
+    map_now(4, 0x123, IOMMU_READ);
+    assert_int_equal(since(before).waits, 1);
+}
+
+/* A few ranges go page by page, many as one whole domain; always one wait. */
+static void scattered_ranges_have_a_bound(void **state)
+{
+    struct iommu_counters before, done;
+
+    (void)state;
+    machine_start("");
+    machine_up();
+    map_many(0x2000, 256, 0x123);
+    before = iommu_counters;
+    unmap_many(0x2000, IOMMU_FLUSH_RANGES, 3);
+    done = since(before);
+    assert_int_equal(done.iotlb_page, IOMMU_FLUSH_RANGES);
+    assert_int_equal(done.waits, 1);
+    before = iommu_counters;
+    unmap_many(0x2040, IOMMU_FLUSH_RANGES + 1, 3);
+    done = since(before);
+    assert_int_equal(done.iotlb_page, 0);
+    assert_int_equal(done.iotlb_domain, 1);
+    assert_int_equal(done.waits, 1);
+    compare_with_trace();
+}
+
+/* Every page of an odd range is in the IOTLB; after the flush none of them must be. */
+static void the_address_mask_covers_the_whole_range(void **state)
+{
+    static const struct {
+        uint64_t bfn;
+        uint32_t count;
+    } ranges[] = {{0x1000, 1}, {0x1001, 2}, {0x1003, 3}, {0x1007, 2}, {0x1000, 8}, {0x1001, 8}, {0x100f, 2}};
+    uint64_t frame;
+
+    (void)state;
+    machine_start("");
+    machine_up();
+    frame = data_frame();
+    map_now(0x1100, frame, RW); /* keeps the table */
+    for (uint32_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        map_many(ranges[i].bfn, ranges[i].count, frame);
+        for (uint32_t page = 0; page < ranges[i].count; page++)
+            assert_true(edu_reaches((ranges[i].bfn + page) << 12, frame));
+        unmap_many(ranges[i].bfn, ranges[i].count, 1);
+        for (uint32_t page = 0; page < ranges[i].count; page++)
+            assert_false(edu_reaches((ranges[i].bfn + page) << 12, frame));
+    }
+}
+
+/* The hint tells the unit that it may keep what it knows of the tables: only while all tables stay. */
+static void the_hint_is_set_only_while_tables_stay(void **state)
+{
+    const struct vtd_unit *unit;
+
+    (void)state;
+    machine_start("");
+    machine_up();
+    unit = vtd_unit_at(0);
+    map_many(0x5000, 2, 0x123);
+    unmap_now(0x5000);
+    assert_true((unit->queue.records[unit->queue.tail - 2].high & VTD_PAGE_HINT) != 0);
+    unmap_now(0x5001);
+    assert_true((unit->queue.records[unit->queue.tail - 2].high & VTD_PAGE_HINT) == 0);
+    assert_int_equal(iommu_tables_used(machine.context), 1);
+}
+
+/* What an entry referred to is released after the wait, never before. */
+static void frames_are_released_after_the_wait(void **state)
+{
+    (void)state;
+    machine_start("");
+    machine_up();
+    map_many(0x1000, 3, 0x123);
+    host_record.watch_release = true;
+    unmap_now(0x1000);
+    unmap_now(0x1001);
+    map_now(0x1002, 0x124, IOMMU_READ);
+    assert_int_equal(host_record.released, 3);
+    assert_int_equal(host_record.released_early, 0);
+    assert_int_equal(host_record.last_released_mfn, 0x123);
+    assert_int_equal(host_record.last_released_flags, RW);
+}
+
+static void the_queue_wraps(void **state)
+{
+    uint64_t frame;
+
+    (void)state;
+    machine_start("");
+    machine_up();
+    frame = data_frame();
+    for (uint32_t i = 0; i < 300; i++) {
+        map_now(0x1000 + i % 3, frame, RW);
+        if (i % 29 == 0)
+            assert_true(edu_reaches((0x1000ull + i % 3) << 12, frame));
+        unmap_now(0x1000 + i % 3);
+        if (i % 29 == 0)
+            assert_false(edu_reaches((0x1000ull + i % 3) << 12, frame));
+    }
+    assert_int_equal(host_record.released, 300);
+    compare_with_trace();
+}
+
+/* A descriptor the unit refuses stops its queue: it is replaced, and nothing stays cached. */
+static void a_refused_descriptor_is_got_over(void **state)
+{
+    struct vtd_unit *unit;
+    uint64_t frame;
+
+    (void)state;
+    machine_start("");
+    machine_up();
+    unit = vtd_unit_at(0);
+    frame = data_frame();
+    for (uint32_t i = 0; i < 3; i++) {
+        map_now(0x1000, frame, RW);
+        assert_true(edu_reaches(0x1000000, frame));
+        unit->queue.records[unit->queue.tail] = (struct ring_record){.low = 0xf};
+        unit->queue.tail = ring_next(&unit->queue, unit->queue.tail);
+        unmap_now(0x1000);
+        assert_false(edu_reaches(0x1000000, frame));
+    }
+    assert_int_equal(captured_count("refused the descriptor 0000000000000000:000000000000000f"), 3);
+    assert_int_equal(host_record.released, 3);
+    assert_false(iommu_unit_dead(0));
+}
+
+/* The wait itself spoiled: its number never comes, the one that is posted in its stead does. */
+static void a_refused_wait_is_got_over(void **state)
+{
+    struct vtd_unit *unit;
+
+    (void)state;
+    machine_start("");
+    machine_up();
+    unit = vtd_unit_at(0);
+    unit->status_address |= 1; /* reserved bits of the wait descriptor */
+    map_now(0x1000, 0x123, RW);
+    assert_int_equal(iommu_unmap(machine.context, 0x1000, 0, &machine.flush), 0);
+    assert_int_equal(iommu_flush(&machine.flush), -EIO); /* refused again and again: bounded */
+    assert_true(iommu_unit_dead(0));
+    assert_int_equal(host_record.released, 0);
+}
+
+/* A unit that stops answering: no success, no release, its devices' DMA cut off, and an error from then on.
+ */
+static void a_dead_unit_releases_nothing(void **state)
+{
+    uint64_t frame;
+    uint32_t tables;
+
+    (void)state;
+    machine_start("");
+    machine_up();
+    frame = data_frame();
+    map_now(0x1000, frame, RW);
+    map_now(0x40000, frame, RW);
+    tables = iommu_tables_used(machine.context);
+    qtest_write32(VTD_BASE + VTD_GCMD, VTD_GLOBAL_TE); /* the queue is off, and the driver does not know */
+    assert_int_equal(iommu_unmap(machine.context, 0x40000, 0, &machine.flush), 0);
+    assert_int_equal(iommu_flush(&machine.flush), -EIO);
+    assert_true(iommu_unit_dead(0));
+    assert_int_equal(host_record.released, 0);
+    assert_int_equal(iommu_tables_used(machine.context), tables);
+    assert_int_equal(qtest_pci_read(EDU_ID, 4, 2) & 4, 0);
+    assert_false(edu_reaches(0x1000000, frame));
+    assert_int_equal(iommu_map(machine.context, 1, frame, 0, RW, &machine.flush), -EIO);
+    assert_int_equal(iommu_unmap(machine.context, 0x1000, 0, &machine.flush), -EIO);
+    assert_int_equal(iommu_flush(&machine.flush), -EIO);
+    assert_int_equal(iommu_attach(machine.context, 0, EDU_ID), -EIO);
+    assert_int_equal(captured_count("counts as dead"), 1);
+}
+
+/* Behind a bridge the device cannot be named by its requester id: the bridge is stopped. */
+static void a_dead_unit_stops_bridges_too(void **state)
+{
+    (void)state;
+    machine_start_with_bridge("");
+    machine_up();
+    assert_int_equal(iommu_attach(machine.context, 0, BRIDGE_ALIAS), 0);
+    map_now(0x1000, 0x123, RW);
+    qtest_write32(VTD_BASE + VTD_GCMD, VTD_GLOBAL_TE);
+    assert_int_equal(iommu_unmap(machine.context, 0x1000, 0, &machine.flush), 0);
+    assert_int_equal(iommu_flush(&machine.flush), -EIO);
+    assert_int_equal(qtest_pci_read(BRIDGE_ID, 4, 2) & 4, 0);
+}
+
+/* A unit without a queue is driven by its registers. */
+static void registers_do_without_a_queue(void **state)
+{
+    uint64_t frame;
+
+    (void)state;
+    machine_start("");
+    host_record.hide_queue = true;
+    machine_up();
+    frame = data_frame();
+    map_many(0x1000, 3, frame);
+    assert_true(edu_reaches(0x1001000, frame));
+    unmap_many(0x1000, 3, 1);
+    assert_false(edu_reaches(0x1001000, frame));
+    assert_int_equal(host_record.released, 3);
+    assert_int_equal(iommu_counters.waits, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(a_consecutive_range_is_one_descriptor, machine_stop),
+        cmocka_unit_test_teardown(mapping_onto_nothing_posts_nothing, machine_stop),
+        cmocka_unit_test_teardown(mapping_in_caching_mode_posts_once, machine_stop),
+        cmocka_unit_test_teardown(identical_replacement_owes_nothing, machine_stop),
+        cmocka_unit_test_teardown(scattered_ranges_have_a_bound, machine_stop),
+        cmocka_unit_test_teardown(the_address_mask_covers_the_whole_range, machine_stop),
+        cmocka_unit_test_teardown(the_hint_is_set_only_while_tables_stay, machine_stop),
+        cmocka_unit_test_teardown(frames_are_released_after_the_wait, machine_stop),
+        cmocka_unit_test_teardown(the_queue_wraps, machine_stop),
+        cmocka_unit_test_teardown(a_refused_descriptor_is_got_over, machine_stop),
+        cmocka_unit_test_teardown(a_refused_wait_is_got_over, machine_stop),
+        cmocka_unit_test_teardown(a_dead_unit_releases_nothing, machine_stop),
+        cmocka_unit_test_teardown(a_dead_unit_stops_bridges_too, machine_stop),
+        cmocka_unit_test_teardown(registers_do_without_a_queue, machine_stop),
+    };
+
+    return cmocka_run_group_tests_name("vtd_flush", tests, NULL, NULL);
+}
