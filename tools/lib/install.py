@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""Installs what is missing, by apt, or says exactly what to install."""
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from .common import Trouble, progress
+
+# What must be there (a program on PATH, or a file) and the Debian 12 package that brings it.
+BUILD_NEEDS = {
+    "clang": "clang",
+    "ld.lld": "lld",
+    "lld-link": "lld",
+    "llvm-objcopy": "llvm",
+    "cmake": "cmake",
+    "ninja": "ninja-build",
+    "/usr/include/efi/efi.h": "gnu-efi",
+}
+RUN_NEEDS = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "/usr/share/ovmf/OVMF.fd": "ovmf",
+    "mformat": "mtools",
+}
+TEST_NEEDS = {
+    "/usr/include/cmocka.h": "libcmocka-dev",
+    "clang-format": "clang-format",
+}
+
+
+def missing(needs):
+    """The packages, sorted, that would bring what is not there."""
+    absent = set()
+    for thing, package in needs.items():
+        there = Path(thing).exists() if thing.startswith("/") else shutil.which(thing)
+        if not there:
+            absent.add(package)
+    return sorted(absent)
+
+
+def _apt(arguments):
+    command = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", *arguments]
+    if os.geteuid() != 0:
+        command = ["sudo", *command]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    if os.geteuid() != 0:
+        command.insert(1, "DEBIAN_FRONTEND=noninteractive")
+    return subprocess.run(command, env=environment, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+
+
+def ensure(needs, allowed=True, tool="run"):
+    """Makes sure that all of `needs` is there; raises Trouble with the command to type otherwise."""
+    packages = missing(needs)
+    if not packages:
+        return
+    by_hand = "apt-get install " + " ".join(packages)
+    if not allowed:
+        raise Trouble(f"these Debian packages are missing: {' '.join(packages)}. "
+                      f"Install them with: {by_hand}")
+    if not shutil.which("apt-get"):
+        raise Trouble(f"these are missing and there is no apt-get here: {' '.join(packages)} "
+                      "(Debian 12 package names)")
+    if os.geteuid() != 0 and not shutil.which("sudo"):
+        raise Trouble(f"neither root nor sudo is at hand. As root, type: {by_hand}")
+
+    progress(tool, f"installing {' '.join(packages)}")
+    install = ["install", "--no-install-recommends", *packages]
+    result = _apt(install)
+    if result.returncode != 0:  # a fresh machine has no package lists yet
+        _apt(["update"])
+        result = _apt(install)
+    if result.returncode != 0:
+        raise Trouble(f"installing failed:\n{result.stdout.rstrip()}\nBy hand: {by_hand}")
+    still = missing(needs)
+    if still:
+        raise Trouble(f"installed, and yet something of these packages is not found: {' '.join(still)}")

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""The machine: QEMU's command line, and one run of it from power-on to the verdict."""
+import os
+import re
+import selectors
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import image, story
+from .common import Trouble
+
+EXIT_PORT = 0xF4
+FIRMWARE = "/usr/share/ovmf/OVMF.fd"
+DISK_BYTES = 4 << 20
+
+IOMMU_DEVICES = {"intel": "intel-iommu", "amd": "amd-iommu", "none": None}
+
+
+@dataclass
+class Machine:
+    """A PC as QEMU makes it. Everything has a default but the loader and the guest."""
+    loader: Path
+    guest: Path | None
+    module: Path | None = None
+    cmdline: str = ""              # the guest's
+    options: str = ""              # the hypervisor's; exit-port is added
+    conf: str | bytes | None = None  # a whole sluice.conf instead of the one made of the above
+    append: str = ""               # LoadOptions; by_kernel only
+    iommu: str = "intel"           # intel, amd or none; properties may follow: "intel,aw-bits=48"
+    cpu: str = "max"
+    memory_mib: int = 512
+    disk: Path | None = None       # what the NVMe controller shows; None: fresh random bytes
+    bridges: bool = False          # NVMe behind a PCIe root port, edu behind a PCIe-to-PCI bridge
+    by_kernel: bool = False        # -kernel and a FAT folder: quicker than the FAT image
+    icount: bool = False
+    exit_port: bool = True
+    qemu: str = field(default_factory=lambda: os.environ.get("QEMU", "qemu-system-x86_64"))
+    qemu_args: list = field(default_factory=list)
+    extra_files: dict = field(default_factory=dict)  # more files on the boot volume
+    disk_used: Path | None = field(default=None, init=False)  # of the last run
+
+    def conf_text(self):
+        if self.conf is not None:
+            return self.conf
+        options = f"exit-port={EXIT_PORT:#x} {self.options}" if self.exit_port else self.options
+        return image.conf_text(self.module is not None, self.cmdline, options.strip())
+
+    def iommu_device(self):
+        vendor, _, properties = self.iommu.partition(",")
+        if vendor not in IOMMU_DEVICES:
+            raise Trouble(f"--iommu is intel, amd or none, not '{vendor}'")
+        device = IOMMU_DEVICES[vendor]
+        if device and properties:
+            device += "," + properties
+        return ["-device", device] if device else []
+
+    def _devices(self):
+        nvme, edu = "nvme,drive=disk,serial=sluice", "edu,dma_mask=0xffffffffffffffff"
+        if not self.bridges:
+            return ["-device", nvme, "-device", edu]
+        return ["-device", "pcie-root-port,id=port,chassis=1,slot=1", "-device", nvme + ",bus=port",
+                "-device", "pcie-pci-bridge,id=bridge", "-device", edu + ",bus=bridge,addr=1"]
+
+    def _boot(self, folder):
+        files = image.esp_files(self.loader, self.conf_text(), self.guest, self.module)
+        files.update(self.extra_files)
+        if self.by_kernel:
+            del files["EFI/BOOT/BOOTX64.EFI"]  # else firmware might start that one
+            volume = image.make_folder(folder / "esp", files)
+            append = ["-append", self.append] if self.append else []
+            return ["-kernel", str(self.loader), *append,
+                    "-drive", f"if=none,id=esp,format=raw,file=fat:rw:{volume}", "-device", "ide-hd,drive=esp"]
+        path = image.make_image(folder / "esp.img", files)
+        return ["-drive", f"if=none,id=esp,format=raw,file={path}", "-device", "ide-hd,drive=esp,bootindex=0"]
+
+    def _disk(self, folder):
+        self.disk_used = self.disk
+        if self.disk is None:
+            self.disk_used = folder / "disk.raw"
+            self.disk_used.write_bytes(os.urandom(DISK_BYTES))
+        name = str(self.disk_used).replace(",", ",,")
+        return ["-drive", f"if=none,id=disk,format=raw,snapshot=on,file={name}"]
+
+    def command(self, folder):
+        """The command line; writes the boot volume and the disk below `folder`."""
+        command = [self.qemu, "-machine", "q35", "-accel", "tcg", "-cpu", self.cpu,
+                   "-m", str(self.memory_mib), "-bios", FIRMWARE, "-nodefaults", "-display", "none",
+                   "-no-reboot", "-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial"]
+        if self.icount:
+            command += ["-icount", "shift=7,sleep=off"]
+        command += self.iommu_device() + self._disk(folder) + self._boot(folder) + self._devices()
+        if self.exit_port:
+            command += ["-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4"]
+        return command + self.qemu_args
+
+
+@dataclass
+class Result:
+    """How a run ended."""
+    status: int            # as ./tools/run exits
+    sentence: str          # in words
+    lines: list            # the whole serial output, without terminal control sequences
+    summary: dict | None   # the hypervisor's last word
+    seconds: float         # wall clock
+    qemu_status: int | None
+    qemu_errors: str = ""
+
+    def text(self):
+        return "\n".join(self.lines)
+
+
+_CONTROL = re.compile(rb"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][0-9A-B]|[\x00-\x08\x0b-\x1f]")
+
+
+class _Lines:
+    """Serial bytes to lines; a carriage return alone starts no line, control sequences go."""
+
+    def __init__(self, on_line):
+        self.pending = b""
+        self.on_line = on_line
+        self.lines = []
+
+    def feed(self, chunk):
+        *whole, self.pending = (self.pending + chunk).split(b"\n")
+        for line in whole:
+            self._emit(line)
+
+    def finish(self):
+        if self.pending:
+            self._emit(self.pending)
+        self.pending = b""
+
+    def _emit(self, raw):
+        line = _CONTROL.sub(b"", raw).decode("utf-8", "replace").rstrip()
+        self.lines.append(line)
+        self.on_line(line)
+
+
+def _stop(process):
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()
+
+
+def _watch(process, lines, tracker, deadline):
+    """Reads until QEMU ends, the story says that nothing more will come, or time is up (True)."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return True
+            if not selector.select(min(left, 1.0)):
+                continue
+            chunk = os.read(process.stdout.fileno(), 65536)
+            if not chunk:
+                return False
+            lines.feed(chunk)
+            if tracker.over:
+                return False
+
+
+def run_machine(machine, timeout=120.0, on_line=lambda line: None, folder=None, on_command=None):
+    """Boots the machine and stays until it is over. Raises Trouble when QEMU cannot be started."""
+    if not shutil.which(machine.qemu):
+        raise Trouble(f"there is no program '{machine.qemu}' to run the machine with")
+    with tempfile.TemporaryDirectory(prefix="sluice-") as scratch:
+        folder = Path(folder or scratch)
+        command = machine.command(folder)
+        if on_command:
+            on_command(command)
+        tracker = story.Tracker()
+
+        def each(line):
+            tracker.see(line)
+            on_line(line)
+
+        lines = _Lines(each)
+        started = time.monotonic()
+        with open(Path(scratch) / "qemu.err", "w+b") as errors:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                       stderr=errors, start_new_session=True)
+            try:
+                late = _watch(process, lines, tracker, started + timeout)
+                if not late and not tracker.over:
+                    process.wait(10)
+            except subprocess.TimeoutExpired:
+                late = False
+            finally:
+                ended_itself = process.poll() is not None
+                _stop(process)
+                process.stdout.close()
+            lines.finish()
+            errors.seek(0)
+            complaints = errors.read().decode("utf-8", "replace").strip()
+        status, sentence = story.verdict(tracker, process.returncode if ended_itself else None, late,
+                                         timeout, complaints)
+        check = story.check_disk(tracker, machine.disk_used)
+        if check and status == 0:
+            status = 0 if check.agrees else 1
+        if check:
+            sentence += " " + check.sentence
+        return Result(status, sentence, lines.lines, tracker.summary, time.monotonic() - started,
+                      process.returncode if ended_itself else None, complaints)
+
+
+def exit_on_signals():
+    """SIGTERM ends a tool the way Ctrl-C does, so that QEMU and scratch files never outlive it."""
+    def interrupt(_number, _frame):
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGTERM, interrupt)
