@@ -122,13 +122,15 @@ static void add_memory(void)
 
 void summary_print(enum stop_reason reason)
 {
+    /* This line also ends one that the guest left open; the next is longer than log_line() can take. */
+    log_line("run ended: %s", reason_name(reason));
     used = 0;
-    add("summary {\"reason\":\"%s\"", reason_name(reason));
+    add("sluice: summary {\"reason\":\"%s\"", reason_name(reason));
     add_iommu();
     add_hypercalls();
     add_memory();
     add_number("boot_tsc", boot_tsc);
     add_number("stray_interrupts", trap_stray_count());
-    add("}");
-    log_line("%s", text);
+    add("}\n");
+    log_raw(text, used);
 }
