@@ -24,7 +24,10 @@ struct elf_image {
     uint64_t symtab_offset, symtab_size, strtab_offset, strtab_size; /* in the file; 0 when absent */
 };
 
-/* NULL when the image can be loaded, else why not. */
+/*
+ * NULL when the image can be loaded, else why not. file is 8-byte aligned. Guaranteed then: the segments lie
+ * in the file, do not overlap, ascend, are not both W and X, and all lie in one L4 slot of the upper half.
+ */
 const char *elf_parse(const uint8_t *file, size_t size, struct elf_image *image);
 
 #endif

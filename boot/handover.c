@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "loader.h"
 
+#define EXIT_ATTEMPTS 8u
+#define MSR_EFER      0xc0000080u
+#define EFER_NXE      0x800u
+
 static EFI_GUID acpi_20_guid = ACPI_20_TABLE_GUID;
 static EFI_GUID acpi_10_guid = ACPI_TABLE_GUID;
 static EFI_GUID graphics_guid = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
@@ -66,12 +70,9 @@ static UINT64 read_tsc(void)
 /* Firmware need not have switched on no-execute, and a table entry with NX would then be reserved. */
 static void enable_nx(void)
 {
-    UINT32 low, high, eax = 0x80000001, edx;
-    __asm__ volatile("cpuid" : "+a"(eax), "=d"(edx) : : "rbx", "rcx");
-    if (!(edx & 1u << 20))
-        return;
-    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(0xc0000080));
-    __asm__ volatile("wrmsr" : : "a"(low | 0x800), "d"(high), "c"(0xc0000080));
+    UINT32 low, high;
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(MSR_EFER));
+    __asm__ volatile("wrmsr" : : "a"(low | EFER_NXE), "d"(high), "c"(MSR_EFER));
 }
 
 static _Noreturn void jump(const struct boot_info *info, UINT64 l4, UINT64 entry)
@@ -86,32 +87,40 @@ static _Noreturn void jump(const struct boot_info *info, UINT64 l4, UINT64 entry
     __builtin_unreachable();
 }
 
-EFI_STATUS handover_jump(struct boot_info *info, UINT64 l4, UINT64 entry)
+/* Repeats while firmware changes its map between the two calls; only they may be called by then. */
+static EFI_STATUS leave_boot_services(struct boot_info *info, UINT64 map, UINTN capacity)
 {
     EFI_BOOT_SERVICES *services = firmware->BootServices;
-    UINTN size = 0, key, descriptor_size;
-    UINT32 version;
-    services->GetMemoryMap(&size, NULL, &key, &descriptor_size, &version);
-    UINTN capacity = size + 64 * descriptor_size; /* the allocation below splits descriptors */
-    UINT64 map = pages_alloc(capacity);
-    if (!map)
-        return EFI_OUT_OF_RESOURCES;
-
     EFI_STATUS status = EFI_INVALID_PARAMETER;
-    for (UINTN attempt = 0; attempt < 8 && EFI_ERROR(status); attempt++) {
-        size = capacity;
+    for (UINTN attempt = 0; attempt < EXIT_ATTEMPTS && EFI_ERROR(status); attempt++) {
+        UINTN size = capacity, key, descriptor_size;
+        UINT32 version;
         status = services->GetMemoryMap(&size, (EFI_MEMORY_DESCRIPTOR *)(UINTN)map, &key, &descriptor_size,
                                         &version);
         if (EFI_ERROR(status))
             return status;
-        info->memory_map.base = map;
-        info->memory_map.size = size;
+        info->memory_map = (struct boot_blob){map, size};
         info->memory_descriptor_size = descriptor_size;
         info->memory_descriptor_version = version;
         status = services->ExitBootServices(loader_handle, key);
     }
-    if (EFI_ERROR(status))
+    return status;
+}
+
+EFI_STATUS handover_jump(struct boot_info *info, UINT64 l4, UINT64 entry)
+{
+    UINTN size = 0, key, descriptor_size = 0;
+    UINT32 version;
+    firmware->BootServices->GetMemoryMap(&size, NULL, &key, &descriptor_size, &version);
+    /* The allocation itself splits descriptors, and so may whatever firmware does while we leave. */
+    UINTN capacity = size + 64 * descriptor_size;
+    UINT64 map = pages_alloc(capacity);
+    EFI_STATUS status = map ? leave_boot_services(info, map, capacity) : EFI_OUT_OF_RESOURCES;
+    if (EFI_ERROR(status)) {
+        say("refused: firmware would not leave boot services (status ", hexadecimal(status), ").", NULL);
+        say("loader: nothing was started.", NULL);
         return status;
+    }
     enable_nx();
     info->entry_tsc = read_tsc();
     jump(info, l4, entry);

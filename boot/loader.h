@@ -34,6 +34,18 @@ const char *files_read(EFI_FILE_HANDLE file, UINT64 limit, struct boot_blob *blo
 /* Opens an ASCII path ('/' and '\' alike) on a volume. NULL: not there. */
 EFI_FILE_HANDLE files_open(EFI_FILE_HANDLE volume, const char *path);
 
+/* ---- settings.c ---- */
+/*
+ * Reads sluice.conf, the command line, guest and module into a fresh boot_info. FALSE after saying what is
+ * wrong.
+ */
+BOOLEAN settings_load(struct boot_info **info);
+
+/* ---- kernel.c ---- */
+/* Copies and maps the embedded hypervisor; page tables and entry point for handover_jump(). NULL, or why not.
+ */
+const char *kernel_place(struct boot_info *info, UINT64 *l4, UINT64 *entry);
+
 /* ---- memory.c ---- */
 /* Zeroed pages below 4 GiB, EfiLoaderData. 0: firmware has none. */
 UINT64 pages_alloc(UINT64 bytes);
@@ -48,7 +60,10 @@ UINT64 paging_build(const struct elf_image *image, UINT64 physical, struct boot_
 /* ---- handover.c ---- */
 /* Fills in RSDP, configuration table and framebuffer. */
 void handover_describe(struct boot_info *info);
-/* Gets the memory map, leaves boot services (a stale key is retried) and jumps. Returns only on failure. */
+/*
+ * Gets the memory map, leaves boot services (a stale key is retried) and jumps. Returns only on failure,
+ * having said so: firmware's services are then half gone, so the caller must return at once.
+ */
 EFI_STATUS handover_jump(struct boot_info *info, UINT64 l4, UINT64 entry);
 
 #endif

@@ -42,8 +42,8 @@ static UINT64 read_cr3(void)
 
 UINT64 paging_build(const struct elf_image *image, UINT64 physical, struct boot_blob *pages)
 {
-    /* L4, L3, and for each 1 GiB and 2 MiB touched one table; the image's end may start one more of each. */
-    UINT64 tables = 5 + ((image->end - image->start) >> 21) + 1;
+    /* L4, L3, at most two L2 (64 MiB touch two GiB at most), an L1 for every 2 MiB touched. */
+    UINT64 tables = 4 + ((image->end - 1) >> 21) - (image->start >> 21) + 1;
     pages->size = tables * 4096;
     pages->base = pages_alloc(pages->size);
     if (!pages->base)
@@ -54,7 +54,7 @@ UINT64 paging_build(const struct elf_image *image, UINT64 physical, struct boot_
     const UINT64 *firmware_l4 = (const UINT64 *)(UINTN)(read_cr3() & PTE_FRAME_MASK);
     for (UINTN i = 0; i < 512; i++)
         l4[i] = firmware_l4[i];
-    l4[image->start >> 39 & 511] = 0;
+    l4[image->start >> 39 & 511] = 0; /* elf_parse() saw to it that the image stays in this slot */
 
     for (UINT32 s = 0; s < image->segment_count; s++) {
         const struct elf_segment *segment = &image->segments[s];

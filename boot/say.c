@@ -5,6 +5,8 @@
 
 static void put(const char *text)
 {
+    if (!firmware->ConOut) /* a machine without any console */
+        return;
     CHAR16 chunk[65];
     while (*text) {
         UINTN n = 0;
