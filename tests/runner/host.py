@@ -38,7 +38,11 @@ def cases_of(sources: list) -> tuple:
     names = []
     for source in sources:
         if "tests" in source.parts and source.suffix == ".c" and source.is_file():
-            names += re.findall(r"cmocka_unit_test\w*\(\s*(\w+)", source.read_text(errors="replace"))
+            text = source.read_text(errors="replace")
+            shorthands = re.findall(r"#define\s+(\w+)\(.*\\?\n?.*cmocka_unit_test", text)
+            text = re.sub(r"#define(?:.*\\\n)*.*", "", text)
+            for call in (r"cmocka_unit_test\w*", *shorthands):
+                names += re.findall(rf"\b{call}\(\s*(\w+)", text)
     return tuple(dict.fromkeys(names))
 
 

@@ -11,8 +11,7 @@
  * Errors: -ENOSYS.
  *
  * run: none options="iommu-mode=none" cmdline="blocked" devices="edu"
- * run: off options="iommu=off" cmdline="open" devices="edu" says="nothing is protected|not protected|NOT
- * PROTECTED"
+ * run: off options="iommu=off" cmdline="open" devices="edu" says="not(hing is)? protected"
  */
 #include "common/rule.h"
 #include "kit/edu.h"

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+"""What is measured, and the ceilings."""
+SUBJECTS = ()

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""Every boot test: the machine, how it must end, and what the log must say. One line each where that will do."""
+
+import re
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from tests.boot import badelf, checks
+from tests.runner.boot import Scenario
+from tests.runner.core import Failed
+from tests.runner.vm import TIMED_OUT, Machine, Run
+
+ALL = ("nvme", "edu")
+TRACE = ("vtd_inv_desc*",)
+# A sentence of the hypervisor's or the loader's, not of the guest's.
+REFUSED = r"^sluice: .*\b(refused|cannot|not|no)\b"
+
+
+def iommu(options: str) -> str:
+    return f"intel,{options}"
+
+
+def tours() -> list:
+    """The whole story on every machine it must work on."""
+    def on(name: str, about: str, says: tuple = (), check=checks.tour, **machine) -> Scenario:
+        return Scenario(f"tour-{name}", about, Machine(**{"guest": "tour", "devices": ALL, **machine}), says=says,
+                        check=check)
+
+    def bypass_is_shut(run: Run) -> None:
+        checks.tour(run)
+        if re.search(r"1af4", "".join(re.findall(r"^(?!sluice: ).*$", run.text, re.MULTILINE))):
+            raise Failed("the guest sees the device that bypasses the IOMMU")
+
+    return [
+        on("aw39", "three levels", says=("3 levels",), iommu=iommu("aw-bits=39")),
+        on("aw48", "four levels", says=("4 levels",), iommu=iommu("aw-bits=48")),
+        on("caching-mode", "not-present entries may be cached", iommu=iommu("caching-mode=on")),
+        on("intremap-off", "a unit without interrupt remapping", iommu=iommu("intremap=off")),
+        on("scalable-mode", "legacy tables on a unit that could do more", iommu=iommu("x-scalable-mode=on")),
+        on("identity", "p2m=identity", p2m="identity"),
+        on("linear", "p2m=linear", p2m="linear"),
+        on("scramble-seed", "another shuffle of the machine's frames", p2m="scramble:12345"),
+        on("no-smap", "-cpu max,-smap", cpu="max,-smap"),
+        on("qemu64", "a CPU without SMEP, UMIP, 1 GiB pages", cpu="qemu64"),
+        on("root-port", "NVMe behind a PCIe root port", devices=("nvme-behind-root-port", "edu")),
+        on("pci-bridge", "edu behind a PCIe-to-PCI bridge: its DMA shows as the bridge's",
+           devices=("nvme", "edu-behind-bridge")),
+        on("both-bridges", "both of them", devices=("nvme-behind-root-port", "edu-behind-bridge")),
+        on("bypass-hidden", "virtio-blk that bypasses the IOMMU is named and shut",
+           says=(r"^sluice: .*\d\d:\d\d\.\d.*bypass",), check=bypass_is_shut, devices=(*ALL, "virtio-bypass")),
+        on("bypass-allowed", "the same device, allowed", says=(r"^sluice: .*\d\d:\d\d\.\d.*bypass",),
+           devices=(*ALL, "virtio-bypass"), options="allow-bypass"),
+        on("virtio-iommu", "virtio-blk that does not bypass", devices=(*ALL, "virtio-iommu")),
+        on("premap-off", "nothing is mapped at boot", options="premap=off"),
+        on("continued", "every array is cut into pieces", options="continue-every=7"),
+        on("iommu-off", "iommu=off: the guest runs, its probe gets -ENOSYS, the log says what that means",
+           says=(r"^sluice: .*not(hing is)? protected", r"^tour: no IOMMUOP"), check=checks.disk_was_read,
+           options="iommu=off"),
+        on("no-iommu-off", "no IOMMU in the machine, and iommu=off", says=(r"^sluice: .*not(hing is)? protected",),
+           check=checks.disk_was_read, iommu="none", options="iommu=off"),
+        on("mode-none", "translation on, everything blocked", says=(r"blocked", r"^tour: no IOMMUOP"), check=None,
+           options="iommu-mode=none"),
+        on("smp4", "three more CPUs, which stay where they are", smp=4),
+        on("small", "a machine of 128 MiB", memory=128),
+        on("large", "a machine with memory above 4 GiB", memory=6144, options="guest-memory=256", timeout=90),
+        on("fat-image", "from a FAT image, as a disk", image=True, timeout=90),
+        on("real-time", "without instruction counting", icount=False, timeout=90),
+        on("trace", "every invalidation count of the summary is in QEMU's trace", check=checks.trace_agrees,
+           trace=TRACE),
+        on("trace-caching-mode", "the same under caching mode", check=checks.trace_agrees, trace=TRACE,
+           iommu=iommu("caching-mode=on,aw-bits=48"), options="continue-every=5"),
+    ]
+
+
+def counts() -> list:
+    """Exact descriptors of single calls, from QEMU's trace; see tests/boot/guests/flush-counts."""
+    none, one = (0, 0), (1, 1)
+    plain = {"map 256 absent": none, "unmap 256 aligned": one, "unmap 256 absent": none,
+             "map 256 absent, odd start": none, "unmap 256, odd start": one, "map 1 absent": none,
+             "replace 1": one, "unmap 1": one, "map 3 absent": none, "unmap 3, then an error": one,
+             "map 256 sparse": none, "unmap 256 sparse": (None, 1)}
+    caching = {**plain, "map 256 absent": one, "map 256 absent, odd start": one, "map 1 absent": one,
+               "map 3 absent": one, "map 256 sparse": (None, 1)}
+    # 256 elements in pieces of 64: one flush for each piece that owes one.
+    continued = {**plain, "unmap 256 aligned": (4, 4), "unmap 256, odd start": (4, 4),
+                 "unmap 256 sparse": (None, 4)}
+
+    def on(name: str, about: str, wanted: dict, **machine) -> Scenario:
+        return Scenario(f"counts{name}", about,
+                        Machine(guest="flush-counts", trace=(*TRACE, "pci_cfg_read"), **machine),
+                        says=("Test result: SUCCESS",), check=lambda run: checks.steps(run, wanted))
+
+    return [
+        on("", "256 unmapped: 1 descriptor and 1 wait; mapped onto absent: none", plain),
+        on("-aw48", "the same on four levels", plain, iommu=iommu("aw-bits=48")),
+        on("-caching-mode", "under caching mode a map owes 1 and 1", caching, iommu=iommu("caching-mode=on")),
+        on("-continued", "one flush for each forced continuation", continued, options="continue-every=64"),
+    ]
+
+
+def endings() -> list:
+    """How a run ends, and that the status says so."""
+    def on(name: str, about: str, status: int, **rest) -> Scenario:
+        says = rest.pop("says", ())
+        return Scenario(f"ends-{name}", about, Machine(**rest), status=status, says=says)
+
+    return [
+        on("hello", "the smallest guest", 0, says=("hello: all is well", "Test result: SUCCESS")),
+        on("hello-hypercall-page", "a guest that calls through the hypercall page", 0,
+           guest="hello-hypercall-page", says=("hello: all is well",)),
+        on("hello-low", "a guest linked low", 0, guest="hello-low", says=("hello: all is well",)),
+        on("hello-no-devices", "a machine with no device to speak of", 0, says=("hello: all is well",)),
+        Scenario("ends-acpi", "without exit-port the machine is switched off by ACPI", Machine(exit_port=False),
+                 check=checks.switched_itself_off),
+        on("crash", "the guest reports a crash", 1, guest="misbehave", cmdline="crash"),
+        on("reboot", "the guest asks for a reboot", 1, guest="misbehave", cmdline="reboot"),
+        on("odd-reason", "a shutdown reason without a name", 1, guest="misbehave", cmdline="odd_reason"),
+        on("power-off", "the guest shuts down well", 0, guest="misbehave", cmdline="power_off"),
+        on("loop", "a guest that loops forever is stopped by the time limit only", TIMED_OUT, guest="misbehave",
+           cmdline="loop_forever", timeout=12, says=("misbehave: looping",)),
+        on("hypercall-loop", "a guest that calls forever", TIMED_OUT, guest="misbehave",
+           cmdline="hypercall_forever", timeout=12, says=("misbehave: looping",)),
+    ]
+
+
+def refusals() -> list:
+    """Sluice does not start the guest, and says why."""
+    def on(name: str, about: str, says: str, **machine) -> Scenario:
+        return Scenario(f"refuses-{name}", about, Machine(**machine), status=2, says=(says,),
+                        never=("unknown option", r"^hello: "))
+
+    return [
+        on("no-iommu", "a machine without an IOMMU", r"^sluice: .*(no IOMMU|no DMAR|DMAR)", iommu="none"),
+        on("dma-translation-off", "a unit that cannot translate", r"^sluice: .*(translat|SAGAW|page-table)",
+           iommu=iommu("dma-translation=off")),
+        on("amd", "an AMD-Vi machine, for now", r"^sluice: .*(AMD|IVRS)", iommu="amd"),
+        on("no-conf", "sluice.conf is empty", r"^sluice: refused: .*guest = PATH", conf=b""),
+        on("conf-truncated", "sluice.conf ends in the middle of a word", r"^sluice: refused: .*key = value",
+           conf=b"guest = \\sluice\\guest\nopti"),
+        on("conf-binary", "sluice.conf is not text", r"^sluice: refused: .*sluice\.conf", conf=bytes(range(256)) * 8),
+        on("conf-huge", "sluice.conf is absurdly large", r"^sluice: refused: .*16 KiB",
+           conf=b"# " + b"x" * 100000 + b"\nguest = \\sluice\\guest\n"),
+        on("conf-unknown-key", "a key that nobody knows", r"^sluice: refused: .*unknown key",
+           conf=b"guset = \\sluice\\guest\n"),
+        on("conf-long-value", "a path that is too long", r"^sluice: refused: .*too long",
+           conf=b"guest = \\" + b"a" * 5000 + b"\n"),
+        on("missing-guest", "the guest's file is not there", r"^sluice: refused: .*no such file", guest=None),
+        on("missing-module", "the module's file is not there", r"^sluice: refused: .*no such file",
+           conf=b"guest = \\sluice\\guest\nmodule = \\sluice\\nothing\n"),
+        on("guest-is-folder", "the guest's path is a folder", r"^sluice: refused: ",
+           conf=b"guest = \\sluice\n"),
+        on("no-notes", "an ELF without Xen notes", r"^sluice: .*note", guest="without-notes"),
+        on("too-little-memory", "a machine too small for anything", r"^sluice: .*(memory|MiB)",
+           options="guest-memory=1"),
+    ]
+
+
+def bad_guests() -> list:
+    """Files that are no kernels."""
+    def prepared(name: str):
+        def prepare(machine: Machine) -> Machine:
+            file = Path(tempfile.mkdtemp(prefix="sluice-elf-")) / name
+            file.write_bytes(badelf.BAD[name](bytearray((machine.guests / "hello").read_bytes())))
+            return replace(machine, guest=str(file))
+        return prepare
+
+    return [Scenario(f"bad-elf-{name}", "a guest file that no loader may start", Machine(), status=2,
+                     says=(REFUSED,), never=(r"^hello: ",), prepare=prepared(name)) for name in badelf.BAD]
+
+
+def misbehaviour() -> list:
+    """The guest goes wrong; it is stopped with a sentence, and the hypervisor lives."""
+    ways = ("jump_low", "jump_noncanonical", "jump_into_hypervisor", "jump_low_with_handlers", "invalid_opcode", "halt",
+            "stack_overflow", "stack_overflow_without_handlers", "handler_in_nonsense", "handler_in_hypervisor",
+            "handler_with_bad_selector", "stack_at_zero", "stack_noncanonical", "stack_in_hypervisor",
+            "stack_above_hypervisor", "iret_without_frame", "iret_from_hypervisor", "iret_noncanonical",
+            "iret_into_hypervisor", "iret_bad_selectors", "iret_null_selectors", "iret_to_user",
+            "debug_trap_into_syscall", "write_m2p", "read_hypervisor")
+    return [Scenario(f"guest-{way.replace('_', '-')}", "stopped with a sentence", Machine(guest="misbehave", cmdline=way),
+                     status=1, says=(r"^sluice: guest crashed: |^guest: exception |^sluice: .*reported that it crashed",),
+                     never=("still here", "hypervisor fault", "unknown option")) for way in ways]
+
+
+SCENARIOS = tours() + counts() + endings() + refusals() + bad_guests() + misbehaviour()

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""Group boot: the product under UEFI, by the list in tests/boot/scenarios.py."""
+
+from dataclasses import dataclass, field, replace
+from typing import Callable
+
+from .core import Case, Failed
+from .vm import Machine, Run, boot, expect_status, expect_words
+
+
+@dataclass
+class Scenario:
+    name: str
+    about: str
+    machine: Machine
+    status: int = 0
+    says: tuple = ()  # regular expressions, each of which must match
+    never: tuple = ("unknown option",)
+    check: Callable[[Run], None] | None = None
+    prepare: Callable[[Machine], Machine] | None = field(default=None)  # makes files the machine needs
+
+
+def run_scenario(scenario: Scenario, efi=None, guests=None) -> None:
+    machine = scenario.machine
+    if efi:
+        machine = replace(machine, efi=efi, guests=guests)
+    if scenario.prepare:
+        machine = scenario.prepare(machine)
+    run = boot(machine)
+    expect_status(run, scenario.status)
+    expect_words(run, scenario.says, scenario.never)
+    if scenario.check:
+        try:
+            scenario.check(run)
+        except Failed as failure:
+            failure.output = failure.output or run.text
+            raise
+
+
+def cases_by_name() -> dict:
+    from tests.boot.scenarios import SCENARIOS
+    return {scenario.name: scenario for scenario in SCENARIOS}
+
+
+def cases() -> list:
+    return [Case("boot", name, lambda s=scenario: run_scenario(s), scenario.about)
+            for name, scenario in cases_by_name().items()]

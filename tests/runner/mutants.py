@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""Group mutant: each tests/mutants/*.patch breaks a copy of the sources in one place, and the test it names must
+then fail. The same test must pass on the unbroken copy; a patch that does not apply or does not build catches
+nothing. A patch begins with
+
+    # test: GROUP/NAME    the test that must fail: a unit or driver program or one of its cases, a boot or guest test
+    # why: ...            what the defect would mean
+"""
+
+import atexit
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from . import boot, guests, host
+from .core import Case, Failed
+from .paths import GUESTS, ROOT
+
+FOLDER = ROOT / "tests/mutants"
+LEFT_OUT = shutil.ignore_patterns("build*", ".git", "__pycache__", "mutants")
+BOOT_TIMEOUT = 40  # a mutant may hang
+
+
+class Workspace:
+    """A copy of the tree with its own build folder, kept between mutants so that each compiles little."""
+
+    def __init__(self):
+        self.root = Path(tempfile.mkdtemp(prefix="sluice-mutant-")) / "sluice"
+        atexit.register(shutil.rmtree, self.root.parent, ignore_errors=True)
+        shutil.copytree(ROOT, self.root, ignore=LEFT_OUT, symlinks=True)
+        self.build = self.root / "build"
+        self.run(["cmake", "--preset", "release"], "configuring the copy failed")
+
+    def run(self, command: list, complaint: str) -> None:
+        done = subprocess.run(command, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors="replace")
+        if done.returncode != 0:
+            raise Failed(complaint, done.stdout)
+
+    def patch(self, patch: Path, *options: str) -> None:
+        self.run(["patch", "-p1", "--no-backup-if-mismatch", "-s", "-F", "2", *options, "-i", str(patch)],
+                 "the patch does not apply")
+
+    def make(self, target: str, complaint: str) -> None:
+        self.run(["ninja", "-C", str(self.build), target], complaint)
+
+
+class Pool:
+    """Workspaces that are free, and what is known of the tests on the unbroken tree."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.free: list = []
+        self.sound: dict = {}
+
+    def take(self) -> Workspace:
+        with self.lock:
+            if self.free:
+                return self.free.pop()
+        return Workspace()
+
+    def give(self, workspace: Workspace) -> None:
+        with self.lock:
+            self.free.append(workspace)
+
+
+POOL = Pool()
+
+
+class Named:
+    """The test that a mutant names: the target it needs and how to run it in a workspace."""
+
+    def __init__(self, name: str):
+        self.name = name
+        group, _, rest = name.partition("/")
+        if group in host.GROUPS:
+            program = rest.split("/")[0]
+            self.target = f"{group}_{program}"
+            self.case = lambda build: Case(group, program, lambda: host.run_program(group, program, None, build))
+        elif group == "boot":
+            self.target = "loader"
+            scenario = self.find(boot.cases_by_name(), rest)
+            scenario = replace(scenario, machine=self.impatient(scenario.machine))
+            self.case = lambda build: Case(group, rest, lambda: boot.run_scenario(
+                scenario, build / "BOOTX64.EFI", GUESTS))
+        elif group == "guest":
+            self.target = "loader"
+            guest = self.find({run.name: run for run in guests.runs()}, rest)
+            guest = replace(guest, machine=self.impatient(guest.machine))
+            self.case = lambda build: Case(group, rest, lambda: guests.run_guest(guest, build / "BOOTX64.EFI", GUESTS))
+        else:
+            raise Failed(f"no such group: {name}")
+
+    @staticmethod
+    def impatient(machine):
+        return replace(machine, timeout=min(machine.timeout, BOOT_TIMEOUT))
+
+    @staticmethod
+    def find(known: dict, name: str):
+        if name not in known:
+            raise Failed(f"there is no test {name}")
+        return known[name]
+
+    def failures(self, workspace: Workspace) -> list:
+        """The results that failed and count: those of the named case, or of the program as a whole."""
+        results = self.case(workspace.build).run()
+        if results and all(result.status == "skipped" for result in results):
+            raise Failed(f"{self.name} was skipped: {results[0].reason}")
+        return [result for result in results if result.status == "failed" and (
+            result.name.startswith(self.name) or self.name.startswith(result.name))]
+
+
+def expect_sound(named: Named, workspace: Workspace) -> None:
+    with POOL.lock:
+        known = POOL.sound.get(named.name)
+    if known is None:
+        workspace.make(named.target, "the unbroken copy does not build")
+        known = named.failures(workspace)
+        with POOL.lock:
+            POOL.sound[named.name] = known
+    if known:
+        raise Failed(f"{named.name} fails without the mutant as well: {known[0].reason}", known[0].output)
+
+
+def header(patch: Path, key: str) -> str:
+    match = re.search(rf"^# {key}: *(.+)$", patch.read_text(), re.MULTILINE)
+    return match[1].strip() if match else ""
+
+
+def run_mutant(patch: Path) -> None:
+    name = header(patch, "test")
+    if not name or not header(patch, "why"):
+        raise Failed("the patch does not say which test must fail, or why it matters")
+    named = Named(name)
+    workspace = POOL.take()
+    try:
+        expect_sound(named, workspace)
+        workspace.patch(patch)
+        try:
+            workspace.make(named.target, "the mutant does not build, which shows nothing")
+            if not named.failures(workspace):
+                raise Failed(f"{name} passes though the code is broken: {header(patch, 'why')}")
+        finally:
+            workspace.patch(patch, "-R")
+    finally:
+        POOL.give(workspace)
+
+
+def cases() -> list:
+    return [Case("mutant", patch.stem, lambda p=patch: run_mutant(p),
+                 f"{header(patch, 'test')} must fail: {header(patch, 'why')}")
+            for patch in sorted(FOLDER.glob("*.patch"))]

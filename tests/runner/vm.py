@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""One boot of Sluice for a test: the machine of ./tools/run, with the devices and the traces that a test wants."""
+
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .core import Failed
+from .paths import EFI, GUESTS
+
+from lib import machine as pc  # noqa: E402  (tools/lib, by paths.py)
+from lib.common import Trouble  # noqa: E402
+
+TIMED_OUT = 124
+INTEL = "intel"
+ICOUNT_SHIFT = 7  # fastest, and exact: one instruction is 2^7 ticks of the time-stamp counter
+
+DISK = "nvme,drive=disk,serial=sluice"
+EDU = "edu,dma_mask=0xffffffffffffffff"
+DEVICES = {
+    "nvme": ["-device", DISK],
+    "edu": ["-device", EDU],
+    "nvme-behind-root-port": ["-device", "pcie-root-port,id=port,chassis=1,slot=1", "-device", f"{DISK},bus=port"],
+    "edu-behind-bridge": ["-device", "pcie-pci-bridge,id=bridge", "-device", f"{EDU},bus=bridge,addr=1"],
+    "virtio-bypass": ["-drive", "file=null-co://,format=raw,if=none,id=bypass",
+                      "-device", "virtio-blk-pci,drive=bypass,disable-legacy=on"],
+    "virtio-iommu": ["-drive", "file=null-co://,format=raw,if=none,id=virtio",
+                     "-device", "virtio-blk-pci,drive=virtio,disable-legacy=on,iommu_platform=on"],
+}
+
+
+@dataclass
+class Machine:
+    guest: str | None = "hello"  # a name in build/guests, a path, or None for no file at all
+    iommu: str = INTEL
+    devices: tuple = ()
+    options: str = ""
+    p2m: str = "scramble"  # what works only when PFN equals MFN is not done
+    cmdline: str = ""
+    module: Path | None = None
+    conf: bytes | None = None  # a whole sluice.conf instead of the one made from the fields above
+    append: str = ""
+    cpu: str = "max"
+    memory: int = 256  # MiB
+    smp: int = 1
+    exit_port: bool = True
+    icount: bool = True
+    image: bool = False  # a FAT image as a disk, instead of -kernel with a FAT folder beside it
+    trace: tuple = ()  # QEMU trace events
+    timeout: int = 60
+    efi: Path = EFI
+    guests: Path = GUESTS
+
+
+@dataclass
+class Run:
+    status: int  # as ./tools/run exits
+    sentence: str
+    text: str  # the serial console
+    told: dict | None
+    qemu_status: int | None
+    trace: list = field(default_factory=list)  # names of traced events, in order
+
+    @property
+    def summary(self) -> dict:
+        if not self.told:
+            raise Failed("there is no summary", self.text)
+        return self.told
+
+
+class TestMachine(pc.Machine):
+    """The same machine, with the devices that a test names."""
+
+    devices: tuple = ()
+
+    def _devices(self):
+        return [word for device in self.devices for word in DEVICES[device]]
+
+
+def build_machine(machine: Machine, folder: Path) -> pc.Machine:
+    guest = None
+    if machine.guest:
+        guest = Path(machine.guest) if machine.guest.startswith("/") else machine.guests / machine.guest
+    arguments = ["-net", "none"]
+    if machine.smp > 1:
+        arguments += ["-smp", str(machine.smp)]
+    if machine.trace:
+        arguments += ["-D", str(folder / "trace")]
+        for event in machine.trace:
+            arguments += ["-trace", event]
+    built = TestMachine(loader=machine.efi, guest=guest, module=machine.module, cmdline=machine.cmdline,
+                        options=f"p2m={machine.p2m} {machine.options}".strip(), conf=machine.conf,
+                        append=machine.append, iommu=machine.iommu, cpu=machine.cpu, memory_mib=machine.memory,
+                        by_kernel=not machine.image, icount=machine.icount, exit_port=machine.exit_port,
+                        qemu_args=arguments)
+    built.devices = machine.devices
+    return built
+
+
+def boot(machine: Machine) -> Run:
+    folder = Path(tempfile.mkdtemp(prefix="sluice-boot-"))
+    try:
+        result = pc.run_machine(build_machine(machine, folder), machine.timeout)
+        text = result.text() + (f"\nQEMU: {result.qemu_errors}" if result.qemu_errors else "")
+        return Run(result.status, result.sentence, text, result.summary, result.qemu_status,
+                   read_trace(folder / "trace"))
+    except Trouble as trouble:
+        raise Failed(str(trouble)) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+MARK = re.compile(r"pci_cfg_read \S+ 0*0:0*0\.0 @0xfc ")  # by the guest flush-counts alone
+
+
+def read_trace(file: Path) -> list:
+    """The names of the events in order; "mark" for a read of the host bridge's last register."""
+    if not file.exists():
+        return []
+    events = []
+    for line in file.read_text(errors="replace").splitlines():
+        if MARK.search(line):
+            events.append("mark")
+        elif match := re.match(r"(?:\d+@[\d.]+:)?(vtd_\w+)", line):
+            events.append(match[1])
+    return events
+
+
+STATUS_WORDS = {0: "0 (the guest shut down well)", 1: "1 (the guest failed or crashed)",
+                2: "2 (Sluice refused to start)", 3: "3 (hypervisor fault)", TIMED_OUT: "124 (time-out)"}
+
+
+def expect_status(run: Run, wanted: int) -> None:
+    if run.status != wanted:
+        raise Failed(f"ended with {STATUS_WORDS.get(run.status, run.status)}, not with "
+                     f"{STATUS_WORDS.get(wanted, wanted)}: {run.sentence.splitlines()[0]}", run.text)
+
+
+def expect_words(run: Run, says: tuple, never: tuple) -> None:
+    for pattern in says:
+        if not re.search(pattern, run.text, re.MULTILINE):
+            raise Failed(f"nothing in the log matches /{pattern}/", run.text)
+    for pattern in never:
+        if match := re.search(pattern, run.text, re.MULTILINE):
+            raise Failed(f"the log holds {match[0]!r}", run.text)
