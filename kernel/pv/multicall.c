@@ -42,13 +42,13 @@ static long run_entry(struct cpu_regs *regs, const struct multicall_entry *entry
 {
     struct hypercall_args args;
 
+    state.continued = false;
     if (!may_be_inside(entry->op))
         return -EINVAL;
     for (unsigned int i = 0; i < 5; i++)
         args.a[i] = entry->args[i];
 
     state.running = true;
-    state.continued = false;
     long result = hypercall_dispatch(regs, entry->op, &args);
     state.running = false;
     return result;
@@ -75,7 +75,6 @@ long do_multicall(struct cpu_regs *regs, const struct hypercall_args *args)
         long result = run_entry(regs, &entry);
 
         if (state.continued) {
-            state.continued = false;
             if (copy_to_guest(address + offsetof(struct multicall_entry, args), state.args.a,
                               sizeof state.args.a))
                 return -EFAULT;

@@ -89,7 +89,7 @@ void guest_enter_handler(struct cpu_regs *regs, uint64_t stack, uint16_t cs, uin
                          bool mask_events)
 {
     regs->rip = address;
-    regs->cs = cs | 3;
+    regs->cs = cs | 3; /* RPL 0 would be a return to ring 0 */
     regs->rsp = stack;
     regs->ss = FLAT_RING3_SS64;
     regs->rflags &= ~(uint64_t)RFLAGS_CLEARED_ON_ENTRY;

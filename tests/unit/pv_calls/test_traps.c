@@ -19,10 +19,11 @@ static struct cpu_regs running(void)
                              .r11 = 0x11};
 }
 
+/* RPL 0, as if nobody had forced it: what the processor gets must be ring 3 all the same. */
 static void set_handler(uint8_t vector, uint8_t flags)
 {
     guest.traps[vector] =
-        (struct trap_info){.vector = vector, .flags = flags, .cs = FLAT_RING3_CS64, .address = HANDLER};
+        (struct trap_info){.vector = vector, .flags = flags, .cs = FLAT_RING3_CS64 & ~3, .address = HANDLER};
 }
 
 static void raise(struct cpu_regs *regs, uint32_t vector, uint64_t error_code)
