@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/log.h"
+
+#include "lib/printf.h"
+
+#define SINKS_MAX 4u
+#define LINE_MAX  512u
+
+static const char prefix[] = "sluice: ";
+#define PREFIX_LENGTH (sizeof(prefix) - 1)
+
+static log_sink_fn sinks[SINKS_MAX];
+static uint32_t sink_count;
+
+/* A guest may leave its line unfinished; ours then begins a new one. */
+static bool line_open;
+
+void log_add_sink(log_sink_fn sink)
+{
+    if (sink_count < SINKS_MAX)
+        sinks[sink_count++] = sink;
+}
+
+static void emit(const char *text, size_t length)
+{
+    for (uint32_t i = 0; i < sink_count; i++)
+        sinks[i](text, length);
+}
+
+void log_raw(const char *text, size_t length)
+{
+    if (length == 0)
+        return;
+    emit(text, length);
+    line_open = text[length - 1] != '\n';
+}
+
+void log_line(const char *format, ...)
+{
+    char line[LINE_MAX];
+    va_list args;
+
+    for (size_t i = 0; i < PREFIX_LENGTH; i++)
+        line[i] = prefix[i];
+    va_start(args, format);
+    int wanted = format_string_v(line + PREFIX_LENGTH, LINE_MAX - PREFIX_LENGTH - 1, format, args);
+    va_end(args);
+
+    size_t length = PREFIX_LENGTH + (size_t)wanted;
+    if (length > LINE_MAX - 2)
+        length = LINE_MAX - 2;
+    line[length++] = '\n';
+    if (line_open)
+        emit("\n", 1);
+    line_open = false;
+    emit(line, length);
+}
+
+bool log_limit_pass(struct log_limit *limit)
+{
+    if (limit->printed < limit->burst) {
+        limit->printed++;
+        return true;
+    }
+    limit->suppressed++;
+    return false;
+}
+
+void log_limit_refill(struct log_limit *limit)
+{
+    if (limit->suppressed != 0)
+        log_line("%s: %llu more not shown", limit->what, (unsigned long long)limit->suppressed);
+    limit->suppressed = 0;
+    limit->printed = 0;
+}
