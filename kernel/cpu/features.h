@@ -16,7 +16,10 @@ struct cpu_features {
 
 extern struct cpu_features cpu_features;
 
-/* Reads CPUID; switches on NX, WP, SMEP, UMIP and (option smap=on; off by default) SMAP. */
-void cpu_features_init(void);
+/*
+ * Reads CPUID; switches on NX, WP, SMEP, UMIP and (option smap=on; off by default) SMAP, in which case
+ * cpu_features.smap says that it is on. False after saying why Sluice cannot run on this CPU.
+ */
+bool cpu_features_init(void);
 
 #endif

@@ -5,7 +5,11 @@
 
 #include <stdint.h>
 
-/* Calibrates the TSC against the ACPI PM timer (port, 0 = none) or the PIT. Call once, before any below. */
+/*
+ * Calibrates the TSC and the local APIC's timer against the ACPI PM timer (port, 0 = none) or the PIT. Call
+ * once, after lapic_init() and before any below. When neither clock runs, a fast TSC is assumed, so that no
+ * wait ends too early.
+ */
 void time_init(uint16_t pm_timer_port);
 
 uint64_t time_now_ns(void); /* since time_init(), monotonic */

@@ -62,6 +62,9 @@ bool cpu_preemption_point(void);
 /* Marks that a long operation should yield at its next preemption point (called by handlers). */
 void cpu_request_preemption(void);
 
+/* Reports suppressed lines and opens the log limits again; call about every 100 ms. */
+void trap_log_refill(void);
+
 /* Stray vectors and NMIs seen so far. */
 uint64_t trap_stray_count(void);
 
