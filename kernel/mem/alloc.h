@@ -8,14 +8,17 @@
 
 #include "boot_info.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Machine memory as firmware told it, sorted, merged, page-aligned inwards for RAM. */
+/* Machine memory as firmware told it, sorted, merged, page-aligned inwards for RAM. The more restrictive a
+ * kind, the higher its number. */
 enum memory_kind {
-    MEMORY_USABLE = 1, /* free once boot services are gone */
-    MEMORY_LOADER,     /* image, guest, module, boot info: RAM, busy until the guest is built */
-    MEMORY_RUNTIME,    /* EFI runtime code and data */
+    MEMORY_USABLE = 1,    /* free */
+    MEMORY_BOOT_SERVICES, /* firmware's page tables may be in it: becomes usable in memory_init() */
+    MEMORY_LOADER,        /* image, guest, module, boot info: RAM, busy until the guest is built */
+    MEMORY_RUNTIME,       /* EFI runtime code and data */
     MEMORY_ACPI,
     MEMORY_NVS,
     MEMORY_RESERVED,
@@ -29,15 +32,26 @@ extern struct memory_range memory_ranges[];
 extern uint32_t memory_range_count;
 #define MEMORY_RANGES_MAX 256u
 
-/* Copies firmware's map (hostile: checked, sorted; overlaps go to the more restrictive kind). */
-void memory_map_init(const struct boot_info *info);
-uint64_t memory_max_mfn(void); /* one past the highest RAM frame */
-uint64_t memory_usable_frames(void);
+/*
+ * Copies firmware's map (hostile: checked, sorted; overlaps go to the more restrictive kind; what lies beyond
+ * the CPU's address width is ignored). False after saying why it cannot be used.
+ */
+bool memory_map_init(const struct boot_info *info, uint8_t physical_bits);
+uint64_t memory_max_mfn(void);       /* one past the highest RAM frame */
+uint64_t memory_usable_frames(void); /* free frames now */
 
-/* Builds the hypervisor's own page tables and directmap, then the frame table; switches to them. */
-void memory_init(const struct boot_info *info);
+/*
+ * Builds the hypervisor's own page tables and directmap, switches to them, then fills the frame table. False
+ * after saying why the machine cannot be used.
+ */
+bool memory_init(const struct boot_info *info);
 
-/* Contiguous zeroed frames, MFN of the first; 0 when there are none. Owner becomes the hypervisor. */
+/* The loader's memory (guest and module files, boot information) becomes free: nobody may read it any more.
+ */
+void memory_release_loader(void);
+
+/* Contiguous zeroed frames, MFN of the first; 0 when there are none. Owner becomes the hypervisor. Taken from
+ * the top of memory downwards. */
 uint64_t frames_alloc(uint64_t count);
 void frames_free(uint64_t mfn, uint64_t count);
 

@@ -67,7 +67,9 @@ uint64_t frame_table_bytes(void);
 int frame_get(struct frame *frame);
 void frame_put(struct frame *frame);
 
-/* A reference that also holds the type: 0, -EBUSY while the frame is used as another type, or as frame_get().
+/*
+ * A reference that also holds the type: 0; -EBUSY while the frame is used as another type, or, for a table or
+ * descriptor type, while a device can write it; or as frame_get().
  */
 int frame_get_type(struct frame *frame, enum frame_type type);
 void frame_put_type(struct frame *frame);
@@ -77,7 +79,11 @@ void frame_put_type(struct frame *frame);
  * tells what the entry may carry (false: withheld). -EPERM when the frame is not the guest's.
  */
 int frame_bus_get(uint64_t mfn, uint64_t bfn, bool want_write, bool *effective_write);
-/* Drops it, after the invalidation has completed. had_write as it was asked for. */
+/* Drops it, after the invalidation has completed. had_write as it was asked for. Nothing when the frame is
+ * not the guest's. */
 void frame_bus_put(uint64_t mfn, bool had_write);
+
+/* Drops what the boot-time bus entry of a FRAME_PREMAPPED frame held, after the invalidation. */
+void frame_premap_put(uint64_t mfn);
 
 #endif

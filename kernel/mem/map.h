@@ -17,7 +17,10 @@
 
 #define MAP_M2P_BASE         0xffff800000000000ull
 #define MAP_MMIO_BASE        0xffff818000000000ull
+#define MAP_WINDOW_BASE      0xffff81c000000000ull /* passing views, second half of the slot */
+#define MAP_WINDOW_END       0xffff820000000000ull
 #define MAP_FRAME_TABLE_BASE 0xffff820000000000ull
+#define MAP_GDT_BASE         0xffff82d080000000ull /* 15 pages: 14 of the guest's, one of ours */
 #define MAP_IMAGE_BASE       0xffff82d080200000ull
 #ifdef SLUICE_HOST_TEST
 extern uint64_t test_direct_base; /* where a host test keeps its model of RAM */
@@ -25,8 +28,8 @@ extern uint64_t test_direct_base; /* where a host test keeps its model of RAM */
 #else
 #define MAP_DIRECT_BASE 0xffff830000000000ull
 #endif
-#define MAP_FIRST_SLOT       256u
-#define MAP_LAST_SLOT        271u
+#define MAP_FIRST_SLOT 256u
+#define MAP_LAST_SLOT  271u
 
 /* Directmap address of a RAM byte. The caller knows that it is RAM. */
 static inline void *phys_to_virt(uint64_t physical)
@@ -49,15 +52,26 @@ void phys_unmap(const void *address, uint64_t size);
 /* Writes the hypervisor's 16 slots into a guest L4 (directmap pointer, 512 entries). */
 void map_fill_guest_l4(uint64_t *l4);
 
-/* Maps M2P frames read-only for the guest, count list entries from MFN 0; called once while building. */
-void map_m2p(uint64_t count);
+/*
+ * Allocates the M2P list, count entries from MFN 0, each ~0 ("nobody's"), and maps it read-only for the
+ * guest; called once while building. False when there is no memory for it.
+ */
+bool map_m2p(uint64_t count);
 
-/* Sets M2P[mfn] = pfn through the hypervisor's writable alias; mfn below memory_max_mfn(). */
+/* Sets M2P[mfn] = pfn through the hypervisor's writable alias; mfn below the count given to map_m2p(). */
 void m2p_set(uint64_t mfn, uint64_t pfn);
 uint64_t m2p_get(uint64_t mfn);
 
 /* Machine address of the hypervisor's own L4. */
 uint64_t map_own_cr3(void);
+
+/*
+ * First steps, by memory_init() in this order: tables for the image, the directmap and the GDT; then the
+ * switch, after which the firmware's mappings are gone.
+ */
+struct boot_info;
+bool map_build(const struct boot_info *info);
+void map_switch(void);
 
 /* True for an address inside the hypervisor's slots: a guest pointer must never be. */
 static inline bool address_is_hypervisor(uint64_t address)
