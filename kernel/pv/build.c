@@ -136,17 +136,17 @@ static bool arrange_frames(void)
     return true;
 }
 
-/* The list says ~0 for every frame that is not the guest's. */
+/* Before the guest takes the rest of memory. The list says ~0 for every frame that is not the guest's. */
+static bool make_m2p(void)
+{
+    if (map_m2p(memory_max_mfn()))
+        return true;
+    log_line("not enough memory for the machine-to-physical list");
+    return false;
+}
+
 static void fill_m2p(void)
 {
-    uint64_t end = memory_max_mfn();
-    const struct frame *frames = frame_of(0);
-
-    map_m2p(end);
-    for (uint64_t mfn = 0; mfn < end; mfn++) {
-        if (frames[mfn].owner != FRAME_GUEST)
-            m2p_set(mfn, UINT64_MAX);
-    }
     for (uint64_t pfn = 0; pfn < guest.nr_pages; pfn++)
         m2p_set(build.p2m[pfn], pfn);
 }
@@ -272,7 +272,7 @@ bool guest_build(const struct boot_info *info, struct cpu_regs *entry)
     build.info = info;
     uint64_t wanted = wanted_frames();
     if (!parse_image() || !guest_bus_options() || !guest_bus_create(wanted) || !make_shared_info() ||
-        !take_frames(wanted) || !plan() || !arrange_frames())
+        !make_m2p() || !take_frames(wanted) || !plan() || !arrange_frames())
         return false;
 
     fill_m2p();
