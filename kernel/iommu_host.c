@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* What the IOMMU drivers need from outside (drivers/iommu/host.h), from the rooms that have it. */
+#include "cpu/features.h"
+#include "cpu/ops.h"
+#include "cpu/time.h"
+#include "drivers/iommu/host.h"
+#include "drivers/iommu/iommu.h"
+#include "mem/alloc.h"
+#include "mem/frame.h"
+#include "mem/map.h"
+#include "pci/pci.h"
+
+/* ---- memory ---- */
+
+uint64_t host_frames_alloc(uint64_t count)
+{
+    return frames_alloc(count);
+}
+
+void host_frames_free(uint64_t mfn, uint64_t count)
+{
+    frames_free(mfn, count);
+}
+
+void *host_frame_address(uint64_t mfn)
+{
+    return phys_to_virt(mfn << FRAME_SHIFT);
+}
+
+bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames)
+{
+    for (uint64_t end = frame_table_end(); frames != 0 && mfn < end; mfn++, frames--) {
+        if (frame_of(mfn)->owner == FRAME_HYPERVISOR)
+            return true;
+    }
+    return false;
+}
+
+void host_frame_release(uint64_t mfn, uint32_t iommu_flags)
+{
+    if ((iommu_flags & IOMMU_LOCKED) != 0)
+        return; /* a reserved range: nobody took a reference */
+    if ((iommu_flags & IOMMU_PREMAP) != 0)
+        frame_premap_put(mfn);
+    else
+        frame_bus_put(mfn, (iommu_flags & (IOMMU_WRITE | IOMMU_WITHHELD)) != 0);
+}
+
+/* ---- registers ---- */
+
+volatile void *host_mmio_map(uint64_t physical, uint64_t size)
+{
+    return mmio_map(physical, size);
+}
+
+uint32_t host_mmio_read32(const volatile void *address)
+{
+    return *(const volatile uint32_t *)address;
+}
+
+uint64_t host_mmio_read64(const volatile void *address)
+{
+    return *(const volatile uint64_t *)address;
+}
+
+void host_mmio_write32(volatile void *address, uint32_t value)
+{
+    *(volatile uint32_t *)address = value;
+}
+
+void host_mmio_write64(volatile void *address, uint64_t value)
+{
+    *(volatile uint64_t *)address = value;
+}
+
+void host_cache_flush(const volatile void *address, size_t size)
+{
+    uint64_t line = cpu_features.clflush_line;
+    uint64_t end = (uint64_t)(uintptr_t)address + size;
+    for (uint64_t at = (uint64_t)(uintptr_t)address & ~(line - 1); at < end; at += line)
+        __asm__ volatile("clflush (%0)" : : "r"(at) : "memory");
+    __asm__ volatile("mfence" : : : "memory");
+}
+
+/* ---- time ---- */
+
+uint64_t host_time_ns(void)
+{
+    return time_now_ns();
+}
+
+void host_pause(void)
+{
+    cpu_pause();
+}
+
+/* ---- configuration space: segment 0 is all there is ---- */
+
+uint32_t host_pci_read(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes)
+{
+    return segment == 0 ? pci_read(id, offset, bytes) : UINT32_MAX;
+}
+
+void host_pci_write(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes, uint32_t value)
+{
+    if (segment == 0)
+        pci_write(id, offset, bytes, value);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The boot order, on one page. Each step either works, or says in a sentence why the guest cannot be run
+ * and stops. Nothing is sized, built or entered before the IOMMU denies what nobody has allowed.
+ */
+#include "acpi/acpi.h"
+#include "boot_info.h"
+#include "cpu/features.h"
+#include "cpu/lapic.h"
+#include "cpu/ops.h"
+#include "cpu/panic.h"
+#include "cpu/serial.h"
+#include "cpu/time.h"
+#include "cpu/trap.h"
+#include "drivers/iommu/iommu.h"
+#include "guest-abi/include/sluice/errno.h"
+#include "irq/irq.h"
+#include "lib/log.h"
+#include "lib/options.h"
+#include "lib/string.h"
+#include "mem/alloc.h"
+#include "mem/frame.h"
+#include "mem/map.h"
+#include "pci/pci.h"
+#include "pv/guest.h"
+
+#define TICK_NS 100000000ull /* 100 ms: log limits open again */
+
+_Noreturn void kernel_main(const struct boot_info *given);
+
+static struct boot_info info; /* a private copy */
+
+/* ---- the steps ---- */
+
+static bool take_boot_info(const struct boot_info *given)
+{
+    bool ours =
+        given->magic == BOOT_INFO_MAGIC && given->version == BOOT_INFO_VERSION && given->size == sizeof(info);
+    if (ours) {
+        info = *given;
+        options_set((const char *)(uintptr_t)info.options.base, info.options.size);
+    }
+    serial_init();
+    log_line("Sluice, a micro-hypervisor whose guest steers its devices' DMA");
+    if (!ours)
+        log_line("the loader and the hypervisor do not belong together");
+    return ours;
+}
+
+/* Backtraces have names from the first instruction on: first where the loader left the tables, then our own
+ * copies. */
+static void use_symbols(const void *symtab, const void *strtab)
+{
+    panic_set_symbols(symtab, info.symtab.size, strtab, info.strtab.size, 0);
+}
+
+static const void *keep(const struct boot_blob *blob)
+{
+    uint64_t mfn = frames_alloc((blob->size + FRAME_SIZE - 1) / FRAME_SIZE);
+    if (mfn == 0)
+        return NULL;
+    void *copy = phys_to_virt(mfn << FRAME_SHIFT);
+    return memcpy(copy, phys_to_virt(blob->base), blob->size);
+}
+
+static void keep_symbols(void)
+{
+    const void *symtab = keep(&info.symtab);
+    const void *strtab = keep(&info.strtab);
+    if (symtab == NULL || strtab == NULL)
+        info.symtab.size = info.strtab.size = 0;
+    use_symbols(symtab, strtab);
+}
+
+static bool take_cpu_and_memory(void)
+{
+    use_symbols((const void *)(uintptr_t)info.symtab.base, (const void *)(uintptr_t)info.strtab.base);
+    trap_init();
+    if (!cpu_features_init() || !memory_map_init(&info, cpu_features.physical_bits) || !memory_init(&info))
+        return false;
+    keep_symbols();
+    return true;
+}
+
+static void start_clock_and_interrupts(void)
+{
+    acpi_init(info.rsdp);
+    lapic_init(lapic_uses_window() ? mmio_map(lapic_base(), FRAME_SIZE) : NULL);
+    irq_init();
+    time_init(acpi_power().pm_timer);
+}
+
+static void tick(void)
+{
+    iommu_fault_tick();
+    trap_log_refill();
+    timer_start(tick, TICK_NS);
+}
+
+static bool find_iommu(struct iommu_setup *setup)
+{
+    struct irq_msi msi = irq_msi_for(VECTOR_IOMMU_FAULT);
+
+    setup->physical_bits = cpu_features.physical_bits;
+    setup->fault_address = msi.address;
+    setup->fault_data = msi.data;
+    setup->vendor = IOMMU_VENDOR_VTD;
+    setup->table = acpi_table("DMAR", 0, &setup->table_size);
+    if (setup->table == NULL) {
+        setup->vendor = IOMMU_VENDOR_AMDVI;
+        setup->table = acpi_table("IVRS", 0, &setup->table_size);
+    }
+    if (setup->table != NULL)
+        return true;
+    log_line(
+        "iommu: firmware has neither a DMAR (VT-d) nor an IVRS (AMD-Vi) table: the machine has no IOMMU, "
+        "or it is switched off in the firmware's set-up");
+    return false;
+}
+
+/* Denies all DMA that is not allowed; from here on a device reaches nothing by accident. */
+static bool take_iommu(void)
+{
+    struct iommu_setup setup = {0};
+
+    if (!option_bool("iommu", true)) {
+        log_line("iommu=off: NOTHING IS PROTECTED: every device can read and write all of memory, the "
+                 "hypervisor included");
+        return true;
+    }
+    interrupt_set_handler(VECTOR_IOMMU_FAULT, iommu_fault_interrupt);
+    if (find_iommu(&setup) && iommu_init(&setup) == 0 && iommu_enable() == 0) {
+        guest.iommu_on = true;
+        return true;
+    }
+    log_line(
+        "without a working IOMMU the guest could not be confined, so it is not started (iommu=off starts "
+        "it with no protection)");
+    return false;
+}
+
+static void take_devices(void)
+{
+    pci_size_bars();
+    pci_find_bypass();
+    device_policy_init();
+}
+
+static _Noreturn void enter(struct cpu_regs *entry)
+{
+    memory_release_loader();
+    options_report_unknown();
+    timer_start(tick, TICK_NS);
+    log_line("entering the guest, %llu TSC ticks after the loader's last instruction",
+             (unsigned long long)(tsc_read() - info.entry_tsc));
+    cpu_enter_guest(entry);
+}
+
+/* ---- the order ---- */
+
+void kernel_main(const struct boot_info *given)
+{
+    static struct cpu_regs entry;
+
+    if (!take_boot_info(given))
+        cpu_halt_for_ever();
+    machine_stop_init();
+    if (!take_cpu_and_memory())
+        machine_stop(STOP_REFUSED);
+    start_clock_and_interrupts();
+    pci_walk();
+    if (!take_iommu())
+        machine_stop(STOP_REFUSED);
+    take_devices();
+    if (!guest_build(&info, &entry))
+        machine_stop(STOP_REFUSED);
+    enter(&entry);
+}
