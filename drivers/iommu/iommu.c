@@ -219,8 +219,8 @@ void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context)
     flush->parked_tables = IOMMU_NO_TABLE;
 }
 
-/* Notes that bfn must be invalidated; neighbours of the latest range, upwards or downwards, extend it. */
-static inline void note_range(struct iommu_flush *flush, uint64_t bfn)
+/* Notes what must be invalidated; neighbours of the latest range, upwards or downwards, extend it. */
+static inline void note_range(struct iommu_flush *flush, uint64_t bfn, uint64_t frames)
 {
     struct iommu_range *range = flush->ranges;
 
@@ -228,21 +228,22 @@ static inline void note_range(struct iommu_flush *flush, uint64_t bfn)
         return;
     if (flush->range_count != 0) {
         range += flush->range_count - 1;
-        if (bfn - range->bfn <= range->frames) {
-            range->frames += bfn - range->bfn == range->frames;
+        if (bfn == range->bfn + range->frames) {
+            range->frames += frames;
             return;
         }
-        if (bfn + 1 == range->bfn) {
-            range->bfn--;
-            range->frames++;
+        if (bfn >= range->bfn && bfn + frames <= range->bfn + range->frames)
+            return;
+        if (bfn + frames == range->bfn) {
+            range->bfn = bfn;
+            range->frames += frames;
             return;
         }
     }
-    if (flush->range_count < IOMMU_FLUSH_RANGES) {
-        flush->ranges[flush->range_count++] = (struct iommu_range){bfn, 1};
-    } else {
+    if (flush->range_count < IOMMU_FLUSH_RANGES)
+        flush->ranges[flush->range_count++] = (struct iommu_range){bfn, frames};
+    else
         flush->whole_domain = true;
-    }
 }
 
 static inline void park(struct iommu_flush *flush, uint64_t old)
@@ -358,7 +359,7 @@ static int map_one(struct iommu_context *context, uint64_t bfn, uint64_t mfn, ui
     if (old != 0)
         park(flush, old);
     if (old != entry && (old != 0 || context->flush_on_map))
-        note_range(flush, bfn);
+        note_range(flush, bfn, 1);
     return 0;
 }
 
@@ -376,7 +377,7 @@ static int unmap_one(struct iommu_context *context, uint64_t bfn, struct iommu_f
         return 0;
     flush->tables_unlinked = flush->parked_tables != IOMMU_NO_TABLE;
     park(flush, old);
-    note_range(flush, bfn);
+    note_range(flush, bfn, 1);
     return 0;
 }
 
@@ -455,19 +456,20 @@ int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uin
     if (in_msi_window(bfn, frames))
         return -EACCES;
     while (*done < frames) {
-        int64_t filled = 0;
+        int64_t filled;
         int error;
 
         if (context->dead)
             return -EIO;
-        /* A run onto nothing, unless that has to be flushed for, too. */
-        if (!context->flush_on_map)
-            filled = page_table_fill(&context->table, bfn + *done, mfn + *done, frames - *done, flags);
+        filled = page_table_fill(&context->table, bfn + *done, mfn + *done, frames - *done, flags);
         if (filled > 0) {
             iommu_counters.maps += (uint64_t)filled;
+            if (context->flush_on_map)
+                note_range(flush, bfn + *done, (uint64_t)filled);
             *done += (uint64_t)filled;
             continue;
         }
+        /* Something stands there, or tables are short: as single elements do it. */
         error = map_one(context, bfn + *done, mfn + *done, flags, flush);
         if (error != 0)
             return error;

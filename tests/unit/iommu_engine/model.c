@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/unit/iommu_engine/model.h"
+
+#include "drivers/iommu/driver.h"
+#include "drivers/iommu/host.h"
+#include "drivers/iommu/vtd/vtd.h"
+#include "guest-abi/include/sluice/errno.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define LINE_BYTES      64u
+#define CACHE_SLOTS     4096u
+#define PENDING_MAX     16u
+#define STRUCTURE_SLOTS 512u
+
+struct cached {
+    bool valid;
+    uint16_t domain;
+    uint8_t level; /* 1: a translation; above: the table that covers this much */
+    uint64_t bfn;  /* aligned to what the level covers */
+    uint64_t entry;
+};
+
+struct pending {
+    uint16_t domain;
+    bool whole, leaf_only;
+    uint64_t bfn;
+    uint32_t order;
+};
+
+static struct unit {
+    struct cached translations[CACHE_SLOTS];
+    struct cached structures[STRUCTURE_SLOTS];
+    struct pending pending[PENDING_MAX];
+    uint32_t pending_count;
+    bool dead;
+} units[MODEL_UNITS];
+
+struct model model = {.allocation_limit = -1};
+static _Alignas(4096) uint8_t memory[MODEL_FRAMES << 12];  /* what the CPU sees */
+static _Alignas(4096) uint8_t written[MODEL_FRAMES << 12]; /* what has been written back */
+static uint64_t next_frame;
+
+/* ---- host.h ---- */
+
+static size_t offset_of(const volatile void *address)
+{
+    size_t offset = (size_t)((const volatile uint8_t *)address - memory);
+
+    assert_true(offset < sizeof memory);
+    return offset;
+}
+
+uint64_t host_frames_alloc(uint64_t count)
+{
+    uint64_t first = next_frame;
+
+    if (model.allocation_limit == 0 || first + count > MODEL_FRAMES)
+        return 0;
+    model.allocation_limit--;
+    model.frames_out += (int64_t)count;
+    next_frame += count;
+    memset(memory + (first << 12), 0, count << 12);
+    /* Somebody else's old bytes, until the owner writes its zeroes back. */
+    memset(written + (first << 12), 0xa5, count << 12);
+    return MODEL_FIRST_MFN + first;
+}
+
+void host_frames_free(uint64_t mfn, uint64_t count)
+{
+    assert_in_range(mfn, MODEL_FIRST_MFN, MODEL_FIRST_MFN + MODEL_FRAMES - count);
+    model.frames_out -= (int64_t)count;
+}
+
+void *host_frame_address(uint64_t mfn)
+{
+    assert_in_range(mfn, MODEL_FIRST_MFN, MODEL_FIRST_MFN + MODEL_FRAMES - 1);
+    return memory + ((mfn - MODEL_FIRST_MFN) << 12);
+}
+
+bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames)
+{
+    return mfn < MODEL_FIRST_MFN + MODEL_FRAMES && mfn + frames > MODEL_FIRST_MFN;
+}
+
+void host_frame_release(uint64_t mfn, uint32_t flags)
+{
+    if (model.on_release != NULL)
+        model.on_release(mfn, flags);
+}
+
+void host_store64(uint64_t *address, uint64_t value)
+{
+    assert_int_equal((uintptr_t)address % sizeof *address, 0);
+    *(volatile uint64_t *)address = value;
+    model.stores++;
+    if (model.on_store != NULL)
+        model.on_store();
+}
+
+void host_cache_flush(const volatile void *address, size_t size)
+{
+    size_t first = offset_of(address) / LINE_BYTES * LINE_BYTES;
+    size_t end = (offset_of(address) + size + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+
+    model.line_flushes += (end - first) / LINE_BYTES;
+    memcpy(written + first, memory + first, end - first);
+}
+
+uint64_t host_time_ns(void)
+{
+    return 0;
+}
+void host_pause(void)
+{
+}
+uint32_t host_pci_read(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes)
+{
+    (void)segment, (void)id, (void)offset, (void)bytes;
+    return UINT32_MAX;
+}
+void host_pci_write(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes, uint32_t value)
+{
+    (void)segment, (void)id, (void)offset, (void)bytes, (void)value;
+}
+
+/* ---- hardware ---- */
+
+static uint64_t read_entry(uint64_t table_mfn, uint32_t slot)
+{
+    size_t offset = ((table_mfn - MODEL_FIRST_MFN) << 12) + slot * 8u;
+    uint64_t entry;
+
+    assert_in_range(table_mfn, MODEL_FIRST_MFN, MODEL_FIRST_MFN + MODEL_FRAMES - 1);
+    memcpy(&entry, (model.coherent ? memory : written) + offset, sizeof entry);
+    return entry;
+}
+
+static uint64_t aligned(uint64_t bfn, uint32_t level)
+{
+    return bfn >> (9 * (level - 1)) << (9 * (level - 1));
+}
+
+static struct cached *slot_for(struct unit *unit, uint16_t domain, uint64_t bfn, uint32_t level)
+{
+    uint64_t hash = (aligned(bfn, level) * 0x9e3779b97f4a7c15ull ^ domain * 0x85ebca6bull) >> 20;
+
+    return level == 1 ? &unit->translations[hash % CACHE_SLOTS]
+                      : &unit->structures[(hash + level) % STRUCTURE_SLOTS];
+}
+
+static struct cached *look_up(struct unit *unit, uint16_t domain, uint64_t bfn, uint32_t level)
+{
+    struct cached *cached = slot_for(unit, domain, bfn, level);
+
+    return cached->valid && cached->domain == domain && cached->level == level &&
+                   cached->bfn == aligned(bfn, level)
+               ? cached
+               : NULL;
+}
+
+static void remember_entry(struct unit *unit, uint16_t domain, uint64_t bfn, uint32_t level, uint64_t entry)
+{
+    *slot_for(unit, domain, bfn, level) =
+        (struct cached){true, domain, (uint8_t)level, aligned(bfn, level), entry};
+}
+
+/* Reserved bits of a VT-d entry: it must never carry one. */
+static void check_entry(uint64_t entry)
+{
+    assert_int_equal(entry & 0xf80ull & ~3ull, 0);
+    assert_int_equal(entry >> 62, 0);
+}
+
+uint64_t model_translate(uint32_t unit_index, const struct iommu_context *context, uint64_t bfn,
+                         bool remember)
+{
+    struct unit *unit = &units[unit_index];
+    uint16_t domain = context->domain;
+    const struct cached *cached = look_up(unit, domain, bfn, 1);
+    uint64_t table = context->table.pool_mfn, entry = 0;
+    uint32_t level = model.levels;
+
+    if (cached != NULL)
+        return cached->entry;
+    /* The lowest table that is remembered is where the walk starts: level n covers what its entry covers. */
+    for (uint32_t known = 2; known <= model.levels; known++) {
+        cached = look_up(unit, domain, bfn, known);
+        if (cached != NULL) {
+            table = (cached->entry & VTD_ENTRY_ADDRESS) >> 12;
+            level = known - 1;
+            break;
+        }
+    }
+    for (; level >= 1; level--) {
+        entry = read_entry(table, (uint32_t)(bfn >> (9 * (level - 1))) % 512);
+        check_entry(entry);
+        if ((entry & (VTD_PAGE_READ | VTD_PAGE_WRITE)) == 0) {
+            entry = 0;
+            break;
+        }
+        if (level > 1) {
+            if (remember)
+                remember_entry(unit, domain, bfn, level, entry);
+            table = (entry & VTD_ENTRY_ADDRESS) >> 12;
+        }
+    }
+    if (remember && (entry != 0 || model.caching_mode))
+        remember_entry(unit, domain, bfn, 1, entry);
+    return entry;
+}
+
+bool model_cached(uint32_t unit, const struct iommu_context *context, uint64_t bfn, uint64_t *entry)
+{
+    const struct cached *cached = look_up(&units[unit], context->domain, bfn, 1);
+
+    if (cached != NULL)
+        *entry = cached->entry;
+    return cached != NULL;
+}
+
+/* ---- the driver's side ---- */
+
+static void forget(struct cached *cached, const struct pending *pending)
+{
+    uint64_t span;
+
+    if (!cached->valid || cached->domain != pending->domain)
+        return;
+    span = 1ull << (9 * (cached->level - 1u));
+    if (pending->whole ||
+        (cached->bfn < pending->bfn + (1ull << pending->order) && cached->bfn + span > pending->bfn))
+        cached->valid = false;
+}
+
+static void complete(struct unit *unit)
+{
+    for (uint32_t i = 0; i < unit->pending_count; i++) {
+        const struct pending *pending = &unit->pending[i];
+
+        for (uint32_t slot = 0; slot < CACHE_SLOTS; slot++)
+            forget(&unit->translations[slot], pending);
+        for (uint32_t slot = 0; slot < STRUCTURE_SLOTS && !pending->leaf_only; slot++)
+            forget(&unit->structures[slot], pending);
+    }
+    unit->pending_count = 0;
+}
+
+static void post(uint32_t unit, struct pending pending)
+{
+    assert_true(unit < model.units && units[unit].pending_count < PENDING_MAX);
+    units[unit].pending[units[unit].pending_count++] = pending;
+}
+
+static void post_pages(uint32_t unit, uint16_t domain, uint64_t bfn, uint32_t order, bool leaf_only)
+{
+    assert_true((int)order <= model.order_max);
+    assert_int_equal(bfn & ((1ull << order) - 1), 0);
+    model.posted_pages++;
+    model.posted_hints += leaf_only;
+    post(unit, (struct pending){.domain = domain, .leaf_only = leaf_only, .bfn = bfn, .order = order});
+}
+
+static void post_domain(uint32_t unit, uint16_t domain)
+{
+    model.posted_domains++;
+    post(unit, (struct pending){.domain = domain, .whole = true});
+}
+
+static void submit(uint32_t unit)
+{
+    (void)unit;
+    model.waits++;
+}
+
+static int wait(uint32_t unit)
+{
+    if (units[unit].dead || model.drop_waits) {
+        units[unit].dead = true;
+        iommu_unit_died(unit);
+        return -EIO;
+    }
+    complete(&units[unit]);
+    return 0;
+}
+
+static int init(const struct iommu_setup *setup, struct iommu_limits *limits)
+{
+    (void)setup;
+    *limits = (struct iommu_limits){.levels = model.levels,
+                                    .address_bits = (uint8_t)(12 + 9 * model.levels),
+                                    .coherent = model.coherent,
+                                    .flush_on_map = model.caching_mode,
+                                    .domains = 16};
+    return 0;
+}
+
+static int nothing(void)
+{
+    return 0;
+}
+
+/* The segment is the unit here. */
+static int attach(struct iommu_context *context, uint16_t segment, uint16_t requester_id)
+{
+    (void)requester_id;
+    if (segment >= model.units)
+        return -ENODEV;
+    context->units |= 1ull << segment;
+    return 0;
+}
+
+static uint32_t unit_count(void)
+{
+    return model.units;
+}
+static bool unit_dead(uint32_t unit)
+{
+    return units[unit].dead;
+}
+static struct iommu_range unit_registers(uint32_t unit)
+{
+    return (struct iommu_range){0xfed90u + unit, 1};
+}
+static int page_order_max(uint32_t unit)
+{
+    (void)unit;
+    return model.order_max;
+}
+static void no_faults(void)
+{
+}
+
+const struct iommu_driver vtd_driver = {
+    .name = "model",
+    .format = &vtd_page_format,
+    .init = init,
+    .reserve = nothing,
+    .enable = nothing,
+    .attach = attach,
+    .unit_count = unit_count,
+    .unit_dead = unit_dead,
+    .unit_registers = unit_registers,
+    .page_order_max = page_order_max,
+    .post_pages = post_pages,
+    .post_domain = post_domain,
+    .submit = submit,
+    .wait = wait,
+    .fault_interrupt = no_faults,
+    .fault_tick = no_faults,
+};
+
+void model_init(void)
+{
+    const struct iommu_setup setup = {.vendor = IOMMU_VENDOR_VTD, .physical_bits = 40};
+
+    memset(units, 0, sizeof units);
+    next_frame = 0;
+    model.drop_waits = false;
+    model.allocation_limit = -1;
+    model.frames_out = 0;
+    model.stores = model.line_flushes = 0;
+    model.posted_pages = model.posted_domains = model.posted_hints = model.waits = 0;
+    model.on_store = NULL;
+    model.on_release = NULL;
+    assert_int_equal(iommu_init(&setup), 0);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A model IOMMU: hardware's eyes on what the engine writes, and nothing else.
+ *
+ * It caches translations, intermediate tables and, in caching mode, absence; it forgets only what it is told
+ * to, and only when a wait completes. When it is not coherent it sees only lines that were written back. It
+ * stands in for a vendor's folder: VT-d's entry format, and several units if need be.
+ */
+#ifndef SLUICE_TESTS_IOMMU_MODEL_H
+#define SLUICE_TESTS_IOMMU_MODEL_H
+
+#include "drivers/iommu/iommu.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MODEL_FIRST_MFN 0x100000u
+#define MODEL_FRAMES    4096u
+#define MODEL_UNITS     4u
+
+struct model {
+    /* How the machine is: set before model_init(). */
+    uint8_t levels;
+    bool coherent;
+    bool caching_mode;
+    uint32_t units;
+    int order_max;
+
+    /* Levers and observations. */
+    bool drop_waits;          /* units stop answering */
+    int64_t allocation_limit; /* allocations until one fails; negative: never */
+    int64_t frames_out;       /* allocated and not freed */
+    uint64_t stores, line_flushes;
+    uint64_t posted_pages, posted_domains, posted_hints, waits;
+    void (*on_store)(void);
+    void (*on_release)(uint64_t mfn, uint32_t flags);
+};
+extern struct model model;
+
+/* Starts over with empty memory and caches, and runs iommu_init(). */
+void model_init(void);
+
+/*
+ * What a device of that unit gets at bfn: the entry, or 0. Uses the unit's caches; remember: and fills them.
+ */
+uint64_t model_translate(uint32_t unit, const struct iommu_context *context, uint64_t bfn, bool remember);
+
+/* Whether the unit remembers anything of bfn, and what. */
+bool model_cached(uint32_t unit, const struct iommu_context *context, uint64_t bfn, uint64_t *entry);
+
+#endif
