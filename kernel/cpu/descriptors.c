@@ -52,7 +52,7 @@ static struct gate idt[VECTORS] __attribute__((aligned(4096)));
 static struct task_state task_state __attribute__((aligned(128)));
 
 /* entry.S: one stub a vector. */
-extern const uint32_t trap_stub_offsets[VECTORS];
+extern const int32_t trap_stub_offsets[VECTORS];
 
 static void fill_gdt(void)
 {
@@ -95,7 +95,7 @@ static uint8_t ist_of(uint32_t vector)
 static void fill_idt(void)
 {
     for (uint32_t vector = 0; vector < VECTORS; vector++) {
-        uint64_t stub = (uint64_t)(uintptr_t)trap_stub_offsets + trap_stub_offsets[vector];
+        uint64_t stub = (uint64_t)(uintptr_t)trap_stub_offsets + (uint64_t)trap_stub_offsets[vector];
         bool guest_may = vector == TRAP_BP || vector == TRAP_OF;
         idt[vector] = (struct gate){
             .offset_low = (uint16_t)stub,
