@@ -25,8 +25,8 @@
 struct guest guest;
 
 #define FRAMES_PER_MIB 256u
-/* Kept from the guest for what the hypervisor may still want once it is built. */
-#define RESERVE_FRAMES 64u
+/* Kept from the guest: attaching its devices may still take a table for each of 256 buses. */
+#define RESERVE_FRAMES 320u
 
 /* The builder's notebook; p2m lives in frames that are given back at the end. */
 struct build {
