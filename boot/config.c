@@ -121,13 +121,14 @@ const char *config_append_options(struct config *config, const char *words, size
         return NULL;
     if (length + 2 > CONFIG_OPTIONS_MAX - used)
         return "options of sluice.conf and of the command line together are longer than 1023 characters";
-    if (used > 0)
-        config->options[used++] = ' ';
     for (size_t i = 0; i < length; i++) {
         if (!is_printable(words[i]))
             return "the command line holds a character that is not printable ASCII";
-        config->options[used++] = words[i];
     }
+    if (used > 0)
+        config->options[used++] = ' ';
+    for (size_t i = 0; i < length; i++)
+        config->options[used++] = words[i];
     config->options[used] = '\0';
     return NULL;
 }

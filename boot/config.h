@@ -25,7 +25,7 @@ struct config {
  * whole file). */
 const char *config_parse(const char *text, size_t length, struct config *config, uint32_t *line);
 
-/* Appends words to a NUL-terminated option text, with a blank between. NULL, or why they do not fit. */
+/* Appends words to the options, with a blank between. NULL, or why not; then nothing was appended. */
 const char *config_append_options(struct config *config, const char *words, size_t length);
 
 #endif

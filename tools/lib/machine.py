@@ -41,7 +41,7 @@ class Machine:
     exit_port: bool = True
     qemu: str = field(default_factory=lambda: os.environ.get("QEMU", "qemu-system-x86_64"))
     qemu_args: list = field(default_factory=list)
-    extra_files: dict = field(default_factory=dict)  # more files on the boot volume
+    extra_files: dict = field(default_factory=dict)  # on the boot volume; None takes one away
     disk_used: Path | None = field(default=None, init=False)  # of the last run
 
     def conf_text(self):
@@ -68,7 +68,7 @@ class Machine:
 
     def _boot(self, folder):
         files = image.esp_files(self.loader, self.conf_text(), self.guest, self.module)
-        files.update(self.extra_files)
+        files = {name: what for name, what in (files | self.extra_files).items() if what is not None}
         if self.by_kernel:
             del files["EFI/BOOT/BOOTX64.EFI"]  # else firmware might start that one
             volume = image.make_folder(folder / "esp", files)
