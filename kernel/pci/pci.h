@@ -52,12 +52,62 @@ struct pci_function {
     uint8_t secondary_bus, subordinate_bus; /* bridges */
     uint8_t pcie_type;                      /* PCIe capability, device/port type */
     uint16_t cap_msi, cap_msix, cap_pcie, cap_iommu; /* offsets, 0 = none */
-    uint8_t msix_bar;
-    uint32_t msix_table_offset, msix_table_entries;
+    uint8_t msix_bar, msix_pba_bar;
+    uint32_t msix_table_offset, msix_table_entries; /* bytes into the BAR; number of 16-byte entries */
+    uint32_t msix_pba_offset;
     uint16_t requester_id;       /* what DMA of this function shows on the bus */
     struct pci_function *parent; /* bridge above, or NULL on a root bus */
     struct pci_bar bars[PCI_BARS];
+    uint32_t rom_size; /* bytes of the expansion ROM; 0 until pci_size_bars() and when there is none */
 };
+
+/* Offsets in configuration space, PCI 3.0, 6.1, and PCI-PCI bridge 1.2, 3.2. */
+#define PCI_VENDOR         0x00u
+#define PCI_COMMAND        0x04u
+#define PCI_STATUS         0x06u
+#define PCI_REVISION_CLASS 0x08u
+#define PCI_HEADER_TYPE    0x0eu
+#define PCI_BAR0           0x10u
+#define PCI_ROM_NORMAL     0x30u
+#define PCI_ROM_BRIDGE     0x38u
+#define PCI_CAPABILITIES   0x34u
+#define PCI_CONFIG_END     0x100u  /* what cf8/cfc reaches */
+#define PCI_EXTENDED_END   0x1000u /* what MCFG reaches */
+
+#define PCI_PRIMARY_BUS     0x18u
+#define PCI_SECONDARY_BUS   0x19u
+#define PCI_SUBORDINATE_BUS 0x1au
+#define PCI_MEMORY_WINDOW   0x20u
+#define PCI_PREFETCH_WINDOW 0x24u
+#define PCI_PREFETCH_BASE_H 0x28u
+#define PCI_PREFETCH_LIM_H  0x2cu
+
+#define PCI_COMMAND_IO     0x0001u
+#define PCI_COMMAND_MEMORY 0x0002u
+#define PCI_COMMAND_MASTER 0x0004u
+#define PCI_COMMAND_INTX   0x0400u /* set: INTx disabled */
+#define PCI_STATUS_CAPS    0x0010u
+
+#define PCI_BAR_IS_IO    0x1u
+#define PCI_BAR_IO_MASK  0xfffffffcu
+#define PCI_BAR_MEM_MASK 0xfffffff0u
+
+#define PCI_CAP_PM     0x01u
+#define PCI_CAP_MSI    0x05u
+#define PCI_CAP_VENDOR 0x09u
+#define PCI_CAP_SECURE 0x0fu
+#define PCI_CAP_PCIE   0x10u
+#define PCI_CAP_MSIX   0x11u
+#define PCI_CAPS_MAX   48u /* as many as fit; a longer chain is a loop */
+
+/* How many BARs the header has. */
+static inline uint32_t pci_bar_count(const struct pci_function *function)
+{
+    return function->header_type == 0 ? 6 : function->header_type == 1 ? 2 : 0;
+}
+
+/* The capability at or after `at` in the chain (0 = from the start); 0 = end. A loop ends it, by *hops. */
+uint8_t pci_next_capability(uint16_t id, uint8_t at, uint32_t *hops);
 
 /* Raw access by cf8/cfc (extended registers by MCFG where firmware gives it). All ones when absent. */
 uint32_t pci_read(uint16_t id, uint16_t offset, uint8_t bytes);
@@ -72,7 +122,10 @@ struct pci_function *pci_find(uint16_t id); /* NULL when there is none */
 /* Sizes every BAR (decoding off meanwhile); only after DMA is denied by the IOMMU. */
 void pci_size_bars(void);
 
-/* Marks functions whose DMA does not pass the IOMMU. */
+/*
+ * Marks functions whose DMA does not pass the IOMMU, names them, hides them and clears their bus mastering,
+ * unless the option allow-bypass is given. Needs translation on: it opens memory decoding for a moment.
+ */
 void pci_find_bypass(void);
 
 void pci_set_bus_master(uint16_t id, bool on);
