@@ -112,6 +112,8 @@ void host_mmio_write64(volatile void *address, uint64_t value)
 void host_store64(uint64_t *address, uint64_t value)
 {
     *(volatile uint64_t *)address = value;
+    if (host_record.on_store != NULL)
+        host_record.on_store();
 }
 
 void host_cache_flush(const volatile void *address, size_t size)

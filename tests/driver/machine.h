@@ -58,6 +58,7 @@ struct host_record {
     int64_t frames_out;                           /* allocated and not freed */
     int64_t allocation_limit;                     /* allocations until one fails; negative: never */
     bool watch_release;
+    void (*on_store)(void); /* after every store that hardware may see */
     bool hide_queue;          /* the unit looks as if it had no invalidation queue */
     uint32_t commands;        /* writes of the global command register */
     uint32_t commands_te_off; /* ... that had translation off */

@@ -179,6 +179,34 @@ static void a_running_unit_is_taken_over(void **state)
     assert_false(edu_reaches(0x10000, frame));
 }
 
+static bool saw_half_an_entry;
+
+/* With hardware's eyes: an entry that is present has all of the rest. */
+static void look_at_context_entry(void)
+{
+    const struct vtd_entry *root = vtd_unit_at(0)->root, *table;
+
+    if (root == NULL || (root[0].low & VTD_ENTRY_PRESENT) == 0)
+        return;
+    table = host_frame_address((root[0].low & VTD_ENTRY_ADDRESS) >> 12);
+    if ((table[EDU_ID].low & VTD_ENTRY_PRESENT) != 0 && VTD_CONTEXT_DID(table[EDU_ID].high) == 0)
+        saw_half_an_entry = true;
+}
+
+static void the_present_bit_comes_last(void **state)
+{
+    (void)state;
+    machine_start("");
+    saw_half_an_entry = false;
+    host_record.on_store = look_at_context_entry;
+    machine_up();
+    assert_false(saw_half_an_entry);
+    assert_int_equal(iommu_context_create(&machine.context, 8), 0);
+    assert_int_equal(iommu_attach(machine.context, 0, EDU_ID), 0);
+    vtd_isolate(vtd_unit_at(0), EDU_ID);
+    assert_false(saw_half_an_entry);
+}
+
 /* Every allocation fails in turn: an error and no crash; after the last one everything works. */
 static void failing_allocations(void **state)
 {
@@ -218,6 +246,7 @@ int main(void)
         cmocka_unit_test_teardown(a_reserved_range_over_the_hypervisor_is_refused, machine_stop),
         cmocka_unit_test_teardown(the_msi_window_cannot_be_mapped, machine_stop),
         cmocka_unit_test_teardown(a_running_unit_is_taken_over, machine_stop),
+        cmocka_unit_test_teardown(the_present_bit_comes_last, machine_stop),
         cmocka_unit_test_teardown(failing_allocations, machine_stop),
     };
 
