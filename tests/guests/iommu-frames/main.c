@@ -29,13 +29,6 @@ static void refused(uint64_t mfn, const char *what)
     EXPECT_ABSENT(bfn);
 }
 
-static uint64_t highest_mfn(void)
-{
-    struct xen_machphys_mapping mapping;
-    EXPECT_RETURN(memory_op(XENMEM_machphys_mapping, &mapping), 0);
-    return mapping.max_mfn;
-}
-
 static void every_frame_that_is_not_ours(void)
 {
     uint64_t tried = 0, end = highest_mfn();
