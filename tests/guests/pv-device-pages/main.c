@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rule: the guest maps the registers of its own devices, uncached; pages with MSI-X tables only for reading;
+ * registers of others not at all. What may be mapped was fixed from the BARs at boot.
+ *
+ * From: guest-abi/pv_memory.md, section 3; guest-abi/devices.md.
+ *
+ * Method: each BAR of the devices the guest sees, page by page; the MSI-X table of NVMe; known register
+ * pages.
+ *
+ * Errors: -EPERM.
+ *
+ * run: default
+ * run: bridges devices="nvme-behind-root-port edu-behind-bridge"
+ * run: off options="iommu=off"
+ */
+#include "kit/guest.h"
+#include "kit/pci.h"
+
+static uint32_t tables, registers;
+
+static void refused(uint64_t address, uint64_t flags, const char *what)
+{
+    void *page = map_frame(address >> PAGE_SHIFT, flags);
+    EXPECT(!page && window_error == -EPERM, "%s at 0x%lx: mapped %u, errno %ld", what, address, page != NULL,
+           window_error);
+}
+
+static void allowed(uint64_t address, uint64_t flags, const char *what)
+{
+    void *page = map_frame(address >> PAGE_SHIFT, flags);
+    EXPECT(page, "%s at 0x%lx cannot be mapped: %ld", what, address, window_error);
+    unmap_frames(page, 1);
+}
+
+static bool one_function(pci_id id, void *unused)
+{
+    (void)unused;
+    if ((pci_read(id, PCI_HEADER_TYPE, 1) & 0x7f) != 0)
+        return false;
+    uint32_t msix = pci_capability(id, 0x11), vendor = pci_read(id, PCI_VENDOR_ID, 4);
+    if (msix) {
+        uint32_t table = pci_read(id, msix + 4, 4);
+        uint64_t bar = pci_bar(id, table & 7);
+        if (bar) {
+            refused(bar + (table & ~7u), MAP_MMIO, "an MSI-X table");
+            allowed(bar + (table & ~7u), MAP_RAM_READ | PTE_PCD | PTE_PWT, "an MSI-X table, for reading");
+            tables++;
+        }
+    }
+    if (vendor == 0x11e81234) {
+        uint64_t bar = pci_bar(id, 0);
+        allowed(bar, MAP_MMIO, "edu's registers");
+        allowed(bar + 0xff000, MAP_MMIO, "edu's last page");
+        registers++;
+    }
+    return false;
+}
+
+void guest_main(void)
+{
+    pci_walk(one_function, NULL);
+    EXPECT(registers, "edu is not there");
+    EXPECT(tables, "no function has MSI-X");
+    static const uint64_t others[] = {0xfed90000, 0xfee00000, 0xfec00000, 0xb0000000, 0xb0008000};
+    for (uint32_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        refused(others[i], MAP_MMIO, "a page of the machine's");
+    report_success("device pages are the guest's own");
+}
