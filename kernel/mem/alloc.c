@@ -129,17 +129,19 @@ void frames_free(uint64_t mfn, uint64_t count)
 
 /* ---- the guest's ---- */
 
-uint64_t frame_alloc_guest(void)
+uint64_t frames_alloc_guest(uint64_t *list, uint64_t count)
 {
-    for (; lowest_free < highest_free; lowest_free++) {
-        struct frame *frame = frame_of(lowest_free);
-        if (frame->owner != FRAME_FREE)
+    struct frame *frames = frame_of(0);
+    uint64_t taken = 0;
+
+    for (; lowest_free < highest_free && taken < count; lowest_free++) {
+        if (frames[lowest_free].owner != FRAME_FREE)
             continue;
-        frame->owner = FRAME_GUEST;
-        free_count--;
-        return lowest_free++;
+        frames[lowest_free].owner = FRAME_GUEST;
+        list[taken++] = lowest_free;
     }
-    return 0;
+    free_count -= taken;
+    return taken;
 }
 
 uint64_t memory_usable_frames(void)

@@ -55,8 +55,9 @@ void memory_release_loader(void);
 uint64_t frames_alloc(uint64_t count);
 void frames_free(uint64_t mfn, uint64_t count);
 
-/* A free frame for the guest: MFN, owner FRAME_GUEST, not zeroed; 0 when none is left. Lowest first. */
-uint64_t frame_alloc_guest(void);
+/* Up to count free frames for the guest, lowest first: their MFNs in list, owner FRAME_GUEST, not zeroed.
+ * Returns how many there were. */
+uint64_t frames_alloc_guest(uint64_t *list, uint64_t count);
 
 /* Bytes of RAM the hypervisor holds without the frame table. */
 uint64_t memory_resident_bytes(void);

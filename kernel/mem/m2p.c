@@ -5,7 +5,7 @@
 #include "mem/map.h"
 #include "mem/tables.h"
 
-static uint64_t *m2p_list;
+uint64_t *m2p_list;
 
 bool map_m2p(uint64_t count)
 {
@@ -20,14 +20,4 @@ bool map_m2p(uint64_t count)
     __asm__ volatile("rep stosq" : "+D"(entry), "+c"(left) : "a"(UINT64_MAX) : "memory");
     return page_tables_map(own_tables(), MAP_M2P_BASE, mfn << FRAME_SHIFT, frames << FRAME_SHIFT,
                            MAP_READ_ONLY | PTE_U);
-}
-
-void m2p_set(uint64_t mfn, uint64_t pfn)
-{
-    m2p_list[mfn] = pfn;
-}
-
-uint64_t m2p_get(uint64_t mfn)
-{
-    return m2p_list[mfn];
 }

@@ -59,8 +59,15 @@ void map_fill_guest_l4(uint64_t *l4);
 bool map_m2p(uint64_t count);
 
 /* Sets M2P[mfn] = pfn through the hypervisor's writable alias; mfn below the count given to map_m2p(). */
-void m2p_set(uint64_t mfn, uint64_t pfn);
-uint64_t m2p_get(uint64_t mfn);
+extern uint64_t *m2p_list;
+static inline void m2p_set(uint64_t mfn, uint64_t pfn)
+{
+    m2p_list[mfn] = pfn;
+}
+static inline uint64_t m2p_get(uint64_t mfn)
+{
+    return m2p_list[mfn];
+}
 
 /* Machine address of the hypervisor's own L4. */
 uint64_t map_own_cr3(void);

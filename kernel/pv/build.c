@@ -67,9 +67,9 @@ static bool parse_image(void)
 
 /* ---- its frames ---- */
 
-static bool in_identity_range(uint64_t mfn, uint32_t ranges)
+static bool in_identity_range(uint64_t mfn)
 {
-    for (uint32_t i = 0; i < ranges; i++) {
+    for (uint32_t i = 0; i < iommu_reserved_count(); i++) {
         struct iommu_reserved range = iommu_reserved_at(i);
         if (range.kind == IOMMU_KIND_IDENTITY && mfn - range.bfn < range.frames)
             return true;
@@ -77,18 +77,28 @@ static bool in_identity_range(uint64_t mfn, uint32_t ranges)
     return false;
 }
 
+static bool has_identity_ranges(void)
+{
+    bool any = false;
+    for (uint32_t i = 0; guest.iommu_on && i < iommu_reserved_count(); i++)
+        any |= iommu_reserved_at(i).kind == IOMMU_KIND_IDENTITY;
+    return any;
+}
+
 /*
  * A frame that firmware's devices may write for ever (a reserved range over usable RAM) can never be trusted
- * with a page table, so the guest does not get it.
+ * with a page table, so the guest does not get it. Returns how many of the frames are left.
  */
-static uint64_t take_frame(uint32_t ranges)
+static uint64_t drop_identity_frames(uint64_t *list, uint64_t count)
 {
-    for (;;) {
-        uint64_t mfn = frame_alloc_guest();
-        if (mfn == 0 || ranges == 0 || !in_identity_range(mfn, ranges))
-            return mfn;
-        frame_of(mfn)->owner = FRAME_FIRMWARE;
+    uint64_t kept = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        if (in_identity_range(list[i]))
+            frame_of(list[i])->owner = FRAME_FIRMWARE;
+        else
+            list[kept++] = list[i];
     }
+    return kept;
 }
 
 static uint64_t wanted_frames(void)
@@ -102,8 +112,6 @@ static uint64_t wanted_frames(void)
 static bool take_frames(uint64_t wanted)
 {
     uint64_t reserve = frames_alloc(RESERVE_FRAMES);
-    uint32_t ranges = guest.iommu_on ? iommu_reserved_count() : 0;
-    uint64_t count = 0;
 
     build.p2m_frames = (wanted * sizeof(uint64_t) + FRAME_SIZE - 1) / FRAME_SIZE;
     build.p2m_first_frame = frames_alloc(build.p2m_frames);
@@ -112,14 +120,10 @@ static bool take_frames(uint64_t wanted)
         return false;
     }
     build.p2m = phys_to_virt(build.p2m_first_frame << FRAME_SHIFT);
-    for (; count < wanted; count++) {
-        uint64_t mfn = take_frame(ranges);
-        if (mfn == 0)
-            break;
-        build.p2m[count] = mfn;
-    }
+    guest.nr_pages = frames_alloc_guest(build.p2m, wanted);
+    if (has_identity_ranges())
+        guest.nr_pages = drop_identity_frames(build.p2m, guest.nr_pages);
     frames_free(reserve, RESERVE_FRAMES);
-    guest.nr_pages = count;
     return true;
 }
 

@@ -15,6 +15,7 @@ struct guest guest;
 struct cpu_features cpu_features;
 struct frame machine_frames[MACHINE_FRAMES];
 uint64_t machine_m2p[MACHINE_FRAMES];
+uint64_t *m2p_list = machine_m2p;
 uint64_t test_direct_base;
 uint64_t machine_device_from;
 void (*machine_on_flush)(uint64_t address);
@@ -105,13 +106,6 @@ void map_fill_guest_l4(uint64_t *l4)
 {
     for (unsigned slot = MAP_FIRST_SLOT; slot <= MAP_LAST_SLOT; slot++)
         l4[slot] = 0xabc000 | slot;
-}
-
-void m2p_set(uint64_t mfn, uint64_t pfn)
-{
-    if (mfn >= MACHINE_FRAMES)
-        abort();
-    machine_m2p[mfn] = pfn;
 }
 
 static bool faults(uint64_t address, size_t count)
