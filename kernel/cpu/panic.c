@@ -126,6 +126,16 @@ static void print_backtrace(uint64_t frame)
     }
 }
 
+/* After a call to nowhere the caller is on the stack, but not in a frame yet. */
+static void print_wild_call(const struct cpu_regs *regs)
+{
+    if (in_text(regs->rip) || regs->rsp % 8 != 0 || !stack_holds(regs->rsp, 8))
+        return;
+    uint64_t caller = *(const uint64_t *)(uintptr_t)regs->rsp;
+    if (in_text(caller))
+        print_address("from", caller);
+}
+
 _Noreturn void panic(const struct cpu_regs *regs, const char *format, ...)
 {
     char message[256];
@@ -143,6 +153,7 @@ _Noreturn void panic(const struct cpu_regs *regs, const char *format, ...)
         if (regs != NULL) {
             print_registers(regs);
             print_address("at  ", regs->rip);
+            print_wild_call(regs);
             print_backtrace(regs->rbp);
         } else {
             print_backtrace((uint64_t)(uintptr_t)__builtin_frame_address(0));
