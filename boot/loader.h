@@ -39,7 +39,7 @@ EFI_FILE_HANDLE files_open(EFI_FILE_HANDLE volume, const char *path);
  * Reads sluice.conf, the command line, guest and module into a fresh boot_info. FALSE after saying what is
  * wrong.
  */
-BOOLEAN settings_load(struct boot_info **info);
+BOOLEAN settings_load(struct boot_info **result);
 
 /* ---- kernel.c ---- */
 /* Copies and maps the embedded hypervisor; page tables and entry point for handover_jump(). NULL, or why not.

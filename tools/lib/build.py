@@ -30,6 +30,7 @@ def build(targets=(), tool="run"):
     command = ["cmake", "--build", str(BUILD), "-j", str(os.cpu_count() or 1)]
     if targets:
         command += ["--target", *targets]
+    command += ["--", "--quiet"]
     _step(command, "building")
     return BUILD
 
