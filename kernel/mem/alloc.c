@@ -131,15 +131,18 @@ void frames_free(uint64_t mfn, uint64_t count)
 
 uint64_t frames_alloc_guest(uint64_t *list, uint64_t count)
 {
-    struct frame *frames = frame_of(0);
+    struct frame *frame = frame_of(lowest_free);
     uint64_t taken = 0;
+    uint64_t mfn = lowest_free;
 
-    for (; lowest_free < highest_free && taken < count; lowest_free++) {
-        if (frames[lowest_free].owner != FRAME_FREE)
+    /* The list may alias anything, so what the loop needs is kept in locals. */
+    for (const uint64_t end = highest_free; mfn < end && taken < count; mfn++, frame++) {
+        if (frame->owner != FRAME_FREE)
             continue;
-        frames[lowest_free].owner = FRAME_GUEST;
-        list[taken++] = lowest_free;
+        frame->owner = FRAME_GUEST;
+        list[taken++] = mfn;
     }
+    lowest_free = mfn;
     free_count -= taken;
     return taken;
 }

@@ -149,10 +149,14 @@ static bool make_m2p(void)
     return false;
 }
 
+/* Locals, because the list's words could alias everything else. */
 static void fill_m2p(void)
 {
-    for (uint64_t pfn = 0; pfn < guest.nr_pages; pfn++)
-        m2p_set(build.p2m[pfn], pfn);
+    const uint64_t *p2m = build.p2m;
+    const uint64_t count = guest.nr_pages;
+    uint64_t *m2p = m2p_list;
+    for (uint64_t pfn = 0; pfn < count; pfn++)
+        m2p[p2m[pfn]] = pfn;
 }
 
 /* ---- what it finds in them ---- */

@@ -64,40 +64,48 @@ static uint32_t premap_flags(const struct frame *frame)
 {
     if (frame->owner != FRAME_GUEST)
         return 0;
-    if (frame->type_references != 0 && frame->type != FRAME_TYPE_WRITABLE)
+    if (frame->type > FRAME_TYPE_WRITABLE)
         return IOMMU_READ | IOMMU_WITHHELD;
     return IOMMU_READ | IOMMU_WRITE;
 }
 
-/* Length of the run of frames that get the same entry as the first; each of them is counted as mapped. */
-static uint64_t take_run(struct frame *frames, uint64_t limit, uint32_t flags)
+/* Length of the run of frames at first that get no entry. */
+static uint64_t skip_run(const struct frame *first, const struct frame *end)
 {
-    uint64_t length = 0;
-    for (; length < limit && premap_flags(&frames[length]) == flags; length++) {
-        if (flags == 0)
-            continue;
-        frames[length].references++;
-        frames[length].flags |= FRAME_PREMAPPED;
+    const struct frame *frame = first;
+    while (frame != end && frame->owner != FRAME_GUEST)
+        frame++;
+    return (uint64_t)(frame - first);
+}
+
+/* Length of the run that gets the same entry as first; each frame of it counts that entry. */
+static uint64_t take_run(struct frame *first, const struct frame *end)
+{
+    const uint32_t flags = premap_flags(first);
+    struct frame *frame = first;
+    while (frame != end && premap_flags(frame) == flags) {
+        frame->references++;
+        frame->flags |= FRAME_PREMAPPED;
+        frame++;
     }
-    return length;
+    return (uint64_t)(frame - first);
 }
 
 static int premap_all(void)
 {
-    struct frame *frames = frame_of(0);
     uint64_t reach = iommu_max_bfn(guest.context) + 1;
-    uint64_t end = frame_table_end() < reach ? frame_table_end() : reach;
-    uint64_t length = 0;
+    uint64_t limit = frame_table_end() < reach ? frame_table_end() : reach;
+    struct frame *frames = frame_of(0);
+    uint64_t mfn = 0;
 
-    for (uint64_t mfn = 0; mfn < end; mfn += length) {
+    while ((mfn += skip_run(&frames[mfn], &frames[limit])) < limit) {
         uint64_t done = 0;
-        uint32_t flags = premap_flags(&frames[mfn]);
-        length = take_run(&frames[mfn], end - mfn, flags);
-        if (flags == 0)
-            continue;
-        int error = iommu_map_run(guest.context, mfn, mfn, length, flags | IOMMU_PREMAP, &flush, &done);
+        uint32_t flags = premap_flags(&frames[mfn]) | IOMMU_PREMAP;
+        uint64_t length = take_run(&frames[mfn], &frames[limit]);
+        int error = iommu_map_run(guest.context, mfn, mfn, length, flags, &flush, &done);
         if (error != 0)
             return error;
+        mfn += length;
     }
     return iommu_flush(&flush);
 }
