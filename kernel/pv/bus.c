@@ -59,14 +59,10 @@ bool guest_bus_create(uint64_t guest_frames)
 
 /* ---- the boot-time map ---- */
 
-/* What the boot-time entry of a frame allows; 0 for a frame that gets none. */
-static uint32_t premap_flags(const struct frame *frame)
+/* Devices may read it but never write it, and neither may a later entry. */
+static bool is_table(const struct frame *frame)
 {
-    if (frame->owner != FRAME_GUEST)
-        return 0;
-    if (frame->type > FRAME_TYPE_WRITABLE)
-        return IOMMU_READ | IOMMU_WITHHELD;
-    return IOMMU_READ | IOMMU_WRITE;
+    return frame->type > FRAME_TYPE_WRITABLE;
 }
 
 /* Length of the run of frames at first that get no entry. */
@@ -78,12 +74,12 @@ static uint64_t skip_run(const struct frame *first, const struct frame *end)
     return (uint64_t)(frame - first);
 }
 
-/* Length of the run that gets the same entry as first; each frame of it counts that entry. */
+/* Length of the run of own frames from first on that get the same entry; each of them counts that entry. */
 static uint64_t take_run(struct frame *first, const struct frame *end)
 {
-    const uint32_t flags = premap_flags(first);
+    const bool tables = is_table(first);
     struct frame *frame = first;
-    while (frame != end && premap_flags(frame) == flags) {
+    while (frame != end && frame->owner == FRAME_GUEST && is_table(frame) == tables) {
         frame->references++;
         frame->flags |= FRAME_PREMAPPED;
         frame++;
@@ -100,9 +96,10 @@ static int premap_all(void)
 
     while ((mfn += skip_run(&frames[mfn], &frames[limit])) < limit) {
         uint64_t done = 0;
-        uint32_t flags = premap_flags(&frames[mfn]) | IOMMU_PREMAP;
+        uint32_t write = is_table(&frames[mfn]) ? IOMMU_WITHHELD : IOMMU_WRITE;
         uint64_t length = take_run(&frames[mfn], &frames[limit]);
-        int error = iommu_map_run(guest.context, mfn, mfn, length, flags, &flush, &done);
+        int error =
+            iommu_map_run(guest.context, mfn, mfn, length, IOMMU_READ | write | IOMMU_PREMAP, &flush, &done);
         if (error != 0)
             return error;
         mfn += length;
