@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Installs what is missing, by apt, or says exactly what to install."""
+import glob
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 from .common import Trouble, progress
 
-# What must be there (a program on PATH, or a file) and the Debian 12 package that brings it.
+# What must be there (a program on PATH, or a file, * and all) and the Debian 12 package that brings it.
 BUILD_NEEDS = {
     "clang": "clang",
     "ld.lld": "lld",
@@ -25,6 +25,7 @@ RUN_NEEDS = {
 TEST_NEEDS = {
     "/usr/include/cmocka.h": "libcmocka-dev",
     "clang-format": "clang-format",
+    "/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.asan-x86_64.a": "libclang-rt-14-dev",
 }
 
 
@@ -32,7 +33,7 @@ def missing(needs):
     """The packages, sorted, that would bring what is not there."""
     absent = set()
     for thing, package in needs.items():
-        there = Path(thing).exists() if thing.startswith("/") else shutil.which(thing)
+        there = glob.glob(thing) if thing.startswith("/") else shutil.which(thing)
         if not there:
             absent.add(package)
     return sorted(absent)

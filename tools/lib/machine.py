@@ -169,10 +169,14 @@ def _watch(process, lines, tracker, deadline):
                 return False
 
 
+def find_qemu(program):
+    if not shutil.which(program):
+        raise Trouble(f"there is no program '{program}' to run the machine with")
+
+
 def run_machine(machine, timeout=120.0, on_line=lambda line: None, folder=None, on_command=None):
     """Boots the machine and stays until it is over. Raises Trouble when QEMU cannot be started."""
-    if not shutil.which(machine.qemu):
-        raise Trouble(f"there is no program '{machine.qemu}' to run the machine with")
+    find_qemu(machine.qemu)
     with tempfile.TemporaryDirectory(prefix="sluice-") as scratch:
         folder = Path(folder or scratch)
         command = machine.command(folder)
