@@ -125,6 +125,8 @@ static void test_numbers(void **state)
         assert_int_equal(option_number("n", 5, 100, 77), 77);
         assert_non_null(strstr(output, "n="));
     }
+    set("n=18446744073709551616");
+    assert_int_equal(option_number("n", 0, UINT64_MAX, 77), 77);
     set("n=5");
     assert_int_equal(option_number("n", 5, 100, 77), 5);
     set("n=100");
