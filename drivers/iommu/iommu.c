@@ -9,6 +9,9 @@
 #include "guest-abi/include/sluice/errno.h"
 #include "lib/log.h"
 
+/* Kept out of the single-element paths, which the hypercalls take and which should stay short. */
+#define SELDOM __attribute__((noinline, cold))
+
 #define MSI_FIRST_BFN 0xfee00u
 #define MSI_FRAMES    0x100u
 #define ORDER_MAX     18u /* 1 GiB */
@@ -246,15 +249,6 @@ static inline void note_range(struct iommu_flush *flush, uint64_t bfn, uint64_t 
         flush->whole_domain = true;
 }
 
-static inline void park(struct iommu_flush *flush, uint64_t old)
-{
-    const struct page_format *format = flush->context->table.format;
-    struct iommu_parked *parked = &flush->parked[flush->parked_count++];
-
-    parked->mfn = page_table_leaf_mfn(format, old);
-    parked->flags = page_table_leaf_flags(format, old);
-}
-
 static bool is_owed(const struct iommu_flush *flush)
 {
     return flush->range_count != 0 || flush->whole_domain || flush->tables_unlinked;
@@ -313,6 +307,16 @@ static int invalidate(const struct iommu_flush *flush)
     return error;
 }
 
+static void release_parked(const struct iommu_flush *flush)
+{
+    const struct page_format *format = flush->context->table.format;
+
+    for (uint32_t i = 0; i < flush->parked_count; i++)
+        host_frame_release(page_table_leaf_mfn(format, flush->parked[i]),
+                           page_table_leaf_flags(format, flush->parked[i]));
+    page_table_release(&flush->context->table, flush->parked_tables);
+}
+
 int iommu_flush(struct iommu_flush *flush)
 {
     struct iommu_context *context = flush->context;
@@ -322,9 +326,7 @@ int iommu_flush(struct iommu_flush *flush)
     if (error == 0 && is_owed(flush))
         error = invalidate(flush);
     if (error == 0) {
-        for (uint32_t i = 0; i < flush->parked_count; i++)
-            host_frame_release(flush->parked[i].mfn, flush->parked[i].flags);
-        page_table_release(&context->table, flush->parked_tables);
+        release_parked(flush);
     }
     iommu_flush_begin(flush, context);
     return error;
@@ -339,34 +341,40 @@ void iommu_unit_died(uint32_t unit)
 
 /* ---- map, unmap, lookup ---- */
 
-static int map_one(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t flags,
-                   struct iommu_flush *flush)
+/* What rarely happens: the accumulator is full, or tables that only wait for their flush are missed. */
+SELDOM static int flush_and_map(struct iommu_context *context, uint64_t bfn, uint64_t entry, uint64_t *old,
+                                struct iommu_flush *flush)
+{
+    int error = iommu_flush(flush);
+
+    return error != 0 ? error : page_table_map(&context->table, bfn, entry, old);
+}
+
+__attribute__((always_inline)) static inline int
+map_one(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t flags, struct iommu_flush *flush)
 {
     uint64_t entry = page_table_leaf(context->table.format, mfn, flags), old;
-    int error = iommu_flush_full(flush) ? iommu_flush(flush) : 0;
+    int error = -ENOMEM;
 
-    if (error == 0)
+    if (!iommu_flush_full(flush))
         error = page_table_map(&context->table, bfn, entry, &old);
-    /* Tables that only wait for their invalidation are not a lack of quota. */
-    if (error == -ENOMEM && flush->parked_tables != IOMMU_NO_TABLE) {
-        error = iommu_flush(flush);
-        if (error == 0)
-            error = page_table_map(&context->table, bfn, entry, &old);
-    }
+    if (error == -ENOMEM && (iommu_flush_full(flush) || flush->parked_tables != IOMMU_NO_TABLE))
+        error = flush_and_map(context, bfn, entry, &old, flush);
     if (error != 0)
         return error;
     iommu_counters.maps++;
     if (old != 0)
-        park(flush, old);
+        flush->parked[flush->parked_count++] = old;
     if (old != entry && (old != 0 || context->flush_on_map))
         note_range(flush, bfn, 1);
     return 0;
 }
 
-static int unmap_one(struct iommu_context *context, uint64_t bfn, struct iommu_flush *flush)
+__attribute__((always_inline)) static inline int unmap_one(struct iommu_context *context, uint64_t bfn,
+                                                           struct iommu_flush *flush)
 {
     uint64_t old;
-    int error = iommu_flush_full(flush) ? iommu_flush(flush) : 0;
+    int error = __builtin_expect(iommu_flush_full(flush), false) ? iommu_flush(flush) : 0;
 
     if (error == 0)
         error = page_table_unmap(&context->table, bfn, &old, &flush->parked_tables);
@@ -376,7 +384,7 @@ static int unmap_one(struct iommu_context *context, uint64_t bfn, struct iommu_f
     if (old == 0)
         return 0;
     flush->tables_unlinked = flush->parked_tables != IOMMU_NO_TABLE;
-    park(flush, old);
+    flush->parked[flush->parked_count++] = old;
     note_range(flush, bfn, 1);
     return 0;
 }
@@ -400,48 +408,47 @@ static int check_range(const struct iommu_context *context, uint64_t bfn, uint32
 {
     uint64_t frames = 1ull << order;
 
-    if ((bfn & (frames - 1)) != 0 || bfn > context->max_bfn || frames - 1 > context->max_bfn - bfn)
+    if ((bfn & (frames - 1)) != 0 || frames - 1 > context->max_bfn - bfn)
         return -EINVAL;
-    return context->dead ? -EIO : 0;
+    return is_range_locked(context, bfn, frames) ? -EACCES : 0;
 }
 
 /* Orders above 0: everything that can fail is looked at before anything changes. */
-static int map_order(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order,
-                     uint32_t flags, struct iommu_flush *flush)
+SELDOM static int map_order(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order,
+                            uint32_t flags, struct iommu_flush *flush)
 {
     uint64_t frames = 1ull << order;
 
-    if (is_range_locked(context, bfn, frames))
+    int error = check_range(context, bfn, order);
+
+    if (error == 0 && ((mfn & (frames - 1)) != 0 || frames - 1 > context->max_mfn - mfn))
+        error = -EINVAL;
+    if (error != 0)
+        return error;
+    if (in_msi_window(bfn, frames))
         return -EACCES;
     if (!page_table_can_hold(&context->table, bfn, order)) {
-        int error = iommu_flush(flush);
-
+        error = iommu_flush(flush);
         if (error != 0 || !page_table_can_hold(&context->table, bfn, order))
             return error != 0 ? error : -ENOMEM;
     }
-    for (uint64_t i = 0; i < frames; i++) {
-        int error = map_one(context, bfn + i, mfn + i, flags, flush);
-
-        if (error != 0)
-            return error;
-    }
-    return 0;
+    for (uint64_t i = 0; i < frames && error == 0; i++)
+        error = map_one(context, bfn + i, mfn + i, flags, flush);
+    return error;
 }
 
 int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order, uint32_t flags,
               struct iommu_flush *flush)
 {
-    int error;
-
-    if (order > ORDER_MAX || (mfn & ((1ull << order) - 1)) != 0 || mfn > context->max_mfn)
+    if (order > ORDER_MAX || bfn > context->max_bfn || mfn > context->max_mfn)
         return -EINVAL;
-    error = check_range(context, bfn, order);
-    if (error != 0)
-        return error;
-    if (in_msi_window(bfn, 1ull << order))
+    if (context->dead)
+        return -EIO;
+    if (order != 0)
+        return map_order(context, bfn, mfn, order, flags, flush);
+    if (in_msi_window(bfn, 1))
         return -EACCES;
-    return order == 0 ? map_one(context, bfn, mfn, flags, flush)
-                      : map_order(context, bfn, mfn, order, flags, flush);
+    return map_one(context, bfn, mfn, flags, flush);
 }
 
 int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint64_t frames, uint32_t flags,
@@ -478,24 +485,23 @@ int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uin
     return 0;
 }
 
-int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, struct iommu_flush *flush)
+SELDOM static int unmap_order(struct iommu_context *context, uint64_t bfn, uint32_t order,
+                              struct iommu_flush *flush)
 {
-    uint64_t frames;
-    int error;
+    int error = check_range(context, bfn, order);
 
-    if (order > ORDER_MAX)
-        return -EINVAL;
-    error = check_range(context, bfn, order);
-    if (error != 0)
-        return error;
-    if (order == 0)
-        return unmap_one(context, bfn, flush);
-    frames = 1ull << order;
-    if (is_range_locked(context, bfn, frames))
-        return -EACCES;
-    for (uint64_t i = 0; i < frames && error == 0; i++)
+    for (uint64_t i = 0; i < 1ull << order && error == 0; i++)
         error = unmap_one(context, bfn + i, flush);
     return error;
+}
+
+int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, struct iommu_flush *flush)
+{
+    if (order > ORDER_MAX || bfn > context->max_bfn)
+        return -EINVAL;
+    if (context->dead)
+        return -EIO;
+    return order == 0 ? unmap_one(context, bfn, flush) : unmap_order(context, bfn, order, flush);
 }
 
 int iommu_lookup(const struct iommu_context *context, uint64_t bfn, struct iommu_mapping *mapping)

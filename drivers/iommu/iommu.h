@@ -71,11 +71,6 @@ struct iommu_range {
     uint64_t bfn, frames;
 };
 
-struct iommu_parked {
-    uint64_t mfn;
-    uint32_t flags; /* IOMMU_* the entry had */
-};
-
 #define IOMMU_NO_TABLE UINT32_MAX
 
 /* Explicit flush accumulator. One context at a time; start with iommu_flush_begin(). */
@@ -86,8 +81,8 @@ struct iommu_flush {
     bool whole_domain;
     bool tables_unlinked; /* the invalidation hint must not be set */
     uint32_t parked_count;
-    struct iommu_parked parked[IOMMU_FLUSH_PARKED];
-    uint32_t parked_tables; /* list of table pages, IOMMU_NO_TABLE ends it; engine's business */
+    uint64_t parked[IOMMU_FLUSH_PARKED]; /* entries as they were, in hardware's format */
+    uint32_t parked_tables;              /* list of table pages, IOMMU_NO_TABLE ends it; engine's business */
 };
 
 void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context);

@@ -10,6 +10,10 @@
 #ifndef SLUICE_IOMMU_PAGE_TABLE_H
 #define SLUICE_IOMMU_PAGE_TABLE_H
 
+#include "drivers/iommu/host.h"
+#include "drivers/iommu/iommu.h"
+#include "guest-abi/include/sluice/errno.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,18 +61,106 @@ void page_table_init(struct page_table *table, const struct page_format *format,
                      bool coherent, uint64_t pool_mfn, void *pool, struct page_table_info *info,
                      uint32_t quota);
 
+/* ---- entries ---- */
+
 static inline uint64_t page_table_leaf(const struct page_format *format, uint64_t mfn, uint32_t flags)
 {
     return mfn << 12 | format->leaf_bits[flags % PAGE_FLAGS];
 }
-uint64_t page_table_leaf_mfn(const struct page_format *format, uint64_t entry);
-uint32_t page_table_leaf_flags(const struct page_format *format, uint64_t entry);
+
+static inline uint64_t page_table_leaf_mfn(const struct page_format *format, uint64_t entry)
+{
+    return (entry & format->address_mask) >> 12;
+}
+
+static inline uint64_t page_table_rotate(uint64_t value, uint32_t by)
+{
+    return value >> by | value << (-by & 63u);
+}
+
+static inline uint32_t page_table_leaf_flags(const struct page_format *format, uint64_t entry)
+{
+    uint64_t permission = page_table_rotate(entry, format->permission_rotate) & (IOMMU_READ | IOMMU_WRITE);
+    uint64_t software =
+        page_table_rotate(entry, format->software_rotate) & (IOMMU_WITHHELD | IOMMU_PREMAP | IOMMU_LOCKED);
+
+    return (uint32_t)(permission | software);
+}
+
+static inline bool page_table_is_locked(const struct page_table *table, uint64_t entry)
+{
+    return (entry & table->format->leaf_bits[IOMMU_LOCKED]) != 0;
+}
+
+/* ---- what an operation does once in 512 times: see page_table.c ---- */
+
+/* Makes the leaf table for bfn the cursor. 0; -ENOENT there is none. */
+int page_table_seek(struct page_table *table, uint64_t bfn);
+/* As page_table_seek(), and builds what is missing on the way. 0; -ENOMEM quota, and nothing changed. */
+int page_table_grow(struct page_table *table, uint64_t bfn);
+/* Takes the cursor's table, which came empty, and every parent that comes empty by it out of the tree. */
+void page_table_unlink(struct page_table *table, uint64_t bfn, uint32_t *unlinked);
+/* Writes back what hardware cannot see yet: before invalidating, and before a device is told to go. */
+void page_table_write_back(struct page_table *table);
+
+/* ---- operations; bfn must be below the tree's reach ---- */
+
+/* Consecutive entries share cache lines: they are written back together. */
+static inline void page_table_mark_dirty(struct page_table *table, uint64_t *slot, uint64_t count)
+{
+    if (table->coherent)
+        return;
+    if (slot != table->dirty_end) {
+        page_table_write_back(table);
+        table->dirty = slot;
+    }
+    table->dirty_end = slot + count;
+}
 
 /*
- * Puts entry at bfn; *old is what stood there (0: nothing). bfn must be below the tree's reach.
- * 0; -EACCES what stands there is locked; -ENOMEM quota. On an error nothing changed.
+ * Puts entry at bfn by one store; *old is what stood there (0: nothing). 0; -EACCES what stands there is
+ * locked; -ENOMEM quota. On an error nothing changed.
  */
-int page_table_map(struct page_table *table, uint64_t bfn, uint64_t entry, uint64_t *old);
+static inline int page_table_map(struct page_table *table, uint64_t bfn, uint64_t entry, uint64_t *old)
+{
+    uint64_t *slot;
+
+    if (bfn >> PAGE_TABLE_BITS != table->cursor_key && page_table_grow(table, bfn) != 0)
+        return -ENOMEM;
+    slot = &table->cursor[bfn % PAGE_TABLE_ENTRIES];
+    *old = *slot;
+    if (*old == 0)
+        table->info[table->cursor_table].live++;
+    else if (page_table_is_locked(table, *old))
+        return -EACCES;
+    host_store64(slot, entry);
+    page_table_mark_dirty(table, slot, 1);
+    return 0;
+}
+
+/*
+ * Clears bfn; *old is what stood there. Tables that came empty are taken out of the tree and pushed onto the
+ * list *unlinked. 0; -EACCES what stands there is locked.
+ */
+static inline int page_table_unmap(struct page_table *table, uint64_t bfn, uint64_t *old, uint32_t *unlinked)
+{
+    uint64_t *slot;
+
+    *old = 0;
+    if (bfn >> PAGE_TABLE_BITS != table->cursor_key && page_table_seek(table, bfn) != 0)
+        return 0;
+    slot = &table->cursor[bfn % PAGE_TABLE_ENTRIES];
+    if (*slot == 0)
+        return 0;
+    if (page_table_is_locked(table, *slot))
+        return -EACCES;
+    *old = *slot;
+    host_store64(slot, 0);
+    page_table_mark_dirty(table, slot, 1);
+    if (--table->info[table->cursor_table].live == 0)
+        page_table_unlink(table, bfn, unlinked);
+    return 0;
+}
 
 /*
  * As page_table_map() for consecutive frames (mfn, mfn + 1, ...), as long as they go into one table and onto
@@ -76,15 +168,6 @@ int page_table_map(struct page_table *table, uint64_t bfn, uint64_t entry, uint6
  */
 int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, uint64_t frames,
                         uint32_t flags);
-
-/*
- * Clears bfn; *old is what stood there. Tables that came empty are taken out of the tree and pushed onto the
- * list *unlinked. 0; -EACCES what stands there is locked.
- */
-int page_table_unmap(struct page_table *table, uint64_t bfn, uint64_t *old, uint32_t *unlinked);
-
-/* Writes back what hardware cannot see yet: before invalidating, and before the device is told to go. */
-void page_table_write_back(struct page_table *table);
 
 /* Takes a list of unlinked tables back into the pool. Only after the invalidation has completed. */
 void page_table_release(struct page_table *table, uint32_t unlinked);

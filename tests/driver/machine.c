@@ -68,12 +68,9 @@ bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames)
 void host_frame_release(uint64_t mfn, uint32_t flags)
 {
     const struct vtd_unit *unit = vtd_unit_at(0);
-    static uint32_t waits_before;
 
-    /* Every release in these tests is owed a wait of its own flush; see the tests that set this. */
-    if (host_record.watch_release && (unit->waits == waits_before || *unit->status != unit->waits))
+    if (unit->waits == host_record.waits_before_flush || *unit->status != unit->waits)
         host_record.released_early++;
-    waits_before = unit->waits;
     host_record.released++;
     host_record.last_released_mfn = mfn;
     host_record.last_released_flags = flags;
@@ -229,12 +226,14 @@ int machine_stop(void **state)
 void map_now(uint64_t bfn, uint64_t mfn, uint32_t flags)
 {
     assert_int_equal(iommu_map(machine.context, bfn, mfn, 0, flags, &machine.flush), 0);
+    host_record.waits_before_flush = vtd_unit_at(0)->waits;
     assert_int_equal(iommu_flush(&machine.flush), 0);
 }
 
 void unmap_now(uint64_t bfn)
 {
     assert_int_equal(iommu_unmap(machine.context, bfn, 0, &machine.flush), 0);
+    host_record.waits_before_flush = vtd_unit_at(0)->waits;
     assert_int_equal(iommu_flush(&machine.flush), 0);
 }
 

@@ -51,17 +51,17 @@ bool edu_reaches(uint64_t bus_address, uint64_t mfn);
 /* What the product did with the host. */
 struct host_record {
     uint32_t released;       /* frames released */
-    uint32_t released_early; /* ... before the invalidation that covers them was done */
+    uint32_t released_early; /* ... before the wait of their flush was done */
+    uint32_t waits_before_flush;
     uint64_t last_released_mfn;
     uint32_t last_released_flags;
     uint64_t hypervisor_first, hypervisor_frames; /* what host_range_is_hypervisor() says yes to */
     int64_t frames_out;                           /* allocated and not freed */
     int64_t allocation_limit;                     /* allocations until one fails; negative: never */
-    bool watch_release;
-    void (*on_store)(void); /* after every store that hardware may see */
-    bool hide_queue;          /* the unit looks as if it had no invalidation queue */
-    uint32_t commands;        /* writes of the global command register */
-    uint32_t commands_te_off; /* ... that had translation off */
+    void (*on_store)(void);                       /* after every store that hardware may see */
+    bool hide_queue;                              /* the unit looks as if it had no invalidation queue */
+    uint32_t commands;                            /* writes of the global command register */
+    uint32_t commands_te_off;                     /* ... that had translation off */
 };
 extern struct host_record host_record;
 

@@ -188,7 +188,6 @@ static void frames_are_released_after_the_wait(void **state)
     machine_start("");
     machine_up();
     map_many(0x1000, 3, 0x123);
-    host_record.watch_release = true;
     unmap_now(0x1000);
     unmap_now(0x1001);
     map_now(0x1002, 0x124, IOMMU_READ);

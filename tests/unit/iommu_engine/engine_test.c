@@ -232,6 +232,12 @@ static void start(uint32_t quota)
     iommu_flush_begin(&flush, context);
 }
 
+/* First a few pages of each table, so that tables come and go all the time; then everything. */
+static uint32_t pick_page(bool sparse)
+{
+    return sparse ? random_below(REGIONS * 3) * 512 + random_below(3) : random_below(PAGES);
+}
+
 static void random_operations(uint64_t seed, uint32_t operations, uint32_t quota)
 {
     random_state = seed;
@@ -239,7 +245,8 @@ static void random_operations(uint64_t seed, uint32_t operations, uint32_t quota
     model.on_store = look_after_store;
     model.on_release = look_at_release;
     for (uint32_t i = 0; i < operations; i++) {
-        uint32_t page = random_below(PAGES), run = random_below(4) == 0 ? random_below(24) : 1;
+        bool sparse = i < operations / 2;
+        uint32_t page = pick_page(sparse), run = random_below(4) == 0 && !sparse ? random_below(48) : 1;
         bool unmap = random_below(100) < 45 + (i / 4096 % 2) * 10; /* waves of filling and emptying */
 
         for (; run > 0; run--, page = page + 1 < PAGES ? page + 1 : 0) {
@@ -248,7 +255,7 @@ static void random_operations(uint64_t seed, uint32_t operations, uint32_t quota
             else
                 map_page(page);
         }
-        if (random_below(8) == 0)
+        if (random_below(sparse ? 3 : 8) == 0)
             flush_now();
         if (i % 20000 == 0)
             check_everything();

@@ -150,7 +150,7 @@ enum device_frame device_frame_kind(uint64_t mfn)
 static void park(struct iommu_flush *flush, const struct fake_entry *old)
 {
     assert_true(flush->parked_count < IOMMU_FLUSH_PARKED);
-    flush->parked[flush->parked_count++] = (struct iommu_parked){old->mfn, old->flags};
+    flush->parked[flush->parked_count++] = old->mfn << 12 | old->flags;
 }
 
 uint64_t iommu_max_bfn(const struct iommu_context *context)
@@ -223,12 +223,11 @@ int iommu_flush(struct iommu_flush *flush)
     if (fake.flush_fails)
         return -EIO;
     for (uint32_t i = first; i < flush->parked_count; i++) {
-        const struct iommu_parked *old = &flush->parked[i];
+        uint64_t mfn = flush->parked[i] >> 12, flags = flush->parked[i] & 0xfff;
 
-        if (old->mfn >= FRAMES || frames[old->mfn].owner != FRAME_GUEST)
+        if (mfn >= FRAMES || frames[mfn].owner != FRAME_GUEST)
             continue; /* device registers carry no reference */
-        frame_bus_put(old->mfn,
-                      !(old->flags & IOMMU_PREMAP) && (old->flags & (IOMMU_WRITE | IOMMU_WITHHELD)));
+        frame_bus_put(mfn, !(flags & IOMMU_PREMAP) && (flags & (IOMMU_WRITE | IOMMU_WITHHELD)));
     }
     flush->parked_count = first;
     return 0;
