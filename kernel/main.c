@@ -124,7 +124,7 @@ static bool take_iommu(void)
     struct iommu_setup setup = {0};
 
     if (!option_bool("iommu", true)) {
-        log_line("iommu=off: NOTHING IS PROTECTED: every device can read and write all of memory, the "
+        log_line("iommu=off: nothing is protected: every device can read and write all of memory, the "
                  "hypervisor included");
         return true;
     }
