@@ -23,6 +23,7 @@
 #include "mem/map.h"
 #include "pci/pci.h"
 #include "pv/guest.h"
+#include "pv/io.h"
 
 #define TICK_NS 100000000ull /* 100 ms: log limits open again */
 
@@ -94,6 +95,7 @@ static void tick(void)
 {
     iommu_fault_tick();
     trap_log_refill();
+    guest_io_log_refill();
     timer_start(tick, TICK_NS);
 }
 
@@ -142,7 +144,8 @@ static bool take_iommu(void)
 static void take_devices(void)
 {
     pci_size_bars();
-    pci_find_bypass();
+    if (guest.iommu_on)
+        pci_find_bypass();
     device_policy_init();
 }
 

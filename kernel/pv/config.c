@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Configuration space as the guest sees it: guest-abi/config_space.md is the same in words. Base address
+ * Configuration space as the guest sees it: guest-abi/devices.md is the same in words. Base address
  * registers are the hypervisor's; what the guest writes there is kept, and reaches the device only when it
  * names a place that the window may have. So no sizing write ever puts a live window over something else.
  */
@@ -61,12 +61,20 @@ static uint32_t bar_half(const struct device_bar *bar, uint64_t address, bool hi
     return high ? (uint32_t)(address >> 32) : (uint32_t)address | bar_type(bar);
 }
 
+/* After ones were written: which address bits exist. Otherwise where the window is, whatever was written. */
 static uint32_t read_bar(const struct pci_function *function, uint16_t offset)
 {
     uint32_t index = bar_index(offset);
     const struct device_bar *bar = device_bar_find(function, index);
+    bool high = bar && index != bar->index;
+    uint64_t sizing;
 
-    return bar ? bar_half(bar, bar->written, index != bar->index) : 0;
+    if (!bar)
+        return 0;
+    sizing = ~(bar->size - 1);
+    if (bar_half(bar, bar->written, high) == bar_half(bar, sizing, high))
+        return bar_half(bar, sizing, high);
+    return bar_half(bar, bar->base, high);
 }
 
 /* Hardware's register says where the window is; it may have forgotten after a function-level reset. */

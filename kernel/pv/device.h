@@ -20,7 +20,7 @@ struct device_bar {
     uint64_t boot;    /* where firmware put it; 0 = nowhere */
     uint64_t base;    /* where it is */
     uint64_t size;    /* bytes, a power of two */
-    uint64_t written; /* what the guest wrote last, address bits only: what it reads back */
+    uint64_t written; /* what the guest wrote last, address bits only */
     uint8_t index;    /* first register, 0..5 */
     uint8_t kind;     /* enum pci_bar_kind */
     bool prefetchable;
@@ -49,7 +49,7 @@ bool device_bar_set_base(struct device_bar *bar, uint64_t base);
 
 /* ---- place.c ---- */
 
-/* A memory window may go there: see guest-abi/config_space.md, "Moving a window". */
+/* A memory window may go there: see guest-abi/devices.md, "Moving a window". */
 bool device_place_is_free(const struct device_bar *bar, uint64_t base);
 
 #endif

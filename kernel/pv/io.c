@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * IN and OUT of the guest's: decoded at the #GP, carried out by an allow-list. Whatever is not on it reads
- * as ones and takes no writes; the list is in guest-abi/config_space.md.
+ * as ones and takes no writes; the list is in guest-abi/devices.md.
  */
 #include "cpu/io.h"
 #include "acpi/acpi.h"
@@ -12,7 +12,7 @@
 #include "pv/guest.h"
 #include "pv/io.h"
 
-static struct log_limit denied_limit = {.what = "port accesses of the guest refused", .burst = 8};
+static struct log_limit denied_limit = {.what = "port accesses of the guest refused", .burst = 4};
 
 void guest_io_log_refill(void)
 {
