@@ -63,8 +63,8 @@ class Machine:
         nvme, edu = "nvme,drive=disk,serial=sluice", "edu,dma_mask=0xffffffffffffffff"
         if not self.bridges:
             return ["-device", nvme, "-device", edu]
-        return ["-device", "pcie-root-port,id=port,chassis=1,slot=1", "-device", nvme + ",bus=port",
-                "-device", "pcie-pci-bridge,id=bridge", "-device", edu + ",bus=bridge,addr=1"]
+        return ["-device", "pcie-root-port,id=rootport,chassis=1,slot=1", "-device", nvme + ",bus=rootport",
+                "-device", "pcie-pci-bridge,id=pcibridge", "-device", edu + ",bus=pcibridge,addr=1"]
 
     def _boot(self, folder):
         files = image.esp_files(self.loader, self.conf_text(), self.guest, self.module)
