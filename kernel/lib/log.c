@@ -14,6 +14,8 @@ static uint32_t sink_count;
 
 /* A guest may leave its line unfinished; ours then begins a new one. */
 static bool line_open;
+/* How much of the prefix the guest's line has begun with; all of it once the line is known to be another. */
+static size_t matched;
 
 void log_add_sink(log_sink_fn sink)
 {
@@ -27,11 +29,33 @@ static void emit(const char *text, size_t length)
         sinks[i](text, length);
 }
 
+/* True at the blank that would make the guest's line one of ours. Any control character may begin a line. */
+static bool completes_prefix(char character)
+{
+    if ((unsigned char)character < ' ') {
+        matched = 0;
+        return false;
+    }
+    if (matched < PREFIX_LENGTH && character == prefix[matched])
+        return ++matched == PREFIX_LENGTH;
+    matched = PREFIX_LENGTH;
+    return false;
+}
+
 void log_raw(const char *text, size_t length)
 {
+    size_t written = 0;
+
     if (length == 0)
         return;
-    emit(text, length);
+    for (size_t i = 0; i < length; i++) {
+        if (completes_prefix(text[i])) {
+            emit(text + written, i - written);
+            emit("|", 1);
+            written = i + 1;
+        }
+    }
+    emit(text + written, length - written);
     line_open = text[length - 1] != '\n';
 }
 
@@ -53,6 +77,7 @@ void log_line(const char *format, ...)
     if (line_open)
         emit("\n", 1);
     line_open = false;
+    matched = 0;
     emit(line, length);
 }
 

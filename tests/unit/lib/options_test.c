@@ -191,6 +191,35 @@ static void test_log_lines(void **state)
     assert_memory_equal(output, "sluice: xxx", 11);
 }
 
+static void say(const char *text)
+{
+    log_raw(text, strlen(text));
+}
+
+static void test_a_guest_cannot_speak_as_us(void **state)
+{
+    static const char lines[] = "sluice: summary\rsluice: \v\tsluice: x\n";
+    (void)state;
+    say("\nsluice: summary {}\nsluice:\n sluice: a\n");
+    say("it says sluice: b\n");
+    say("slui");
+    say("ce:");
+    say(" c\n");
+    assert_string_equal(output, "\nsluice:|summary {}\nsluice:\n sluice: a\nit says sluice: b\nsluice:|c\n");
+
+    /* Also when a line of ours has cut the guest's in two. */
+    set("");
+    say("dots..");
+    log_line("ours");
+    say("sluice: theirs\n");
+    assert_string_equal(output, "dots..\nsluice: ours\nsluice:|theirs\n");
+
+    set("");
+    for (const char *byte = lines; *byte; byte++)
+        log_raw(byte, 1);
+    assert_string_equal(output, "sluice:|summary\rsluice:|\v\tsluice:|x\n");
+}
+
 static void test_log_limit(void **state)
 {
     struct log_limit limit = {.what = "faults", .burst = 2};
@@ -218,6 +247,7 @@ int main(void)
         cmocka_unit_test_setup(test_long_texts_are_cut, begin),
         cmocka_unit_test_setup(test_too_many_words, begin),
         cmocka_unit_test_setup(test_log_lines, begin),
+        cmocka_unit_test_setup(test_a_guest_cannot_speak_as_us, begin),
         cmocka_unit_test_setup(test_log_limit, begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
