@@ -36,8 +36,11 @@ int iommu_init(const struct iommu_setup *setup)
     context_count = 0;
     reserved_count = 0;
     iommu_counters = (struct iommu_counters){0};
-    if (driver == NULL)
+    if (driver == NULL) {
+        log_line("iommu: the machine has AMD-Vi (an IVRS table), which this version of Sluice cannot drive; "
+                 "VT-d it can");
         return -ENODEV;
+    }
     machine_max_mfn = (1ull << (setup->physical_bits - 12)) - 1;
     error = driver->init(setup, &limits);
     if (error == 0)
