@@ -22,7 +22,7 @@ EDU = "edu,dma_mask=0xffffffffffffffff"
 DEVICES = {
     "nvme": ["-device", DISK],
     "edu": ["-device", EDU],
-    "nvme-behind-root-port": ["-device", "pcie-root-port,id=port,chassis=1,slot=1", "-device", f"{DISK},bus=port"],
+    "nvme-behind-root-port": ["-device", "pcie-root-port,id=rootport,chassis=1,slot=1", "-device", f"{DISK},bus=rootport"],
     "edu-behind-bridge": ["-device", "pcie-pci-bridge,id=bridge", "-device", f"{EDU},bus=bridge,addr=1"],
     "virtio-bypass": ["-drive", "file=null-co://,format=raw,if=none,id=bypass",
                       "-device", "virtio-blk-pci,drive=bypass,disable-legacy=on"],

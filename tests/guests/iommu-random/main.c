@@ -15,10 +15,11 @@
  */
 #include "common/rule.h"
 
-#define PLACES 1024u
-#define FRAMES 64u
-#define BATCH  32u
-#define ROUNDS 600u
+#define PLACES     768u
+#define NEIGHBOURS 640u /* places side by side; the rest lie 2 MiB apart, a table page each */
+#define FRAMES     64u
+#define BATCH      32u
+#define ROUNDS     600u
 
 static struct {
     uint64_t mfn;
@@ -26,10 +27,9 @@ static struct {
 } expected[PLACES];
 static uint64_t mfns[FRAMES], base;
 
-/* Half of the places are neighbours; the rest lie 2 MiB apart. */
 static uint64_t bfn_of(uint32_t place)
 {
-    return place < PLACES / 2 ? base + 300 + place : base + 4096 + (place - PLACES / 2) * 512;
+    return place < NEIGHBOURS ? base + 300 + place : base + 4096 + (place - NEIGHBOURS) * 512;
 }
 
 static void one_round(uint64_t *seed)
