@@ -44,19 +44,24 @@ static bool completes_prefix(char character)
 
 void log_raw(const char *text, size_t length)
 {
-    size_t written = 0;
-
     if (length == 0)
         return;
+    emit(text, length);
+    line_open = text[length - 1] != '\n';
+}
+
+void log_guest(const char *text, size_t length)
+{
+    size_t written = 0;
+
     for (size_t i = 0; i < length; i++) {
         if (completes_prefix(text[i])) {
-            emit(text + written, i - written);
-            emit("|", 1);
+            log_raw(text + written, i - written);
+            log_raw("|", 1);
             written = i + 1;
         }
     }
-    emit(text + written, length - written);
-    line_open = text[length - 1] != '\n';
+    log_raw(text + written, length - written);
 }
 
 void log_line(const char *format, ...)

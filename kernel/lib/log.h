@@ -18,11 +18,14 @@ void log_add_sink(log_sink_fn sink);
 /* Writes one line: "sluice: " + message + "\n". Format as kprintf (lib/printf.h). */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/*
- * Writes raw bytes without prefix: the guest's console output. Only a line that would begin with our own
- * prefix has its blank changed to '|': what says "sluice: " is the hypervisor's word.
- */
+/* Writes raw bytes without prefix: parts of a line that is too long for log_line(). */
 void log_raw(const char *text, size_t length);
+
+/*
+ * Writes the guest's console output. A line that would begin with our own prefix has its blank changed to
+ * '|': what says "sluice: " is the hypervisor's word.
+ */
+void log_guest(const char *text, size_t length);
 
 /*
  * Rate limit of one message kind: the first `burst` lines pass, later ones are counted only.

@@ -20,7 +20,7 @@ static long console_write(struct cpu_regs *regs, uint32_t count, uint64_t buffer
 
         if (copy_from_guest(chunk, buffer, length))
             return -EFAULT;
-        log_raw(chunk, length);
+        log_guest(chunk, length);
         count -= length;
         buffer += length;
         if (count && cpu_preemption_point())

@@ -177,9 +177,9 @@ static void test_log_lines(void **state)
     char text[1000];
     (void)state;
     log_line("a %d", 1);
-    log_raw("guest", 5);
+    log_guest("guest", 5);
     log_line("b");
-    log_raw("guest\n", 6);
+    log_guest("guest\n", 6);
     log_line("c");
     assert_string_equal(output, "sluice: a 1\nguest\nsluice: b\nguest\nsluice: c\n");
 
@@ -193,7 +193,7 @@ static void test_log_lines(void **state)
 
 static void say(const char *text)
 {
-    log_raw(text, strlen(text));
+    log_guest(text, strlen(text));
 }
 
 static void test_a_guest_cannot_speak_as_us(void **state)
@@ -216,7 +216,7 @@ static void test_a_guest_cannot_speak_as_us(void **state)
 
     set("");
     for (const char *byte = lines; *byte; byte++)
-        log_raw(byte, 1);
+        log_guest(byte, 1);
     assert_string_equal(output, "sluice:|summary\rsluice:|\v\tsluice:|x\n");
 }
 

@@ -90,7 +90,7 @@ _Noreturn void guest_crash(const struct cpu_regs *regs, const char *format, ...)
     longjmp(fake.crash, 1);
 }
 
-void log_raw(const char *text, size_t length)
+void log_guest(const char *text, size_t length)
 {
     assert_true(fake.console_length + length <= sizeof fake.console);
     memcpy(&fake.console[fake.console_length], text, length);
