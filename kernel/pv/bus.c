@@ -132,6 +132,7 @@ static int attach_function(const struct pci_function *function)
 static uint32_t attach_all(void)
 {
     uint32_t attached = 0;
+    bool hidden = false;
     for (uint32_t i = 0; i < pci_count(); i++) {
         struct pci_function *function = pci_at(i);
         if (function->hidden || function->kind == PCI_KIND_IOMMU || function->kind == PCI_KIND_HOST_BRIDGE)
@@ -139,9 +140,14 @@ static uint32_t attach_all(void)
         int error = attach_function(function);
         if (error == 0)
             attached++;
-        else if (function->kind == PCI_KIND_ENDPOINT)
-            shut_out(function);
+        if (error == 0 || function->kind != PCI_KIND_ENDPOINT)
+            continue;
+        shut_out(function);
+        hidden = true;
     }
+    /* The windows of what was hidden just now are not the guest's any more. */
+    if (hidden)
+        device_policy_init();
     return attached;
 }
 

@@ -12,6 +12,7 @@ struct window {
 };
 
 #define FOUR_GIB (1ull << 32)
+#define GRANULE  (1ull << 20)
 
 /* ---- bridge windows: PCI-PCI bridge 1.2, 3.2.5.8 and 3.2.5.9 ---- */
 
@@ -98,7 +99,8 @@ static void widen(struct window *hull, uint64_t base, uint64_t end, bool high)
     hull->end = end > hull->end ? end : hull->end;
 }
 
-/* From the lowest to the highest address that firmware used below this host bridge, below or above 4 GiB. */
+/* From the lowest to the highest address that firmware used below this host bridge, below or above 4 GiB, in
+ * whole MiB. */
 static struct window root_window(uint8_t bus, bool high)
 {
     struct window hull = {0, 0};
@@ -119,6 +121,9 @@ static struct window root_window(uint8_t bus, bool high)
         widen(&hull, memory.base, memory.end, high);
         widen(&hull, prefetch.base, prefetch.end, high);
     }
+    /* No chipset routes memory in finer pieces. */
+    hull.base &= ~(GRANULE - 1);
+    hull.end = (hull.end + GRANULE - 1) & ~(GRANULE - 1);
     return hull;
 }
 

@@ -158,6 +158,10 @@ bool cpu_preemption_point(void)
     return machine_work_pending;
 }
 
+void device_policy_init(void)
+{
+}
+
 enum device_frame device_frame_kind(uint64_t mfn)
 {
     if (mfn >= machine_device_from && mfn < MACHINE_FRAMES)
