@@ -119,6 +119,11 @@ uint64_t frames_left(void)
 
 /* ---- the window ---- */
 
+void *window_last_page(void)
+{
+    return guest_window_end - PAGE_SIZE;
+}
+
 static bool window_used[4096];
 
 static uint32_t window_find(uint32_t count)

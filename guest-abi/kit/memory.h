@@ -64,6 +64,8 @@ void *map_frame(uint64_t mfn, uint64_t flags);
 void *map_mmio(uint64_t address, uint64_t bytes);
 void unmap_frames(void *address, uint32_t count);
 extern long window_error;
+/* The window's last page, which map_frames() takes last: for those who need a level 1 entry to spoil. */
+void *window_last_page(void);
 
 /* A spare frame, zeroed and mapped: for descriptors and rings. *pfn gets its number. NULL: none left. */
 void *page_alloc(uint64_t *pfn);

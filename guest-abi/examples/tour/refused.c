@@ -98,31 +98,35 @@ static bool table_unchanged(const volatile uint64_t *table, const uint64_t *copy
     return true;
 }
 
-/* Entries that map nothing the guest needs: it can survive even a write that arrives. */
-static uint32_t unused_offset(void)
+/*
+ * A level 1 entry that nothing uses, and nor does the payload's length before it in the same table: the guest
+ * survives even a write that arrives.
+ */
+static bool find_unused_entry(struct pte_place *place)
 {
-    extern char guest_window_end[];
-    struct pte_place place;
-    uint64_t last = (uint64_t)(uintptr_t)guest_window_end - PAGE_SIZE;
-    page_table_walk(last, 1, &place);
-    return (place.index + 1 - PAYLOAD / 8) * 8;
+    const uint32_t entries = PAYLOAD / sizeof(uint64_t);
+    uint64_t last = (uint64_t)(uintptr_t)window_last_page();
+    if (!page_table_walk(last, 1, place))
+        return false;
+    return place->index + 1 >= entries || page_table_walk(last - entries * PAGE_SIZE, 1, place);
 }
 
-static bool write_is_blocked(uint64_t bfn, const volatile uint64_t *table, uint32_t seed)
+/* The device writes over entry and over those just before it, unused as well. */
+static bool write_is_blocked(uint64_t bfn, const volatile uint64_t *table, uint32_t entry, uint32_t seed)
 {
     static uint64_t copy[PAGE_SIZE / sizeof(uint64_t)];
     for (uint32_t i = 0; i < PAGE_SIZE / sizeof(uint64_t); i++)
         copy[i] = table[i];
-    if (!device_writes((bfn << PAGE_SHIFT) + unused_offset(), seed))
+    uint64_t offset = (entry + 1) * sizeof(uint64_t) - PAYLOAD;
+    if (!device_writes((bfn << PAGE_SHIFT) + offset, seed))
         return refute("the device did not finish");
     return table_unchanged(table, copy) || refute("the device has written a page table");
 }
 
 bool refused_page_table_write(void)
 {
-    extern char guest_window_end[];
     struct pte_place place;
-    if (!page_table_walk((uint64_t)(uintptr_t)guest_window_end - PAGE_SIZE, 1, &place))
+    if (!find_unused_entry(&place))
         return refute("no page table in sight");
     uint64_t mfn = place.table_mfn, bfn = bus_reserve(1);
     const volatile uint64_t *table = pfn_to_virt(mfn_to_pfn(mfn));
@@ -135,8 +139,8 @@ bool refused_page_table_write(void)
     if (status != -EPERM)
         return refute("mapping it for writing alone gave %ld", status);
     remark("frame 0x%lx holds a page table: readable, write withheld", mfn);
-    if (!write_is_blocked(bfn, table, 80))
+    if (!write_is_blocked(bfn, table, place.index, 80))
         return false;
     /* What was mapped at boot lies at the machine address. */
-    return bus_query()->premap == IOMMU_PREMAP_none || write_is_blocked(mfn, table, 81);
+    return bus_query()->premap == IOMMU_PREMAP_none || write_is_blocked(mfn, table, place.index, 81);
 }
