@@ -15,8 +15,6 @@
 /* PAT entry 3 is uncached in the power-on layout and in Xen's. */
 #define UNCACHED (PTE_WRITE_THROUGH | PTE_CACHE_DISABLE)
 
-enum holds { HOLDS_NOTHING, HOLDS_FRAME, HOLDS_WRITABLE };
-
 static int check_bits(uint64_t entry)
 {
     if ((entry & ~ALLOWED) != 0)
@@ -31,14 +29,6 @@ static int check_bits(uint64_t entry)
 static bool is_guest_ram(const struct frame *frame)
 {
     return frame != NULL && frame->owner == FRAME_GUEST;
-}
-
-/* What a stored entry holds follows from the entry and the owner, which cannot change while it is held. */
-static enum holds holds_of(uint64_t entry)
-{
-    if ((entry & PTE_PRESENT) == 0 || !is_guest_ram(frame_of(pte_mfn(entry))))
-        return HOLDS_NOTHING;
-    return (entry & PTE_WRITABLE) != 0 ? HOLDS_WRITABLE : HOLDS_FRAME;
 }
 
 /*
@@ -100,13 +90,18 @@ int l1_entry_get(uint64_t *entry)
     return get_device(mfn, entry);
 }
 
+/* What a stored entry holds follows from the entry and the owner, which cannot change while it is held. */
 void l1_entry_put(uint64_t entry)
 {
-    enum holds holds = holds_of(entry);
-    if (holds == HOLDS_WRITABLE)
-        frame_put_type(frame_of(pte_mfn(entry)));
-    else if (holds == HOLDS_FRAME)
-        frame_put(frame_of(pte_mfn(entry)));
+    if ((entry & PTE_PRESENT) == 0)
+        return;
+    struct frame *frame = frame_of(pte_mfn(entry));
+    if (!is_guest_ram(frame))
+        return;
+    if ((entry & PTE_WRITABLE) != 0)
+        frame_put_type(frame);
+    else
+        frame_put(frame);
 }
 
 bool l1_needs_flush(uint64_t old, uint64_t replacement)

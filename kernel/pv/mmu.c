@@ -142,15 +142,44 @@ static bool must_yield(uint32_t done)
     return done % PREEMPT_INTERVAL == 0 && cpu_preemption_point();
 }
 
+/* Requests are copied in ahead, a few at a time; the guest does not run meanwhile. */
+#define WINDOW 16u
+struct window {
+    uint32_t first, count; /* indices of the requests that are here */
+    struct mmu_update updates[WINDOW];
+};
+
+/* The request at index, or NULL when it cannot be read. One that can be read is not lost to a later one that
+ * cannot: then the window is one request wide. */
+static const struct mmu_update *fetch(struct window *window, uint64_t array, uint32_t index, uint32_t count)
+{
+    if (index - window->first < window->count)
+        return &window->updates[index - window->first];
+
+    uint64_t address = array + (uint64_t)index * sizeof(struct mmu_update);
+    uint32_t wanted = count - index < WINDOW ? count - index : WINDOW;
+    window->first = index;
+    window->count = wanted;
+    if (copy_from_guest(window->updates, address, wanted * sizeof(struct mmu_update)) == 0)
+        return window->updates;
+    window->count = 1;
+    if (copy_from_guest(window->updates, address, sizeof(struct mmu_update)) == 0)
+        return window->updates;
+    return NULL;
+}
+
 static int do_requests(uint64_t array, uint32_t count, uint32_t *done)
 {
+    struct window window;
+    window.first = window.count = 0;
+
     for (*done = 0; *done < count; ++*done) {
-        struct mmu_update update;
         if (must_yield(*done))
             return 0;
-        if (copy_from_guest(&update, array + (uint64_t)*done * sizeof(update), sizeof(update)) != 0)
+        const struct mmu_update *update = fetch(&window, array, *done, count);
+        if (update == NULL)
             return -EFAULT;
-        int error = do_one(&update);
+        int error = do_one(update);
         if (error != 0)
             return error;
     }
