@@ -58,7 +58,7 @@ extern const struct iommu_driver vtd_driver;
 int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind kind);
 
 /* The boot context that maps exactly this set of reserved ranges and nothing else. */
-int iommu_boot_context(uint64_t reserved, struct iommu_context **context);
+int iommu_boot_context(uint64_t ranges, struct iommu_context **context);
 
 /* The context with that domain id, or NULL. */
 struct iommu_context *iommu_context_of_domain(uint16_t domain);

@@ -9,15 +9,16 @@
 #define SOFTWARE_FLAGS (IOMMU_WITHHELD | IOMMU_PREMAP | IOMMU_LOCKED)
 
 #define LEAF(flags)                                                                                          \
-    [(flags)] = ((flags)&IOMMU_READ ? VTD_PAGE_READ : 0) | ((flags)&IOMMU_WRITE ? VTD_PAGE_WRITE : 0) |      \
-                (uint64_t)((flags)&SOFTWARE_FLAGS) << SOFTWARE_SHIFT
-#define LEAVES(flags) LEAF(flags), LEAF((flags) + 1), LEAF((flags) + 2), LEAF((flags) + 3)
-#define TABLE         (VTD_PAGE_READ | VTD_PAGE_WRITE)
+    (((flags)&IOMMU_READ ? VTD_PAGE_READ : 0) | ((flags)&IOMMU_WRITE ? VTD_PAGE_WRITE : 0) |                 \
+     (uint64_t)((flags)&SOFTWARE_FLAGS) << SOFTWARE_SHIFT)
+#define TABLE (VTD_PAGE_READ | VTD_PAGE_WRITE)
 
 const struct page_format vtd_page_format = {
     .address_mask = VTD_ENTRY_ADDRESS,
-    .leaf_bits = {LEAVES(0u), LEAVES(4u), LEAVES(8u), LEAVES(12u), LEAVES(16u), LEAVES(20u), LEAVES(24u),
-                  LEAVES(28u)},
+    .leaf_bits = {LEAF(0u),  LEAF(1u),  LEAF(2u),  LEAF(3u),  LEAF(4u),  LEAF(5u),  LEAF(6u),  LEAF(7u),
+                  LEAF(8u),  LEAF(9u),  LEAF(10u), LEAF(11u), LEAF(12u), LEAF(13u), LEAF(14u), LEAF(15u),
+                  LEAF(16u), LEAF(17u), LEAF(18u), LEAF(19u), LEAF(20u), LEAF(21u), LEAF(22u), LEAF(23u),
+                  LEAF(24u), LEAF(25u), LEAF(26u), LEAF(27u), LEAF(28u), LEAF(29u), LEAF(30u), LEAF(31u)},
     .table_bits = {TABLE, TABLE, TABLE, TABLE, TABLE, TABLE},
     .permission_rotate = 0,
     .software_rotate = SOFTWARE_SHIFT,
