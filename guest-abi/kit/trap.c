@@ -54,7 +54,8 @@ void trap_dispatch(struct trap_regs *regs)
         };
         regs->rip = (uint64_t)(uintptr_t)trap_landing;
         regs->rsp = trap_landing_stack;
-        regs->rflags &= ~(1ul << 10 | 1ul << 8); /* DF, TF */
+        regs->cs = (regs->cs & ~0xfffful) | (FLAT_RING3_CS64 & ~3);      /* it may have been 32-bit code */
+        regs->rflags &= ~(1ul << 18 | 1ul << 14 | 1ul << 10 | 1ul << 8); /* AC, NT, DF, TF */
         return;
     }
     if (regs->vector < TRAP_VECTORS && handlers[regs->vector]) {
