@@ -7,6 +7,12 @@
 
 #include <stdbool.h>
 
+#define LOWER_HALF_END 0x0000800000000000ull
+#define HYPERVISOR_END 0xffff880000000000ull
+_Static_assert(MAP_M2P_BASE == (uint64_t) - (int64_t)LOWER_HALF_END && MAP_FIRST_SLOT == 256 &&
+                   MAP_LAST_SLOT == 271,
+               "in_guest() leaves out the hole and the hypervisor's slots as one range");
+
 /* An instruction that may fault, and where to go on (link.ld, cpu/trap.c). */
 #define FAULTS_TO(instruction, target)                                                                       \
     ".pushsection .ex_table, \"a\", @progbits\n\t"                                                           \
@@ -26,15 +32,15 @@ static inline void close_guest(void)
         __asm__ volatile("clac" : : : "memory");
 }
 
-/* Guest addresses are the canonical ones outside the hypervisor's slots. */
+/*
+ * Guest addresses are the canonical ones outside the hypervisor's slots. Those slots begin where the upper
+ * canonical half does, so with the hole below them they are one range to keep out of.
+ */
 static inline bool in_guest(uint64_t address, size_t count)
 {
     uint64_t last = address + (count - 1);
-    if (last < address || !address_is_canonical(address) || !address_is_canonical(last))
-        return false;
-    if (address < MAP_M2P_BASE)
-        return last < MAP_M2P_BASE;
-    return !address_is_hypervisor(address);
+
+    return last >= address && (last < LOWER_HALF_END || address >= HYPERVISOR_END);
 }
 
 /* The bytes left uncopied: 0, unless a fault ended it. */

@@ -16,8 +16,11 @@
 #include "pv/guest.h"
 #include "pv/hypercall.h"
 
-/* Interrupts wait for at most this many elements. A power of two. */
-#define ELEMENTS_PER_PREEMPTION_POINT 16u
+/*
+ * Elements are read this many at a time: one look at the guest's address for all, and one preemption point.
+ * Read ahead is not looked at: what a stop or a continuation leaves over is forgotten.
+ */
+#define CHUNK 16u
 
 #define PERMISSIONS (IOMMU_MAP_OP_readable | IOMMU_MAP_OP_writeable)
 _Static_assert(IOMMU_MAP_OP_readable == IOMMU_READ && IOMMU_MAP_OP_writeable == IOMMU_WRITE,
@@ -56,7 +59,7 @@ static void target_put(const struct target *target, uint64_t mfn, uint32_t flags
 }
 
 /* The guest's own device registers: no owner's reference, since they never change hands. */
-static int target_get_mmio(struct target *target, uint64_t mfn, uint32_t flags)
+__attribute__((noinline)) static int target_get_mmio(struct target *target, uint64_t mfn, uint32_t flags)
 {
     if (is_ram(mfn) || device_frame_kind(mfn) != DEVICE_FRAME_MMIO)
         return -EPERM;
@@ -65,7 +68,7 @@ static int target_get_mmio(struct target *target, uint64_t mfn, uint32_t flags)
     return 0;
 }
 
-static int target_get(struct target *target, uint64_t bfn, uint64_t mfn, uint32_t flags)
+static inline int target_get(struct target *target, uint64_t bfn, uint64_t mfn, uint32_t flags)
 {
     bool effective_write;
 
@@ -94,7 +97,7 @@ static int target_get(struct target *target, uint64_t bfn, uint64_t mfn, uint32_
  * The last word on a map that was refused: inside a reserved range it is -EACCES whatever the frame, and
  * success when it asks for exactly what is installed.
  */
-static int refusal(int error, uint64_t bfn, uint64_t mfn, uint32_t flags)
+__attribute__((noinline, cold)) static int refusal(int error, uint64_t bfn, uint64_t mfn, uint32_t flags)
 {
     struct iommu_mapping installed;
 
@@ -107,7 +110,7 @@ static int refusal(int error, uint64_t bfn, uint64_t mfn, uint32_t flags)
 
 /* ---- one element ---- */
 
-static int unmap_element(uint64_t bfn)
+static inline int unmap_element(uint64_t bfn)
 {
     int error;
 
@@ -120,7 +123,7 @@ static int unmap_element(uint64_t bfn)
     return error;
 }
 
-static int replace_entry(uint64_t bfn, uint64_t mfn, uint32_t flags)
+static inline int replace_entry(uint64_t bfn, uint64_t mfn, uint32_t flags)
 {
     struct target target;
     int error = target_get(&target, bfn, mfn, flags);
@@ -135,7 +138,7 @@ static int replace_entry(uint64_t bfn, uint64_t mfn, uint32_t flags)
     return error;
 }
 
-static int map_element(uint64_t bfn, uint64_t mfn, uint32_t flags)
+static inline int map_element(uint64_t bfn, uint64_t mfn, uint32_t flags)
 {
     int error;
 
@@ -154,86 +157,129 @@ static int put_status(uint64_t address, int status)
     return put_guest_u32(address + offsetof(struct iommu_map_op, status), (uint32_t)status);
 }
 
-/* What the hypercall returns when this element is its last; 0 to go on. */
-static long outcome(int status)
-{
-    if (!status)
-        return 0;
-    return status == -EIO ? -EIO : -EFAULT;
-}
-
-static long run_element(bool map, uint64_t address)
-{
-    struct iommu_map_op op;
-
-    if (copy_from_guest(&op, address, sizeof op))
-        return -EFAULT;
-
-    int status = map ? map_element(op.bfn, op.mfn, op.flags) : unmap_element(op.bfn);
-
-    return put_status(address, status) ? -EFAULT : outcome(status);
-}
-
 /* Its outputs are mfn, flags and status, neighbours in the structure; an error writes the status alone. */
-static long run_lookup(uint64_t address)
+static int lookup_element(uint64_t address, struct iommu_map_op *op, int *status)
 {
-    struct iommu_map_op op;
     struct iommu_mapping mapping;
 
-    if (copy_from_guest(&op, address, sizeof op))
-        return -EFAULT;
-
-    int status = iommu_lookup(guest.context, op.bfn, &mapping);
-
-    if (status)
-        return put_status(address, status) ? -EFAULT : outcome(status);
-    op.mfn = mapping.mfn;
-    op.flags = mapping.flags & PERMISSIONS;
+    *status = iommu_lookup(guest.context, op->bfn, &mapping);
+    if (*status)
+        return put_status(address, *status);
+    op->mfn = mapping.mfn;
+    op->flags = mapping.flags & PERMISSIONS;
     if (mapping.flags & IOMMU_WITHHELD)
-        op.flags |= IOMMU_MAP_OP_write_withheld;
-    op.status = 0;
-    return copy_to_guest(address + offsetof(struct iommu_map_op, mfn), &op.mfn,
-                         sizeof op - offsetof(struct iommu_map_op, mfn));
+        op->flags |= IOMMU_MAP_OP_write_withheld;
+    op->status = 0;
+    return copy_to_guest(address + offsetof(struct iommu_map_op, mfn), &op->mfn,
+                         sizeof *op - offsetof(struct iommu_map_op, mfn));
+}
+
+/* Does one element and writes its status; -EFAULT when that cannot be written. */
+static inline int run_element(uint32_t subop, uint64_t address, struct iommu_map_op *op, int *status)
+{
+    switch (subop) {
+    case IOMMUOP_map_page:
+        *status = map_element(op->bfn, op->mfn, op->flags);
+        break;
+    case IOMMUOP_unmap_page:
+        *status = unmap_element(op->bfn);
+        break;
+    default:
+        return lookup_element(address, op, status);
+    }
+    return put_status(address, *status);
 }
 
 /* ---- arrays ---- */
 
-static bool must_yield(uint32_t done)
+/* Where a call is in its array. */
+struct progress {
+    uint64_t address; /* of the next element */
+    uint32_t left;    /* elements to the end */
+    uint32_t budget;  /* elements that this entry may still do */
+};
+
+static uint32_t lower(uint32_t left, uint32_t right)
 {
-    if (guest.continue_every && done >= guest.continue_every)
-        return true;
-    if (iommu_flush_full(&accumulator))
-        return true;
-    return done % ELEMENTS_PER_PREEMPTION_POINT == 0 && cpu_preemption_point();
+    return left < right ? left : right;
 }
 
-static long run_array(struct cpu_regs *regs, const struct hypercall_args *args, uint32_t subop,
-                      uint64_t array, uint32_t count)
+/* The elements to read next: no more than the accumulator can take, since each may park one frame. */
+static uint32_t chunk_size(const struct progress *at)
 {
-    long result = 0;
-    uint32_t done = 0;
+    return lower(lower(at->left, at->budget), lower(CHUNK, IOMMU_FLUSH_PARKED - accumulator.parked_count));
+}
+
+/* How many were read: a single one where the chunk would run into a fault, 0 when that one does. */
+static uint32_t read_chunk(struct iommu_map_op *ops, uint64_t address, uint32_t count)
+{
+    if (!copy_from_guest(ops, address, count * sizeof *ops))
+        return count;
+    return copy_from_guest(ops, address, sizeof *ops) ? 0 : 1;
+}
+
+/* One copy for each sub-operation, so that the loop over the elements does not ask again. */
+__attribute__((always_inline)) static inline long run_chunk(uint32_t subop, struct progress *at)
+{
+    struct iommu_map_op ops[CHUNK];
+    uint32_t count = read_chunk(ops, at->address, chunk_size(at));
+
+    if (!count)
+        return -EFAULT;
+    for (uint32_t i = 0; i < count; i++) {
+        int status;
+
+        if (run_element(subop, at->address + i * sizeof ops[i], &ops[i], &status))
+            return -EFAULT;
+        if (status)
+            return status == -EIO ? -EIO : -EFAULT;
+    }
+    at->address += count * sizeof ops[0];
+    at->left -= count;
+    at->budget -= count;
+    return 0;
+}
+
+static long run_next(uint32_t subop, struct progress *at)
+{
+    switch (subop) {
+    case IOMMUOP_map_page:
+        return run_chunk(IOMMUOP_map_page, at);
+    case IOMMUOP_unmap_page:
+        return run_chunk(IOMMUOP_unmap_page, at);
+    default:
+        return run_chunk(IOMMUOP_lookup_page, at);
+    }
+}
+
+static bool must_yield(const struct progress *at)
+{
+    return chunk_size(at) == 0 || cpu_preemption_point();
+}
+
+static long run_array(struct cpu_regs *regs, const struct hypercall_args *args, uint32_t subop)
+{
+    struct progress at = {
+        .address = args->a[1],
+        .left = (uint32_t)args->a[2],
+        .budget = guest.continue_every ? guest.continue_every : UINT32_MAX,
+    };
+    long result;
 
     iommu_flush_begin(&accumulator, guest.context);
-    while (done < count) {
-        uint64_t address = array + (uint64_t)done * sizeof(struct iommu_map_op);
+    do {
+        result = run_next(subop, &at);
+    } while (!result && at.left && !must_yield(&at));
 
-        result = subop == IOMMUOP_lookup_page ? run_lookup(address)
-                                              : run_element(subop == IOMMUOP_map_page, address);
-        if (result)
-            break;
-        done++;
-        if (done < count && must_yield(done))
-            break;
-    }
     if (iommu_flush(&accumulator))
         return -EIO;
-    if (result || done == count)
+    if (result || !at.left)
         return result;
 
     struct hypercall_args rest = *args;
 
-    rest.a[1] = array + (uint64_t)done * sizeof(struct iommu_map_op);
-    rest.a[2] = count - done;
+    rest.a[1] = at.address;
+    rest.a[2] = at.left;
     return hypercall_continue(regs, &rest);
 }
 
@@ -305,7 +351,7 @@ long do_iommu_op(struct cpu_regs *regs, const struct hypercall_args *args)
     case IOMMUOP_get_reserved:
         return get_reserved(array, count);
     default:
-        return run_array(regs, args, subop, array, count);
+        return run_array(regs, args, subop);
     }
 }
 
