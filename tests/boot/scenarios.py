@@ -124,6 +124,22 @@ def endings() -> list:
     ]
 
 
+def texts() -> list:
+    """The code in the guest author's texts does what the texts say."""
+    def on(guest: str, text: str, **machine) -> Scenario:
+        name = f"text-{guest}" + ("-continued" if "options" in machine else "")
+        return Scenario(name, f"the code of {text}", Machine(guest=guest, devices=ALL, **machine),
+                        says=("Test result: SUCCESS",))
+
+    return [
+        on("reference", "iommu_op.md"),
+        on("reference", "iommu_op.md", options="continue-every=1"),
+        on("calls", "hypercalls.md"),
+        on("finder", "guest-abi/README.md"),
+        on("windows", "devices.md"),
+    ]
+
+
 def refusals() -> list:
     """Sluice does not start the guest, and says why."""
     def on(name: str, about: str, says: str, **machine) -> Scenario:
@@ -182,4 +198,4 @@ def misbehaviour() -> list:
                      never=("still here", "hypervisor fault", "unknown option")) for way in ways]
 
 
-SCENARIOS = tours() + counts() + endings() + refusals() + bad_guests() + misbehaviour()
+SCENARIOS = tours() + counts() + endings() + texts() + refusals() + bad_guests() + misbehaviour()
