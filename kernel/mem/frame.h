@@ -9,7 +9,10 @@
 #ifndef SLUICE_MEM_FRAME_H
 #define SLUICE_MEM_FRAME_H
 
+#include "mem/map.h"
+
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define FRAME_SHIFT 12
@@ -53,8 +56,19 @@ struct frame {
 #define FRAME_NO_LINK UINT64_MAX
 _Static_assert(sizeof(struct frame) == 32, "two a cache line");
 
+/* The table, and how many records it has. In line: a hypercall asks several times an element. */
+extern uint64_t frame_table_count;
+#ifdef SLUICE_HOST_TEST
+extern struct frame *frame_table;
+#else
+#define frame_table ((struct frame *)MAP_FRAME_TABLE_BASE)
+#endif
+
 /* The record of a frame; NULL beyond the table. */
-struct frame *frame_of(uint64_t mfn);
+static inline struct frame *frame_of(uint64_t mfn)
+{
+    return mfn < frame_table_count ? &frame_table[mfn] : NULL;
+}
 
 /* One past the highest MFN that has a record. */
 uint64_t frame_table_end(void);

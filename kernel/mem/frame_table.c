@@ -10,18 +10,12 @@
 #define CHUNK_BYTES  (2ull << 20)
 #define CHUNK_FRAMES (CHUNK_BYTES / sizeof(struct frame))
 
-static struct frame *const table = (struct frame *)MAP_FRAME_TABLE_BASE;
-static uint64_t table_end;   /* frames */
+uint64_t frame_table_count;
 static uint64_t table_bytes; /* of memory taken */
-
-struct frame *frame_of(uint64_t mfn)
-{
-    return mfn < table_end ? &table[mfn] : NULL;
-}
 
 uint64_t frame_table_end(void)
 {
-    return table_end;
+    return frame_table_count;
 }
 
 uint64_t frame_table_bytes(void)
@@ -99,7 +93,7 @@ bool frame_table_map(const struct page_tables *tables, uint64_t physical, uint64
         if (hole == 0 || !page_tables_share(tables, virtual, hole))
             return false;
     }
-    table_end = memory_max_mfn();
+    frame_table_count = memory_max_mfn();
     return true;
 }
 
@@ -110,8 +104,8 @@ static void fill(uint64_t from, uint64_t to, enum frame_owner owner)
 {
     const uint64_t second = (uint64_t)owner; /* owner is its lowest byte */
     _Static_assert(offsetof(struct frame, owner) == 8, "the second word");
-    uint64_t *word = (uint64_t *)&table[from];
-    uint64_t *end = (uint64_t *)&table[to];
+    uint64_t *word = (uint64_t *)&frame_table[from];
+    uint64_t *end = (uint64_t *)&frame_table[to];
 #pragma clang loop unroll_count(8)
     for (; word != end; word += 4) {
         word[0] = 0;
@@ -156,15 +150,15 @@ static enum frame_owner owner_of(enum memory_kind kind)
 void frame_table_fill(void)
 {
     uint64_t next = 0;
-    for (uint32_t i = 0; i < memory_range_count && next < table_end; i++) {
+    for (uint32_t i = 0; i < memory_range_count && next < frame_table_count; i++) {
         const struct memory_range *range = &memory_ranges[i];
         enum frame_owner owner = owner_of(range->kind);
         uint64_t from = range->base >> FRAME_SHIFT;
         uint64_t to = (range->base + range->size) >> FRAME_SHIFT;
-        if (from >= table_end)
+        if (from >= frame_table_count)
             break;
-        if (to > table_end)
-            to = table_end;
+        if (to > frame_table_count)
+            to = frame_table_count;
         fill_hole(next, from);
         if (memory_kind_is_ram(range->kind))
             fill(from, to, owner);
@@ -174,13 +168,13 @@ void frame_table_fill(void)
             frame_table_set_owner(from, to - from, owner);
         next = to;
     }
-    fill_hole(next, table_end);
+    fill_hole(next, frame_table_count);
 }
 
 void frame_table_set_owner(uint64_t mfn, uint64_t count, enum frame_owner owner)
 {
-    for (; count != 0 && mfn < table_end; mfn++, count--) {
-        if (table[mfn].owner != owner && chunk_has_ram(mfn / CHUNK_FRAMES))
-            table[mfn].owner = (uint8_t)owner;
+    for (; count != 0 && mfn < frame_table_count; mfn++, count--) {
+        if (frame_table[mfn].owner != owner && chunk_has_ram(mfn / CHUNK_FRAMES))
+            frame_table[mfn].owner = (uint8_t)owner;
     }
 }

@@ -52,10 +52,8 @@ uint64_t *machine_page(uint64_t mfn)
 
 /* ---- mem/frame.h ---- */
 
-struct frame *frame_of(uint64_t mfn)
-{
-    return mfn < MACHINE_FRAMES ? &machine_frames[mfn] : NULL;
-}
+struct frame *frame_table = machine_frames;
+uint64_t frame_table_count = MACHINE_FRAMES;
 
 uint64_t frame_table_end(void)
 {

@@ -111,10 +111,8 @@ int get_guest_u64(uint64_t *value, uint64_t address)
 
 /* ---- frames ---- */
 
-struct frame *frame_of(uint64_t mfn)
-{
-    return mfn < FRAMES ? &frames[mfn] : NULL;
-}
+struct frame *frame_table = frames;
+uint64_t frame_table_count = FRAMES;
 
 int frame_bus_get(uint64_t mfn, uint64_t bfn, bool want_write, bool *effective_write)
 {
