@@ -53,7 +53,8 @@ BOOT_CEILING = {512: 20e6, 2048: 32e6}
 
 @lru_cache
 def booted(memory: int, options: str) -> Run:
-    run = boot(Machine(guest="hello", memory=memory, p2m="linear", options=options, devices=("nvme", "edu"), timeout=120))
+    run = boot(Machine(guest="hello", memory=memory, p2m="linear", options=options, devices=("nvme", "edu"),
+                       timeout=120))
     if run.status != 0:
         raise Failed(f"the machine of {memory} MiB did not come up: {run.sentence}", run.text)
     return run

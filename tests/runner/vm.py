@@ -22,7 +22,8 @@ EDU = "edu,dma_mask=0xffffffffffffffff"
 DEVICES = {
     "nvme": ["-device", DISK],
     "edu": ["-device", EDU],
-    "nvme-behind-root-port": ["-device", "pcie-root-port,id=rootport,chassis=1,slot=1", "-device", f"{DISK},bus=rootport"],
+    "nvme-behind-root-port": ["-device", "pcie-root-port,id=rootport,chassis=1,slot=1",
+                              "-device", f"{DISK},bus=rootport"],
     "edu-behind-bridge": ["-device", "pcie-pci-bridge,id=pcibridge", "-device", f"{EDU},bus=pcibridge,addr=1"],
     "virtio-bypass": ["-drive", "file=null-co://,format=raw,if=none,id=bypass",
                       "-device", "virtio-blk-pci,drive=bypass,disable-legacy=on"],
