@@ -68,7 +68,8 @@ __attribute__((noinline)) static int target_get_mmio(struct target *target, uint
     return 0;
 }
 
-static inline int target_get(struct target *target, uint64_t bfn, uint64_t mfn, uint32_t flags)
+__attribute__((always_inline)) static inline int target_get(struct target *target, uint64_t bfn, uint64_t mfn,
+                                                            uint32_t flags)
 {
     bool effective_write;
 
@@ -110,7 +111,7 @@ __attribute__((noinline, cold)) static int refusal(int error, uint64_t bfn, uint
 
 /* ---- one element ---- */
 
-static inline int unmap_element(uint64_t bfn)
+__attribute__((always_inline)) static inline int unmap_element(uint64_t bfn)
 {
     int error;
 
@@ -123,7 +124,7 @@ static inline int unmap_element(uint64_t bfn)
     return error;
 }
 
-static inline int replace_entry(uint64_t bfn, uint64_t mfn, uint32_t flags)
+__attribute__((always_inline)) static inline int replace_entry(uint64_t bfn, uint64_t mfn, uint32_t flags)
 {
     struct target target;
     int error = target_get(&target, bfn, mfn, flags);
@@ -138,11 +139,12 @@ static inline int replace_entry(uint64_t bfn, uint64_t mfn, uint32_t flags)
     return error;
 }
 
-static inline int map_element(uint64_t bfn, uint64_t mfn, uint32_t flags)
+__attribute__((always_inline)) static inline int map_element(uint64_t bfn, uint64_t mfn, uint32_t flags,
+                                                             uint64_t max_bfn)
 {
     int error;
 
-    if (flags & ~PERMISSIONS || bfn > iommu_max_bfn(guest.context))
+    if (flags & ~PERMISSIONS || bfn > max_bfn)
         return -EINVAL;
     if (!flags)
         return unmap_element(bfn);
@@ -175,11 +177,12 @@ static int lookup_element(uint64_t address, struct iommu_map_op *op, int *status
 }
 
 /* Does one element and writes its status; -EFAULT when that cannot be written. */
-static inline int run_element(uint32_t subop, uint64_t address, struct iommu_map_op *op, int *status)
+__attribute__((always_inline)) static inline int
+run_element(uint32_t subop, uint64_t address, struct iommu_map_op *op, uint64_t max_bfn, int *status)
 {
     switch (subop) {
     case IOMMUOP_map_page:
-        *status = map_element(op->bfn, op->mfn, op->flags);
+        *status = map_element(op->bfn, op->mfn, op->flags, max_bfn);
         break;
     case IOMMUOP_unmap_page:
         *status = unmap_element(op->bfn);
@@ -223,13 +226,14 @@ __attribute__((always_inline)) static inline long run_chunk(uint32_t subop, stru
 {
     struct iommu_map_op ops[CHUNK];
     uint32_t count = read_chunk(ops, at->address, chunk_size(at));
+    uint64_t max_bfn = iommu_max_bfn(guest.context);
 
     if (!count)
         return -EFAULT;
     for (uint32_t i = 0; i < count; i++) {
         int status;
 
-        if (run_element(subop, at->address + i * sizeof ops[i], &ops[i], &status))
+        if (run_element(subop, at->address + i * sizeof ops[i], &ops[i], max_bfn, &status))
             return -EFAULT;
         if (status)
             return status == -EIO ? -EIO : -EFAULT;
@@ -365,7 +369,7 @@ long iommu_map_one(uint64_t address)
     if (copy_from_guest(&op, address, sizeof op))
         return -EFAULT;
     iommu_flush_begin(&accumulator, guest.context);
-    status = map_element(op.bfn, op.mfn, op.flags);
+    status = map_element(op.bfn, op.mfn, op.flags, iommu_max_bfn(guest.context));
 
     bool written = !put_status(address, status);
 
