@@ -10,8 +10,7 @@
 #include "lib/log.h"
 #include "lib/string.h"
 
-#define VECTORS          256u
-#define FIRST_MSI_VECTOR 16u /* the lowest that a device can send; 16 to 31 look like exceptions */
+#define VECTORS 256u
 
 #define SFMASK_FLAGS                                                                                         \
     (1u << 8 | 1u << 9 | 1u << 10 | 3u << 12 | 1u << 14 | 1u << 16 | 1u << 18) /* TF IF DF IOPL NT RF AC */
@@ -77,11 +76,13 @@ static void interrupt(uint64_t vector)
         lapic_eoi();
 }
 
-/* True when what looks like an exception was sent by a device. */
-static bool is_interrupt_in_disguise(const struct cpu_regs *regs)
+/*
+ * True when what looks like an exception was sent by a device. A real APIC takes vectors from 16 on; QEMU's
+ * takes all. Nothing is in service while the guest runs, so a real exception cannot be mistaken.
+ */
+static bool is_interrupt(const struct cpu_regs *regs)
 {
-    return regs->vector >= FIRST_MSI_VECTOR && regs->vector != TRAP_MC &&
-           lapic_in_service((uint32_t)regs->vector);
+    return regs->vector >= VECTOR_FIRST_INTERRUPT || lapic_in_service((uint32_t)regs->vector);
 }
 
 bool cpu_preemption_point(void)
@@ -217,12 +218,12 @@ struct cpu_regs *trap_dispatch(struct cpu_regs *regs)
     if (cpu_features.smap)
         __asm__ volatile("clac" : : : "memory");
 
-    if (regs->vector == TRAP_NMI)
+    if (is_interrupt(regs))
+        interrupt(regs->vector);
+    else if (regs->vector == TRAP_NMI)
         non_maskable(regs);
     else if (regs->vector == TRAP_DF)
         double_fault(regs);
-    else if (regs->vector >= VECTOR_FIRST_INTERRUPT || is_interrupt_in_disguise(regs))
-        interrupt(regs->vector);
     else if (regs->vector == TRAP_MC)
         machine_check(regs);
     else if (regs_from_guest(regs))
