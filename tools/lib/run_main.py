@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""Builds Sluice, boots it under QEMU with a guest, and tells how it ended.
+
+Exit status: 0 the guest shut down well; 1 it reported failure or crashed (or its checksum of the disk is
+wrong); 2 usage, or Sluice refused to start; 3 hypervisor fault; 124 time was up.
+"""
+import argparse
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib import build, install, machine  # noqa: E402
+from lib.common import REFUSED, Trouble, progress  # noqa: E402
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise Trouble(f"{message}. See ./tools/run --help")
+
+
+def arguments():
+    parser = Parser(prog="./tools/run", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--iommu", default="intel", metavar="intel|amd|none",
+        help="the machine's IOMMU; QEMU properties may follow, as in intel,aw-bits=48 (default intel)")
+    add("--guest", default="tour", metavar="FILE",
+        help="guest kernel: a file, or the name of one of ours, such as hello (default tour)")
+    add("--module", type=Path, metavar="FILE", help="module (initrd) for the guest")
+    add("--cmdline", default="", metavar="TEXT", help="the guest's command line")
+    add("--options", default="", metavar="TEXT", help="the hypervisor's options, such as 'p2m=scramble'")
+    add("--disk", type=Path, metavar="FILE",
+        help="what the NVMe disk holds; writes are thrown away (default: fresh random bytes)")
+    add("--memory", type=int, default=512, metavar="MIB", help="default 512")
+    add("--cpu", default="max", metavar="MODEL", help="QEMU's CPU model (default max)")
+    add("--bridges", action="store_true",
+        help="put NVMe behind a PCIe root port and edu behind a PCIe-to-PCI bridge")
+    add("--timeout", type=float, default=120.0, metavar="S", help="seconds until QEMU is stopped (default 120)")
+    add("--icount", action="store_true", help="count instructions: -icount shift=7,sleep=off")
+    add("--direct", action="store_true",
+        help="boot by -kernel and a FAT folder instead of a FAT image: quicker")
+    add("--log", type=Path, metavar="FILE", help="write the whole serial output, firmware's too")
+    add("--qemu", default=os.environ.get("QEMU") or "qemu-system-x86_64", metavar="BIN",
+        help="default $QEMU, or qemu-system-x86_64")
+    add("--qemu-arg", action="append", default=[], metavar="ARG",
+        help="one more argument for QEMU; repeatable. Write --qemu-arg=-device --qemu-arg=...")
+    add("--no-install", action="store_true", help="install nothing; say what is missing")
+    add("--print-command", action="store_true", help="show QEMU's command line before running it")
+    return parser.parse_args()
+
+
+def check_text(name, text, limit):
+    if len(text) > limit:
+        raise Trouble(f"--{name} holds at most {limit} characters, this is {len(text)}")
+    if not re.fullmatch(r"[ -~]*", text):
+        raise Trouble(f"--{name} takes printable ASCII only")
+
+
+def check_file(name, path):
+    if path is not None and not path.is_file():
+        raise Trouble(f"--{name}: there is no file '{path}'")
+
+
+def check(options):
+    check_text("cmdline", options.cmdline, 1023)
+    check_text("options", options.options, 1000)
+    check_file("module", options.module)
+    check_file("disk", options.disk)
+    if options.disk and options.disk.stat().st_size < 512:
+        raise Trouble(f"--disk: '{options.disk}' is smaller than one block of 512 bytes")
+    if not 64 <= options.memory <= 1 << 20:
+        raise Trouble("--memory is given in MiB, from 64 to 1048576")
+    if not 0 < options.timeout <= 86400:
+        raise Trouble("--timeout is given in seconds, up to 86400")
+    if options.iommu.partition(",")[0] not in machine.IOMMU_DEVICES:
+        raise Trouble(f"--iommu is intel, amd or none, not '{options.iommu}'")
+    if options.log and not options.log.absolute().parent.is_dir():
+        raise Trouble(f"--log: there is no folder '{options.log.parent}'")
+
+
+def choose_guest(text):
+    """A file, or the name of a guest built here; with the target that builds it."""
+    path = Path(text)
+    if path.resolve().parent == build.GUESTS or re.fullmatch(r"[a-z0-9_-]+", text) and not path.exists():
+        return build.GUESTS / path.name, f"guest_{path.name}"
+    check_file("guest", path)
+    return path, None
+
+
+def prepare(options):
+    allowed = not options.no_install
+    needs = dict(install.BUILD_NEEDS) | install.RUN_NEEDS
+    if options.qemu != "qemu-system-x86_64":
+        machine.find_qemu(options.qemu)
+        del needs["qemu-system-x86_64"]
+    install.ensure(needs, allowed)
+    guest, target = choose_guest(options.guest)
+    if target and not build.has_target(target):
+        raise Trouble(f"--guest: '{options.guest}' is neither a file nor a guest that is built here")
+    build.build(["loader"] + ([target] if target else []))
+    return guest
+
+
+class Screen:
+    """Shows the story as it comes: firmware's own words go to the log only."""
+
+    def __init__(self, log):
+        self.log = open(log, "w", encoding="utf-8") if log else None
+        self.started = False
+
+    def line(self, text):
+        if self.log:
+            print(text, file=self.log, flush=True)
+        at = text.find("sluice: loader:")
+        if not self.started and at >= 0:
+            self.started, text = True, text[at:]
+        if self.started:
+            print(text, flush=True)
+
+
+def run(options):
+    check(options)
+    guest = prepare(options)
+    pc = machine.Machine(
+        loader=build.LOADER, guest=guest, module=options.module, cmdline=options.cmdline,
+        options=options.options, iommu=options.iommu, cpu=options.cpu, memory_mib=options.memory,
+        disk=options.disk, bridges=options.bridges, by_kernel=options.direct, icount=options.icount,
+        qemu=options.qemu, qemu_args=options.qemu_arg)
+    screen = Screen(options.log)
+    progress("run", f"booting a {options.memory} MiB machine, IOMMU: {options.iommu}, guest: {guest.name}")
+    show = (lambda command: progress("run", shlex.join(command))) if options.print_command else None
+    result = machine.run_machine(pc, options.timeout, screen.line, on_command=show)
+    if not screen.started:
+        print("\n".join(result.lines[-20:]))
+    progress("run", f"{result.sentence} ({result.seconds:.1f} s, exit status {result.status})")
+    return result.status
+
+
+def main():
+    machine.exit_on_signals()
+    try:
+        return run(arguments())
+    except Trouble as trouble:
+        progress("run", str(trouble))
+        return trouble.status
+    except OSError as error:
+        progress("run", f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+        return REFUSED
+    except KeyboardInterrupt:
+        progress("run", "interrupted")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
