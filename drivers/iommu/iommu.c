@@ -523,34 +523,6 @@ int iommu_lookup(const struct iommu_context *context, uint64_t bfn, struct iommu
 
 /* ---- faults and description ---- */
 
-#define PCI_VENDOR         0x00
-#define PCI_COMMAND        0x04
-#define PCI_COMMAND_MASTER 0x0004u
-#define PCI_HEADER_TYPE    0x0e
-#define PCI_SECONDARY_BUS  0x19
-#define PCI_HEADER_BRIDGE  0x01
-
-static void clear_bus_master(uint16_t segment, uint16_t id)
-{
-    uint32_t command = host_pci_read(segment, id, PCI_COMMAND, 2);
-
-    if (host_pci_read(segment, id, PCI_VENDOR, 2) != 0xffff)
-        host_pci_write(segment, id, PCI_COMMAND, 2, command & ~PCI_COMMAND_MASTER);
-}
-
-void iommu_cut_off(uint16_t segment, uint16_t requester_id)
-{
-    clear_bus_master(segment, requester_id);
-    /* Device 0 of a secondary bus may be a bridge speaking for what is behind it: stop the bridge, too. */
-    if ((requester_id & 0xff) != 0 || requester_id == 0)
-        return;
-    for (uint32_t id = 0; id < requester_id; id++)
-        if (host_pci_read(segment, (uint16_t)id, PCI_VENDOR, 2) != 0xffff &&
-            (host_pci_read(segment, (uint16_t)id, PCI_HEADER_TYPE, 1) & 0x7f) == PCI_HEADER_BRIDGE &&
-            host_pci_read(segment, (uint16_t)id, PCI_SECONDARY_BUS, 1) == requester_id >> 8)
-            clear_bus_master(segment, (uint16_t)id);
-}
-
 void iommu_fault_interrupt(void)
 {
     if (driver != NULL)

@@ -23,6 +23,19 @@ static void no_address_width_is_refused(void **state)
     assert_int_equal(captured_count("no supported address width (SAGAW is 0)"), 1);
 }
 
+/* A table that calls the hypervisor's memory a unit must not make it write there. */
+static void registers_over_the_hypervisor_are_refused(void **state)
+{
+    (void)state;
+    machine_start("");
+    host_record.hypervisor_first = 0x302;
+    host_record.hypervisor_frames = 1;
+    dmar_begin(&machine.dmar);
+    dmar_drhd(&machine.dmar, 1, 0, 0x300000);
+    assert_int_equal(machine_init(), -ENODEV);
+    assert_int_equal(captured_count("its register address lies in memory of the hypervisor"), 1);
+}
+
 static void nothing_at_the_address_is_refused(void **state)
 {
     (void)state;
@@ -141,7 +154,8 @@ static void the_msi_window_cannot_be_mapped(void **state)
     assert_int_equal(iommu_map(machine.context, 0xfef00, 0x100, 0, RW, &machine.flush), 0);
 }
 
-/* As firmware might: translation on, everything of bus 0 passed through, and a queue of its own. */
+/* As firmware might: translation on, everything of bus 0 passed through, interrupts remapped,
+ * and a queue of its own. */
 static void firmware_leaves_it_on(void)
 {
     uint64_t root = host_frames_alloc(1), contexts = host_frames_alloc(1), queue = host_frames_alloc(1);
@@ -157,7 +171,10 @@ static void firmware_leaves_it_on(void)
     qtest_write64(VTD_BASE + VTD_IQT, 32);
     qtest_write64(VTD_BASE + VTD_RTADDR, root << 12);
     qtest_write32(VTD_BASE + VTD_GCMD, VTD_GLOBAL_QIE | VTD_GLOBAL_SRTP);
-    qtest_write32(VTD_BASE + VTD_GCMD, VTD_GLOBAL_QIE | VTD_GLOBAL_TE);
+    qtest_write64(VTD_BASE + VTD_IRTA, host_frames_alloc(1) << 12 | 7);
+    qtest_write32(VTD_BASE + VTD_GCMD, VTD_GLOBAL_QIE | VTD_GLOBAL_SIRTP);
+    qtest_write32(VTD_BASE + VTD_GCMD, VTD_GLOBAL_QIE | VTD_GLOBAL_IRE);
+    qtest_write32(VTD_BASE + VTD_GCMD, VTD_GLOBAL_QIE | VTD_GLOBAL_IRE | VTD_GLOBAL_TE);
 }
 
 static void a_running_unit_is_taken_over(void **state)
@@ -172,6 +189,7 @@ static void a_running_unit_is_taken_over(void **state)
     machine_up();
     assert_int_equal(captured_count("firmware left unit 0 on"), 1);
     assert_int_equal(host_record.commands_te_off, 0);
+    assert_int_equal(qtest_read32(VTD_BASE + VTD_GSTS) & (VTD_GLOBAL_TE | VTD_GLOBAL_IRE), VTD_GLOBAL_TE);
     assert_false(edu_reaches(frame << 12, frame));
     map_now(0x10, frame, RW);
     assert_true(edu_reaches(0x10000, frame));
@@ -238,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(no_address_width_is_refused, machine_stop),
+        cmocka_unit_test_teardown(registers_over_the_hypervisor_are_refused, machine_stop),
         cmocka_unit_test_teardown(nothing_at_the_address_is_refused, machine_stop),
         cmocka_unit_test_teardown(a_bad_unit_costs_its_own_devices, machine_stop),
         cmocka_unit_test_teardown(scopes_decide_who_is_covered, machine_stop),

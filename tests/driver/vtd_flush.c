@@ -352,6 +352,23 @@ static void registers_do_without_a_queue(void **state)
     assert_int_equal(iommu_counters.waits, 0);
 }
 
+/* Registers that do not answer are waited for with a bound, too. */
+static void registers_that_do_not_answer(void **state)
+{
+    (void)state;
+    machine_start("");
+    host_record.hide_queue = true;
+    machine_up();
+    map_now(0x1000, 0x700, RW);
+    /* With the queue on, the unit leaves register commands undone for ever. */
+    qtest_write32(VTD_BASE + VTD_GCMD, VTD_GLOBAL_TE | VTD_GLOBAL_QIE);
+    assert_int_equal(iommu_unmap(machine.context, 0x1000, 0, &machine.flush), 0);
+    assert_int_equal(iommu_flush(&machine.flush), -EIO);
+    assert_true(iommu_unit_dead(0));
+    assert_int_equal(host_record.released, 0);
+    assert_int_equal(qtest_pci_read(EDU_ID, 4, 2) & 4, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +387,7 @@ int main(void)
         cmocka_unit_test_teardown(a_dead_unit_releases_nothing, machine_stop),
         cmocka_unit_test_teardown(a_dead_unit_stops_bridges_too, machine_stop),
         cmocka_unit_test_teardown(registers_do_without_a_queue, machine_stop),
+        cmocka_unit_test_teardown(registers_that_do_not_answer, machine_stop),
     };
 
     return cmocka_run_group_tests_name("vtd_flush", tests, NULL, NULL);

@@ -7,7 +7,8 @@
 #include "drivers/iommu/vtd/vtd.h"
 #include "lib/log.h"
 
-#define STORM_FAULTS  1000u /* of one device between two ticks */
+#define WINDOW_TICKS  10u   /* the limits are for so many ticks: a second */
+#define STORM_FAULTS  1000u /* of one device in a window */
 #define STORM_DEVICES 16u   /* devices counted at a time */
 #define ROUNDS_MAX    4u    /* passes over the records in one interrupt */
 
@@ -161,9 +162,13 @@ void vtd_fault_interrupt(void)
 
 void vtd_fault_tick(void)
 {
-    log_limit_refill(&fault_limit);
-    log_limit_refill(&overflow_limit);
-    storm_count = 0;
+    static uint32_t ticks;
+
+    if (++ticks % WINDOW_TICKS == 0) {
+        log_limit_refill(&fault_limit);
+        log_limit_refill(&overflow_limit);
+        storm_count = 0;
+    }
     /* A fault that came between reading and clearing raised no interrupt: look again. */
     vtd_fault_interrupt();
 }

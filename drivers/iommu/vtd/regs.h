@@ -29,6 +29,7 @@
 #define VTD_IQH          0x080u /* Invalidation Queue Head, 64 bits, RO: 11.4.21 */
 #define VTD_IQT          0x088u /* Invalidation Queue Tail, 64 bits, RW: 11.4.22 */
 #define VTD_IQA          0x090u /* Invalidation Queue Address, 64 bits, RW: 11.4.23 */
+#define VTD_IRTA         0x0b8u /* Interrupt Remapping Table Address, 64 bits, RW: 11.4.29 */
 /* IVA (Invalidate Address, 64 bits, WO) is at 16 * ECAP.IRO, IOTLB Invalidate (64 bits, RW) 8 above: 11.4.8
  */
 #define VTD_IOTLB_OFFSET 8u
@@ -56,14 +57,15 @@
 #define VTD_ECAP_IOTLB_OFFSET(ecap) (((uint32_t)((ecap) >> 8) & 0x3ff) * 16) /* IRO */
 
 /* Global Command and Global Status: the same bits, 11.4.4 and 11.4.5 */
-#define VTD_GLOBAL_TE   (1u << 31) /* Translation Enable */
-#define VTD_GLOBAL_SRTP (1u << 30) /* Set Root Table Pointer, one-shot */
-#define VTD_GLOBAL_WBF  (1u << 27) /* Write Buffer Flush, one-shot */
-#define VTD_GLOBAL_QIE  (1u << 26) /* Queued Invalidation Enable */
-#define VTD_GLOBAL_IRE  (1u << 25) /* Interrupt Remapping Enable */
-#define VTD_GLOBAL_CFI  (1u << 23) /* Compatibility Format Interrupt */
+#define VTD_GLOBAL_TE    (1u << 31) /* Translation Enable */
+#define VTD_GLOBAL_SRTP  (1u << 30) /* Set Root Table Pointer, one-shot */
+#define VTD_GLOBAL_WBF   (1u << 27) /* Write Buffer Flush, one-shot */
+#define VTD_GLOBAL_QIE   (1u << 26) /* Queued Invalidation Enable */
+#define VTD_GLOBAL_IRE   (1u << 25) /* Interrupt Remapping Enable */
+#define VTD_GLOBAL_SIRTP (1u << 24) /* Set Interrupt Remap Table Pointer, one-shot */
+#define VTD_GLOBAL_CFI   (1u << 23) /* Compatibility Format Interrupt */
 /* What a new command must repeat from the status: everything but the one-shot commands. */
-#define VTD_GLOBAL_KEPT (VTD_GLOBAL_TE | VTD_GLOBAL_QIE | VTD_GLOBAL_IRE | VTD_GLOBAL_CFI | 1u << 28)
+#define VTD_GLOBAL_KEPT  (VTD_GLOBAL_TE | VTD_GLOBAL_QIE | VTD_GLOBAL_IRE | VTD_GLOBAL_CFI | 1u << 28)
 
 #define VTD_RTADDR_MODE 0xc00ull /* Translation Table Mode; 0: legacy */
 
