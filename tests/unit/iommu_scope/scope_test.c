@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which unit a requester id belongs to, and who gets which reserved range: the policy over the DMAR, on a
+ * small machine of bridges. Multi-unit machines are only here; QEMU has one unit.
+ */
+#include "drivers/iommu/vtd/vtd.h"
+#include "guest-abi/include/sluice/errno.h"
+#include "tests/host/dmar_builder.h"
+#include "tests/host/log_capture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define ID(bus, device, function) ((uint16_t)((bus) << 8 | (device) << 3 | (function)))
+
+/* ---- the machine: 00:1c.0 leads to bus 3, 03:00.0 to buses 5 to 6, 05:01.0 to bus 6 ---- */
+
+static const struct {
+    uint16_t id;
+    uint8_t secondary, subordinate;
+} bridges[] = {{ID(0, 0x1c, 0), 3, 6}, {ID(3, 0, 0), 5, 6}, {ID(5, 1, 0), 6, 6}, {ID(0, 0x1d, 0), 0, 0xff}};
+
+uint32_t host_pci_read(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes)
+{
+    (void)bytes;
+    for (size_t i = 0; segment == 0 && i < sizeof bridges / sizeof *bridges; i++) {
+        if (bridges[i].id != id)
+            continue;
+        return offset == 0x0e   ? 0x81
+               : offset == 0x19 ? bridges[i].secondary
+               : offset == 0x1a ? bridges[i].subordinate
+                                : 0x8086;
+    }
+    return id == ID(0, 4, 0) && offset == 0x0e ? 0 : UINT32_MAX;
+}
+
+static uint64_t hypervisor_first, hypervisor_frames;
+
+bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames)
+{
+    return mfn < hypervisor_first + hypervisor_frames && mfn + frames > hypervisor_first;
+}
+
+/* ---- what the policy asks for ---- */
+
+static struct iommu_range reserved[64];
+static uint32_t reserved_count;
+static struct {
+    uint64_t ranges;
+    uint16_t segment, id;
+} attached[64];
+static uint32_t attached_count;
+static uint64_t context_ranges;
+
+int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind kind)
+{
+    assert_int_equal(kind, IOMMU_KIND_IDENTITY);
+    reserved[reserved_count] = (struct iommu_range){bfn, frames};
+    return (int)reserved_count++;
+}
+
+int iommu_boot_context(uint64_t ranges, struct iommu_context **context)
+{
+    context_ranges = ranges;
+    *context = NULL;
+    return 0;
+}
+
+int vtd_attach(struct iommu_context *context, uint16_t segment, uint16_t requester_id)
+{
+    (void)context;
+    attached[attached_count].ranges = context_ranges;
+    attached[attached_count].segment = segment;
+    attached[attached_count++].id = requester_id;
+    return 0;
+}
+
+/* ---- */
+
+static struct dmar dmar;
+static struct dmar_builder builder;
+static struct vtd_unit units[4];
+static struct vtd_unit *unit_of[DMAR_UNITS_MAX];
+
+static int set_up(void **state)
+{
+    (void)state;
+    captured_clear();
+    dmar_begin(&builder);
+    for (uint32_t i = 0; i < 4; i++)
+        unit_of[i] = &units[i];
+    reserved_count = attached_count = 0;
+    hypervisor_frames = 0;
+    return 0;
+}
+
+static void parse(void)
+{
+    assert_true(dmar_parse(builder.bytes, builder.size, &dmar));
+    vtd_scopes_init(&dmar, unit_of);
+}
+
+/* A scope of several hops from bus 0; pairs of device and function. */
+static void put_path(uint8_t kind, const uint8_t *path, uint8_t hops)
+{
+    dmar_put(&builder, kind, 1);
+    dmar_put(&builder, 6u + 2u * hops, 1);
+    dmar_put(&builder, 0, 4);
+    for (uint32_t i = 0; i < 2u * hops; i++)
+        dmar_put(&builder, path[i], 1);
+}
+
+static void paths_are_followed_through_bridges(void **state)
+{
+    static const uint8_t endpoint[] = {0x1c, 0, 0, 0, 7, 2}, over_nothing[] = {0x1e, 0, 1, 0},
+                         over_a_device[] = {4, 0, 1, 0};
+
+    (void)state;
+    dmar_drhd(&builder, 0, 0, 0x1000);
+    put_path(DMAR_SCOPE_ENDPOINT, endpoint, 3);
+    put_path(DMAR_SCOPE_ENDPOINT, over_nothing, 2);
+    put_path(DMAR_SCOPE_ENDPOINT, over_a_device, 2);
+    parse();
+    assert_ptr_equal(vtd_unit_of(0, ID(5, 7, 2)), &units[0]);
+    assert_null(vtd_unit_of(0, ID(3, 0, 0)));
+    assert_null(vtd_unit_of(0, ID(5, 7, 3)));
+    assert_null(vtd_unit_of(0, ID(0, 1, 0)));
+    assert_int_equal(captured_count("which is no bridge"), 2);
+}
+
+static void a_bridge_covers_what_is_behind_it(void **state)
+{
+    (void)state;
+    dmar_drhd(&builder, 0, 0, 0x1000);
+    dmar_scope(&builder, DMAR_SCOPE_BRIDGE, 0, 0x1c, 0);
+    dmar_scope(&builder, DMAR_SCOPE_BRIDGE, 0, 0x1d, 0); /* its bus numbers would cover bus 0 itself */
+    parse();
+    assert_ptr_equal(vtd_unit_of(0, ID(0, 0x1c, 0)), &units[0]);
+    assert_ptr_equal(vtd_unit_of(0, ID(3, 0, 0)), &units[0]);
+    assert_ptr_equal(vtd_unit_of(0, ID(6, 31, 7)), &units[0]);
+    assert_null(vtd_unit_of(0, ID(7, 0, 0)));
+    assert_null(vtd_unit_of(0, ID(0, 4, 0)));
+    assert_ptr_equal(vtd_unit_of(0, ID(0, 0x1d, 0)), &units[0]);
+}
+
+/* A device over its bridge, a bridge over "everything", in whatever order firmware lists them. */
+static void the_narrowest_claim_wins(void **state)
+{
+    static const uint8_t inner[] = {0x1c, 0, 0, 0}, device[] = {0x1c, 0, 0, 0, 2, 0};
+
+    (void)state;
+    dmar_drhd(&builder, 1, 0, 0x1000);
+    dmar_drhd(&builder, 0, 0, 0x2000);
+    dmar_scope(&builder, DMAR_SCOPE_BRIDGE, 0, 0x1c, 0);
+    dmar_drhd(&builder, 0, 0, 0x3000);
+    put_path(DMAR_SCOPE_BRIDGE, inner, 2);
+    dmar_drhd(&builder, 0, 0, 0x4000);
+    put_path(DMAR_SCOPE_ENDPOINT, device, 3);
+    parse();
+    assert_ptr_equal(vtd_unit_of(0, ID(0, 4, 0)), &units[0]);
+    assert_ptr_equal(vtd_unit_of(0, ID(4, 0, 0)), &units[1]);
+    assert_ptr_equal(vtd_unit_of(0, ID(6, 0, 0)), &units[2]);
+    assert_ptr_equal(vtd_unit_of(0, ID(5, 2, 0)), &units[3]);
+    assert_null(vtd_unit_of(1, ID(0, 4, 0)));
+}
+
+/* What a unit that cannot be used names is blocked; it does not fall to the unit for all the rest. */
+static void devices_of_a_refused_unit_are_blocked(void **state)
+{
+    (void)state;
+    unit_of[0] = NULL;
+    dmar_drhd(&builder, 0, 0, 0);
+    dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, 2, 0);
+    dmar_drhd(&builder, 1, 0, 0x2000);
+    parse();
+    assert_null(vtd_unit_of(0, ID(0, 2, 0)));
+    assert_ptr_equal(vtd_unit_of(0, ID(0, 4, 0)), &units[1]);
+}
+
+/* There may be a unit nobody can read: "all the rest" is then not known. */
+static void a_cut_table_serves_only_named_devices(void **state)
+{
+    (void)state;
+    dmar_drhd(&builder, 1, 0, 0x1000);
+    dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, 2, 0);
+    dmar_open(&builder, 0);
+    dmar_put(&builder, 0, 4);
+    parse();
+    assert_ptr_equal(vtd_unit_of(0, ID(0, 2, 0)), &units[0]);
+    assert_null(vtd_unit_of(0, ID(0, 4, 0)));
+}
+
+static void each_device_reaches_its_own_ranges_only(void **state)
+{
+    (void)state;
+    dmar_drhd(&builder, 1, 0, 0x1000);
+    dmar_rmrr(&builder, 0, 0x100000, 0x101fff);
+    dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, 0x14, 0);
+    dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, 2, 0);
+    dmar_rmrr(&builder, 0, 0x200000, 0x2fffff);
+    dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, 2, 0);
+    parse();
+    assert_int_equal(vtd_reserved_init(&dmar, 39), 0);
+    assert_int_equal(reserved_count, 2);
+    assert_int_equal(reserved[0].bfn, 0x100);
+    assert_int_equal(reserved[0].frames, 2);
+    assert_int_equal(attached_count, 2);
+    assert_int_equal(attached[0].id, ID(0, 0x14, 0));
+    assert_int_equal(attached[0].ranges, 1);
+    assert_int_equal(attached[1].id, ID(0, 2, 0));
+    assert_int_equal(attached[1].ranges, 3);
+}
+
+static void ranges_that_cannot_be_are_refused(void **state)
+{
+    (void)state;
+    hypervisor_first = 0x500;
+    hypervisor_frames = 1;
+    dmar_rmrr(&builder, 0, 0x4ff000, 0x500fff);
+    dmar_rmrr(&builder, 0, 1ull << 39, (1ull << 39) + 0xfff);
+    dmar_rmrr(&builder, 0, 0x100000, 0x1000fffff);
+    dmar_rmrr(&builder, 0, 0, UINT64_MAX);
+    dmar_rmrr(&builder, 0, 0x600000, 0x600fff);
+    parse();
+    assert_int_equal(vtd_reserved_init(&dmar, 39), 0);
+    assert_int_equal(captured_count("it holds memory of the hypervisor"), 1);
+    assert_int_equal(captured_count("it lies beyond the bus width"), 2);
+    assert_int_equal(captured_count("it is larger than 2 GiB"), 1);
+    assert_int_equal(reserved_count, 1);
+    assert_int_equal(reserved[0].bfn, 0x600);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(paths_are_followed_through_bridges, set_up),
+        cmocka_unit_test_setup(a_bridge_covers_what_is_behind_it, set_up),
+        cmocka_unit_test_setup(the_narrowest_claim_wins, set_up),
+        cmocka_unit_test_setup(devices_of_a_refused_unit_are_blocked, set_up),
+        cmocka_unit_test_setup(a_cut_table_serves_only_named_devices, set_up),
+        cmocka_unit_test_setup(each_device_reaches_its_own_ranges_only, set_up),
+        cmocka_unit_test_setup(ranges_that_cannot_be_are_refused, set_up),
+    };
+
+    return cmocka_run_group_tests_name("iommu_scope", tests, NULL, NULL);
+}
