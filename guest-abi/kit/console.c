@@ -86,59 +86,76 @@ static const char *parse_conversion(const char *p, struct conversion *how)
     return p;
 }
 
+static void put_signed(struct sink *sink, const struct conversion *how, va_list *arguments)
+{
+    int64_t value = how->longer ? va_arg(*arguments, long) : va_arg(*arguments, int);
+    put_number(sink, how, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, value < 0, 10, false);
+}
+
+static void put_unsigned(struct sink *sink, const struct conversion *how, va_list *arguments, char c)
+{
+    uint64_t value = how->longer ? va_arg(*arguments, unsigned long) : va_arg(*arguments, unsigned int);
+    if (how->prefix) {
+        put(sink, '0');
+        put(sink, 'x');
+    }
+    put_number(sink, how, value, false, c == 'u' ? 10 : 16, c == 'X');
+}
+
+static void put_text(struct sink *sink, const struct conversion *how, const char *text)
+{
+    size_t length = 0;
+    while (length < how->precision && text[length])
+        length++;
+    put_padded(sink, text, length, how->width, how->left, ' ');
+}
+
+static void convert(struct sink *sink, struct conversion *how, va_list *arguments, char c)
+{
+    switch (c) {
+    case 'd':
+    case 'i':
+        put_signed(sink, how, arguments);
+        break;
+    case 'p':
+        how->prefix = how->longer = true;
+        put_unsigned(sink, how, arguments, 'x');
+        break;
+    case 'u':
+    case 'x':
+    case 'X':
+        put_unsigned(sink, how, arguments, c);
+        break;
+    case 'c': {
+        char text[2] = {(char)va_arg(*arguments, int), '\0'};
+        put_padded(sink, text, 1, how->width, how->left, ' ');
+        break;
+    }
+    case 's':
+        put_text(sink, how, va_arg(*arguments, const char *));
+        break;
+    default:
+        put(sink, c);
+    }
+}
+
 size_t format_text(char *buffer, size_t size, const char *format, va_list arguments)
 {
     struct sink sink = {.text = buffer, .size = size};
+    va_list rest;
+    va_copy(rest, arguments);
     for (const char *p = format; *p; p++) {
+        struct conversion how;
         if (*p != '%') {
             put(&sink, *p);
             continue;
         }
-        struct conversion how;
         p = parse_conversion(p + 1, &how);
-        switch (*p) {
-        case 'd':
-        case 'i': {
-            int64_t value = how.longer ? va_arg(arguments, long) : va_arg(arguments, int);
-            put_number(&sink, &how, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, value < 0, 10, false);
+        if (!*p)
             break;
-        }
-        case 'u':
-        case 'x':
-        case 'X': {
-            uint64_t value = how.longer ? va_arg(arguments, unsigned long) : va_arg(arguments, unsigned int);
-            if (how.prefix) {
-                put(&sink, '0');
-                put(&sink, 'x');
-            }
-            put_number(&sink, &how, value, false, *p == 'u' ? 10 : 16, *p == 'X');
-            break;
-        }
-        case 'p':
-            put(&sink, '0');
-            put(&sink, 'x');
-            put_number(&sink, &how, (uint64_t)(uintptr_t)va_arg(arguments, void *), false, 16, false);
-            break;
-        case 'c': {
-            char c = (char)va_arg(arguments, int);
-            put_padded(&sink, &c, 1, how.width, how.left, ' ');
-            break;
-        }
-        case 's': {
-            const char *text = va_arg(arguments, const char *);
-            size_t length = 0;
-            while (length < how.precision && text[length])
-                length++;
-            put_padded(&sink, text, length, how.width, how.left, ' ');
-            break;
-        }
-        case '\0':
-            p--;
-            break;
-        default:
-            put(&sink, *p);
-        }
+        convert(&sink, &how, &rest, *p);
     }
+    va_end(rest);
     if (size)
         buffer[sink.length < size ? sink.length : size - 1] = '\0';
     return sink.length;

@@ -63,7 +63,7 @@ void memory_init(const struct start_info *info, uint64_t boot_stack)
     start_info = info;
     p2m = (const uint64_t *)(uintptr_t)info->mfn_list;
     find_spare_frames(boot_stack);
-    struct xen_machphys_mapping mapping;
+    struct xen_machphys_mapping mapping = {0};
     if (memory_op(XENMEM_machphys_mapping, &mapping) == 0)
         max_mfn = mapping.max_mfn;
     shared_info = map_frame(info->shared_info >> PAGE_SHIFT, MAP_RAM);

@@ -60,7 +60,7 @@ int strcmp(const char *a, const char *b)
 const char *strstr(const char *text, const char *word)
 {
     size_t length = strlen(word);
-    for (; strncmp(text, word, length); text++)
+    for (; strncmp(text, word, length) != 0; text++)
         if (!*text)
             return NULL;
     return text;

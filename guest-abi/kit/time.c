@@ -12,7 +12,7 @@ static uint64_t ticks_per_ms(void)
     /* nanoseconds = (ticks << shift) * mul >> 32 */
     const struct vcpu_time_info *time = &shared_info->vcpu_info[0].time;
     uint64_t mul = time->tsc_to_system_mul;
-    int shift = time->tsc_shift;
+    int32_t shift = (int32_t)time->tsc_shift; /* signed: a slow counter shifts right */
     if (!mul || shift < -31 || shift > 31)
         return TICKS_PER_MS_UNKNOWN;
     uint64_t shifted = (1000000ul << 32) / mul;

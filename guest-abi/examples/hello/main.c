@@ -32,7 +32,7 @@ static void show_iommu(void)
         printk("hello: no IOMMUOP (the probe gave %ld): DMA is not mine to steer\n", probe);
         return;
     }
-    struct iommu_query query;
+    struct iommu_query query = {0};
     EXPECT_RETURN(hypercall(__HYPERVISOR_iommu_op, IOMMUOP_query, hypercall_pointer(&query), 1, 0, 0), 0);
     printk("hello: IOMMUOP version %u, features 0x%x, bus frames up to 0x%lx, premap %u\n", query.version,
            query.features, query.max_bfn, query.premap);

@@ -121,7 +121,7 @@ static bool compare_second_read(const struct frame *frames, uint32_t count)
         if (!read_pages(at, pages, piece, false))
             return false;
         for (uint32_t i = 0; i < piece; i++)
-            if (memcmp(again[i].page, frames[at + i].page, PAGE_SIZE))
+            if (memcmp(again[i].page, frames[at + i].page, PAGE_SIZE) != 0)
                 return refute("a second read brought other data to page %u", at + i);
     }
     return true;
