@@ -97,7 +97,8 @@ static inline bool iommu_flush_full(const struct iommu_flush *flush)
  * Maps [bfn, bfn + 2^order) to [mfn, ...) with flags (at least R or W effective or withheld). A present
  * entry is replaced by one 64-bit store. The caller has taken the references. 0; -EINVAL beyond the bus
  * width or misaligned; -EACCES touches a locked entry; -ENOMEM quota; -EIO unit dead. On an error nothing
- * changed. Orders other than 0 may be split by the engine.
+ * changed. Orders other than 0 may be split by the engine. Rather than overrun the accumulator, or fail for
+ * want of tables that are parked in it, the accumulator is flushed early.
  */
 int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order, uint32_t flags,
               struct iommu_flush *flush);

@@ -288,6 +288,7 @@ static void refusals_without_end_are_a_dead_unit(void **state)
     assert_int_equal(iommu_unmap(machine.context, 0x1000, 0, &machine.flush), 0);
     assert_int_equal(iommu_flush(&machine.flush), -EIO);
     assert_true(iommu_unit_dead(0));
+    assert_in_range(captured_count("refused the descriptor"), 1, 10);
     assert_int_equal(host_record.released, 0);
 }
 
