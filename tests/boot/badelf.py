@@ -35,13 +35,18 @@ def cut(length: int):
     return lambda data: data[:length]
 
 
+def cut_segment(data: bytearray) -> bytearray:
+    offset, size = (struct.unpack_from("<Q", data, first_header(data) + field)[0] for field in (P_OFFSET, P_FILESZ))
+    return data[:offset + size // 2]
+
+
 BAD = {
     "empty": lambda data: bytearray(),
     "one-byte": cut(1),
     "text": lambda data: bytearray(b"This is not a kernel.\n" * 100),
     "header-only": cut(64),
     "cut-in-header": cut(40),
-    "cut-in-segment": lambda data: data[:len(data) // 3],
+    "cut-in-segment": cut_segment,
     "class-32": header(E_IDENT_CLASS, "<B", 1),
     "class-nonsense": header(E_IDENT_CLASS, "<B", 77),
     "machine-arm": header(E_MACHINE, "<H", 183),

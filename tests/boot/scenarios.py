@@ -202,4 +202,13 @@ def misbehaviour() -> list:
                      never=("still here", "hypervisor fault", "unknown option")) for way in ways]
 
 
-SCENARIOS = tours() + counts() + endings() + texts() + refusals() + bad_guests() + misbehaviour()
+def faults() -> list:
+    """The hypervisor's own fault: never silent. The patch makes one hypercall run into a null pointer."""
+    return [Scenario("hypervisor-fault", "registers, a backtrace with names, exit status 3", Machine(), status=3,
+                     says=(r"^sluice: .*page fault|^sluice: .*#PF", r"^sluice: .*\brip\b.*[0-9a-f]{16}",
+                           r"^sluice: .*\bdo_xen_version\b", r"^sluice: .*\bpv_guest_syscall\b",
+                           r'^sluice: summary \{"reason":"hypervisor-fault"'),
+                     patch=Path(__file__).parent / "hypervisor-fault.patch")]
+
+
+SCENARIOS = tours() + counts() + endings() + texts() + refusals() + bad_guests() + misbehaviour() + faults()

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Group boot: the product under UEFI, by the list in tests/boot/scenarios.py."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Callable
 
 from .core import Case, Failed
+from .paths import GUESTS
 from .vm import Machine, Run, boot, expect_status, expect_words
+from .workspace import patched
 
 
 @dataclass
@@ -17,10 +20,15 @@ class Scenario:
     says: tuple = ()  # regular expressions, each of which must match
     never: tuple = ("unknown option",)
     check: Callable[[Run], None] | None = None
-    prepare: Callable[[Machine], Machine] | None = field(default=None)  # makes files the machine needs
+    prepare: Callable[[Machine], Machine] | None = None  # makes files the machine needs
+    patch: Path | None = None  # to a copy of the sources, which is then built and booted
 
 
 def run_scenario(scenario: Scenario, efi=None, guests=None) -> None:
+    if scenario.patch:
+        with patched(scenario.patch, "loader") as workspace:
+            run_scenario(replace(scenario, patch=None), workspace.build / "BOOTX64.EFI", GUESTS)
+        return
     machine = scenario.machine
     if efi:
         machine = replace(machine, efi=efi, guests=guests)
