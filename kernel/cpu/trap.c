@@ -10,7 +10,8 @@
 #include "lib/log.h"
 #include "lib/string.h"
 
-#define VECTORS 256u
+#define VECTORS      256u
+#define REFILL_CALLS 50u /* of trap_log_refill(): five seconds */
 
 #define SFMASK_FLAGS                                                                                         \
     (1u << 8 | 1u << 9 | 1u << 10 | 3u << 12 | 1u << 14 | 1u << 16 | 1u << 18) /* TF IF DF IOPL NT RF AC */
@@ -52,7 +53,9 @@ uint64_t trap_stray_count(void)
 
 void trap_log_refill(void)
 {
-    log_limit_refill(&stray_limit);
+    static uint32_t calls;
+    if (++calls % REFILL_CALLS == 0)
+        log_limit_refill(&stray_limit);
 }
 
 static void stray(const char *what, uint64_t vector)
