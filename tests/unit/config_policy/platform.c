@@ -32,15 +32,13 @@ bool memory_kind_is_ram(enum memory_kind kind)
     return kind != MEMORY_RESERVED && kind != MEMORY_MMIO;
 }
 
-/* ACPI tables at 0x7ef00000 have a record, and so has the RAM below. */
-struct frame *frame_of(uint64_t mfn)
-{
-    static struct frame acpi = {.owner = FRAME_FIRMWARE}, ram = {.owner = FRAME_GUEST};
+/* RAM has records, and so have the ACPI tables in it. */
+#define RAM_FRAMES 0x7f000u
+#define ACPI_FIRST 0x7ef00u
 
-    if (mfn >= 0x7ef00 && mfn < 0x7f000)
-        return &acpi;
-    return mfn < 0x7ef00 ? &ram : NULL;
-}
+static struct frame records[RAM_FRAMES];
+struct frame *frame_table = records;
+uint64_t frame_table_count = RAM_FRAMES;
 
 bool option_bool(const char *name, bool fallback)
 {
@@ -113,6 +111,8 @@ void platform_reset(void)
     model_reset();
     captured_clear();
     platform_unit_dead = false;
+    for (uint32_t i = 0; i < RAM_FRAMES; i++)
+        records[i].owner = i < ACPI_FIRST ? FRAME_GUEST : FRAME_FIRMWARE;
     model_add(HOST, 0x8086, 0x29c0, 0x060000, 0);
     model_add(ISA, 0x8086, 0x2918, 0x060100, 0);
 
