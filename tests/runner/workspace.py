@@ -12,7 +12,12 @@ from pathlib import Path
 from .core import Failed
 from .paths import ROOT
 
-LEFT_OUT = shutil.ignore_patterns("build*", ".git", "__pycache__", "mutants")
+
+def left_out(folder: str, names: list) -> set:
+    """Build folders at the top, and what no build needs."""
+    at_top = Path(folder) == ROOT
+    return {name for name in names if name in (".git", "__pycache__", "mutants")
+            or (at_top and name.startswith("build"))}
 
 
 class Workspace:
@@ -21,7 +26,7 @@ class Workspace:
     def __init__(self):
         self.root = Path(tempfile.mkdtemp(prefix="sluice-mutant-")) / "sluice"
         atexit.register(shutil.rmtree, self.root.parent, ignore_errors=True)
-        shutil.copytree(ROOT, self.root, ignore=LEFT_OUT, symlinks=True)
+        shutil.copytree(ROOT, self.root, ignore=left_out, symlinks=True)
         self.build = self.root / "build"
         self.run(["cmake", "--preset", "release"], "configuring the copy failed")
 
