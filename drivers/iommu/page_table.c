@@ -196,6 +196,7 @@ bool page_table_can_hold(const struct page_table *table, uint64_t bfn, uint32_t 
         uint64_t span, end;
 
         walk(table, bfn, &level);
+        /* The analyser takes 1 - 1 for possible here. NOLINTNEXTLINE(clang-analyzer-core.*) */
         span = 1ull << (PAGE_TABLE_BITS * (level > 1 ? level - 1 : 1));
         end = (bfn | (span - 1)) < last ? bfn | (span - 1) : last;
         for (uint32_t below = 1; below < level; below++) {

@@ -43,7 +43,7 @@ static void put_text(struct output *output, const char *text, const struct spec 
     if (!spec->left)
         put_run(output, ' ', padding);
     for (size_t i = 0; i < length; i++)
-        put(output, text[i]);
+        put(output, text[i]); /* NOLINT(clang-analyzer-core.CallAndMessage): text has length characters */
     if (spec->left)
         put_run(output, ' ', padding);
 }

@@ -60,7 +60,7 @@ _Noreturn void guest_crash(const struct cpu_regs *regs, const char *format, ...)
 
 /* ---- trap.c ---- */
 /* Delivers an exception to the guest's handler: pushes the bounce frame, or crashes the guest in words. */
-void guest_bounce(struct cpu_regs *regs, uint32_t vector, bool has_error_code, uint32_t error_code);
+void guest_bounce(struct cpu_regs *regs, uint32_t vector, bool error_code_present, uint32_t error_code);
 
 /* ---- hypercalls: each takes RDI, RSI, RDX, R10, R8 as arguments and returns what RAX becomes ---- */
 struct hypercall_args {
