@@ -97,7 +97,7 @@ static void test_places_that_are_refused(void **state)
     static const uint32_t places[] = {
         0,          0x00100000, 0x7ef00000, 0x7ff00000, /* nothing, RAM, firmware, below the hole */
         0x80000000, 0x80200000, 0x80300000, 0x80400000, /* other windows, firmware's map, a bridge's window */
-        0x80600000, 0xb0000000, 0xfec00000, 0xfed00000, 0xfed90000, 0xfee00000, 0xffe00000,
+        0x80500000, 0x80600000, 0xb0000000, 0xfec00000, 0xfed00000, 0xfed90000, 0xfee00000, 0xffe00000,
     };
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
         refuses(EDU, places[i]);
@@ -121,6 +121,7 @@ static void test_moves(void **state)
     set(DISK, 0x10, 4, 0x80401000);
     assert_int_equal(real(DISK, 0x10, 4), 0x80401000); /* within its bridge's window */
     refuses(DISK, 0x80210000);
+    refuses(DISK, 0x80220000); /* free, but not behind its bridge */
     refuses(DISK, 0x80200000);
     refuses(DISK, 0x80600000);
 
