@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the tables say about this machine, and switching it off. */
+#include "acpi/machine.h"
+
 #include "acpi/acpi.h"
 #include "acpi/parse.h"
 #include "cpu/io.h"
@@ -18,19 +20,26 @@ static bool read_fadt(struct acpi_fadt *fadt)
     return bytes && acpi_parse_fadt(bytes, size, fadt);
 }
 
-struct acpi_power acpi_power(void)
+/* Kept, because a DSDT can take half a million steps to search. */
+static struct acpi_power power;
+
+void acpi_read_power(void)
 {
-    struct acpi_power power = {0};
     struct acpi_fadt fadt;
     size_t size;
     const uint8_t *dsdt = table_bytes("DSDT", &size);
 
+    power = (struct acpi_power){0};
     if (!read_fadt(&fadt))
-        return power;
+        return;
     power.pm1a_control = fadt.pm1a_control;
     power.pm1b_control = fadt.pm1b_control;
     power.pm_timer = fadt.pm_timer;
     power.valid = fadt.pm1a_control && dsdt && acpi_parse_s5(dsdt, size, &power.s5_type_a, &power.s5_type_b);
+}
+
+struct acpi_power acpi_power(void)
+{
     return power;
 }
 
@@ -62,8 +71,6 @@ static void write_sleep(uint16_t port, uint8_t type)
 
 void acpi_power_off(void)
 {
-    struct acpi_power power = acpi_power();
-
     if (!power.valid)
         return;
     leave_legacy_mode(power.pm1a_control);

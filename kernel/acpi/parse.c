@@ -263,7 +263,7 @@ bool acpi_parse_s5(const uint8_t *bytes, size_t size, uint8_t *type_a, uint8_t *
     for (size_t at = ACPI_HEADER_SIZE + 1; at + AML_LENGTH_BYTES <= size; at++) {
         struct cursor cursor = {bytes, at + 4, size};
 
-        if (memcmp(bytes + at, "_S5_", 4) != 0)
+        if (bytes[at] != '_' || memcmp(bytes + at, "_S5_", 4) != 0)
             continue;
         bool named = bytes[at - 1] == AML_NAME ||
                      (bytes[at - 1] == AML_ROOT && at >= ACPI_HEADER_SIZE + 2 && bytes[at - 2] == AML_NAME);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Fetching: from firmware's memory, through a checked window, once, into frames of our own. */
 #include "acpi/acpi.h"
+#include "acpi/machine.h"
 #include "acpi/parse.h"
 #include "cpu/features.h"
 #include "lib/log.h"
@@ -192,12 +193,10 @@ static void add_dsdt(void)
         add_table(fadt.dsdt);
 }
 
-void acpi_init(uint64_t rsdp_address)
+static void find_tables(uint64_t rsdp_address)
 {
     struct acpi_rsdp rsdp;
 
-    table_count = 0;
-    total_size = 0;
     if (!rsdp_address) {
         log_line("acpi: firmware names no ACPI root pointer");
         return;
@@ -210,6 +209,14 @@ void acpi_init(uint64_t rsdp_address)
     }
     add_dsdt();
     log_line("acpi: revision %u, %u tables, %u bytes kept", rsdp.revision, table_count, (uint32_t)total_size);
+}
+
+void acpi_init(uint64_t rsdp)
+{
+    table_count = 0;
+    total_size = 0;
+    find_tables(rsdp);
+    acpi_read_power();
 }
 
 const struct acpi_header *acpi_table(const char signature[4], uint32_t index, size_t *size)

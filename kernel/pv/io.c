@@ -166,13 +166,8 @@ static bool legacy_out(uint16_t port, uint8_t value)
 
 static bool is_pm_timer(uint16_t port, uint8_t bytes)
 {
-    static bool known;
-    static uint16_t timer;
+    uint16_t timer = acpi_power().pm_timer;
 
-    if (!known) {
-        timer = acpi_power().pm_timer;
-        known = true;
-    }
     return timer && port >= timer && port + bytes <= timer + PM_TIMER_BYTES;
 }
 
