@@ -67,6 +67,8 @@ static uint8_t *guest_byte(uint64_t address, bool write)
 {
     if (!address_is_canonical(address) || address_is_hypervisor(address))
         return NULL;
+    if (fake.readable_end && address >= fake.readable_end)
+        return NULL;
     if (address < GUEST_BASE || address >= GUEST_UNMAPPED || (write && address >= GUEST_READ_ONLY))
         return NULL;
     return &fake.memory[address - GUEST_BASE];

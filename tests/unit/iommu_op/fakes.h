@@ -62,6 +62,7 @@ struct fakes {
     unsigned int preemption_points;
     unsigned int preempt_at; /* cpu_preemption_point() number that says yes; 0 = never */
     bool flush_fails, unit_dead, out_of_tables, references_full, policy_says_mmio;
+    uint64_t readable_end; /* guest addresses from here on fault; 0: the pages' own end */
     uint32_t parked_limit; /* the accumulator counts as full from here */
     bool continued;
     struct hypercall_args next;

@@ -149,6 +149,24 @@ static void an_array_that_runs_into_a_hole_does_what_comes_before(void **state)
     assert_int_equal(references(MFN_OWN), 4);
 }
 
+static void an_array_cut_short_is_done_up_to_the_cut(void **state)
+{
+    (void)state;
+    for (unsigned int there = 0; there < 40; there++) {
+        fakes_reset();
+        for (unsigned int i = 0; i < 40; i++)
+            set_element(i, 0x900 + i, MFN_OWN + i, RW);
+        fake.readable_end = GUEST_BASE + there * 24 + 23;
+        assert_int_equal(call(IOMMUOP_map_page, GUEST_BASE, 40), -EFAULT);
+        assert_int_equal(fake.maps, there);
+        assert_int_equal(fake.flushes, 1);
+        for (unsigned int i = 0; i < there; i++)
+            assert_int_equal(element(i)->status, 0);
+        assert_int_equal(element(there)->status, UNTOUCHED);
+        fake.readable_end = 0;
+    }
+}
+
 static void a_read_only_element_is_done_but_efault(void **state)
 {
     struct iommu_map_op op = {0x900, MFN_OWN, RW, UNTOUCHED};
@@ -281,6 +299,7 @@ int run_argument_tests(void)
         TEST(bad_pointers_are_efault),
         TEST(an_unaligned_array_works),
         TEST(an_array_that_runs_into_a_hole_does_what_comes_before),
+        TEST(an_array_cut_short_is_done_up_to_the_cut),
         TEST(a_read_only_element_is_done_but_efault),
         TEST(query_describes_the_feature),
         TEST(get_reserved_fills_or_says_enobufs),

@@ -157,6 +157,7 @@ static void bad_words_are_einval(void **state)
     expect_refused(5, MFN_OWN, 0x80000001, -EINVAL);
     expect_refused(MAX_BFN + 1, MFN_OWN, RW, -EINVAL);
     expect_refused(~0ull, MFN_OWN, RW, -EINVAL);
+    expect_refused(~0ull, MFN_HYPERVISOR, RW, -EINVAL); /* before the frame is looked at */
     expect_refused(MAX_BFN + 1, MFN_OWN, 0, -EINVAL);
     set_element(0, MAX_BFN + 1, 0, 0);
     assert_int_equal(call(IOMMUOP_unmap_page, GUEST_BASE, 1), -EFAULT);
