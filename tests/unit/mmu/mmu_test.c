@@ -347,6 +347,22 @@ static void pointers_and_counts_at_their_edges(void **state)
     assert_int_equal(do_mmu_update(&regs, &foreign_tables), -ESRCH);
 }
 
+/* However requests are read ahead, those before the first unreadable one are carried out. */
+static void an_unreadable_request_ends_the_call_there(void **state)
+{
+    static struct mmu_update updates[40];
+    for (uint32_t readable = 0; readable < 40; readable++) {
+        setup(state);
+        for (unsigned i = 0; i < 40; i++)
+            updates[i] = (struct mmu_update){((uint64_t)L1 << FRAME_SHIFT) + i * 8, entry(DATA + i, RW)};
+        machine_fault_from = (uint64_t)(uintptr_t)&updates[readable] + 8; /* its second half is missing */
+        struct hypercall_args args = {{(uint64_t)(uintptr_t)updates, 40, 0, DOMID_SELF, 0}};
+        assert_int_equal(do_mmu_update(&regs, &args), -EFAULT);
+        for (unsigned i = 0; i < 40; i++)
+            assert_int_equal(*slot(i), i < readable ? entry(DATA + i, RW) : 0);
+    }
+}
+
 static void long_calls_yield_and_resume(void **state)
 {
     (void)state;
@@ -484,6 +500,7 @@ int main(void)
         T(machphys_sets_own_frames_only),
         T(done_counts_what_came_before_the_error),
         T(pointers_and_counts_at_their_edges),
+        T(an_unreadable_request_ends_the_call_there),
         T(long_calls_yield_and_resume),
         T(forced_continuation_at_every_index),
         T(a_full_batch_is_settled),
