@@ -143,6 +143,7 @@ static bool take_iommu(void)
 
 static void take_devices(void)
 {
+    pci_stop_messages();
     pci_size_bars();
     if (guest.iommu_on)
         pci_find_bypass();

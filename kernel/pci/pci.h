@@ -122,6 +122,9 @@ struct pci_function *pci_find(uint16_t id); /* NULL when there is none */
 /* Sizes every BAR (decoding off meanwhile); only after DMA is denied by the IOMMU. */
 void pci_size_bars(void);
 
+/* Switches off every MSI and MSI-X that firmware left on: nobody here waits for it. */
+void pci_stop_messages(void);
+
 /*
  * Marks functions whose DMA does not pass the IOMMU, names them, hides them and clears their bus mastering,
  * unless the option allow-bypass is given. Needs translation on: it opens memory decoding for a moment.

@@ -304,6 +304,26 @@ static void test_unknown_header(void **state)
     pci_find_bypass();
 }
 
+/* What firmware's drivers left on is switched off; the unit's own interrupt is not touched. */
+static void test_messages_stop(void **state)
+{
+    (void)state;
+    struct model_function *function = endpoint(ID(0, 1, 0)),
+                          *unit = model_add(ID(0, 2, 0), 0x1022, 1, 0x080600, 0);
+
+    model_capability(function, 0x40, 0x11, 0x50);
+    model_set(function, 0x42, 0x8003, 2);
+    model_capability(function, 0x50, 0x05, 0);
+    model_set(function, 0x52, 0x0081, 2);
+    model_capability(unit, 0x40, 0x05, 0);
+    model_set(unit, 0x42, 0x0081, 2);
+    pci_walk();
+    pci_stop_messages();
+    assert_int_equal(model_get(function, 0x42, 2), 0x4003);
+    assert_int_equal(model_get(function, 0x52, 2), 0x0080);
+    assert_int_equal(unit->writes, 0);
+}
+
 /* ---- sizes ---- */
 
 static void test_sizes(void **state)
@@ -509,6 +529,7 @@ int main(void)
         cmocka_unit_test_setup(test_capabilities, reset),
         cmocka_unit_test_setup(test_capability_loop_and_edges, reset),
         cmocka_unit_test_setup(test_unknown_header, reset),
+        cmocka_unit_test_setup(test_messages_stop, reset),
         cmocka_unit_test_setup(test_sizes, reset),
         cmocka_unit_test_setup(test_absurd_sizes, reset),
         cmocka_unit_test_setup(test_chipset_is_not_sized, reset),
