@@ -135,12 +135,18 @@ uint64_t frames_alloc_guest(uint64_t *list, uint64_t count)
     uint64_t taken = 0;
     uint64_t mfn = lowest_free;
 
-    /* The list may alias anything, so what the loop needs is kept in locals. */
-    for (const uint64_t end = highest_free; mfn < end && taken < count; mfn++, frame++) {
-        if (frame->owner != FRAME_FREE)
-            continue;
-        frame->owner = FRAME_GUEST;
-        list[taken++] = mfn;
+    /* Run by run, all of it in locals: the list may alias anything. */
+    for (const uint64_t end = highest_free; mfn < end && taken < count;) {
+        uint64_t most = end - mfn < count - taken ? end - mfn : count - taken;
+        uint64_t run = 0;
+        for (; run < most && frame[run].owner == FRAME_FREE; run++) {
+            frame[run].owner = FRAME_GUEST;
+            list[taken + run] = mfn + run;
+        }
+        uint64_t step = run != 0 ? run : 1;
+        taken += run;
+        mfn += step;
+        frame += step;
     }
     lowest_free = mfn;
     free_count -= taken;

@@ -6,6 +6,8 @@
 #ifndef SLUICE_PV_L1_H
 #define SLUICE_PV_L1_H
 
+#include "pv/pte.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,6 +23,19 @@ int l1_entry_get(uint64_t *entry);
 void l1_entry_put(uint64_t entry);
 
 /* True when old may be cached in the TLB with more rights, or another frame, than replacement gives. */
-bool l1_needs_flush(uint64_t old, uint64_t replacement);
+static inline bool l1_needs_flush(uint64_t old, uint64_t replacement)
+{
+    /* The TLB holds only what was present, and a walker sets A before it caches. */
+    if ((old & PTE_PRESENT) == 0 || (old & PTE_ACCESSED) == 0)
+        return false;
+    if ((replacement & PTE_PRESENT) == 0)
+        return true;
+    if (((old ^ replacement) & (PTE_FRAME | PTE_CACHE)) != 0)
+        return true;
+    /* Clearing A counts as well: the translation would stay cached, and the test above would miss it later.
+     */
+    return (old & ~replacement & (PTE_WRITABLE | PTE_ACCESSED)) != 0 ||
+           (replacement & ~old & PTE_NO_EXECUTE) != 0;
+}
 
 #endif

@@ -71,7 +71,7 @@ static uint64_t exchange_entry(uint64_t *slot, uint64_t *value, bool preserve_ad
 }
 
 /* stale_settle() is owed before the guest runs again. */
-static int l1_update(uint64_t *slot, uint64_t value, bool preserve_ad)
+static inline int l1_update(uint64_t *slot, uint64_t value, bool preserve_ad)
 {
     int error = l1_entry_get(&value);
     if (error != 0)
