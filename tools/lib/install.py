@@ -25,6 +25,10 @@ RUN_NEEDS = {
 TEST_NEEDS = {
     "/usr/include/cmocka.h": "libcmocka-dev",
     "clang-format": "clang-format",
+    "clang-tidy": "clang-tidy",
+    "patch": "patch",
+    "valgrind": "valgrind",
+    "/usr/include/valgrind/callgrind.h": "valgrind",
     "/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.asan-x86_64.a": "libclang-rt-14-dev",
 }
 
