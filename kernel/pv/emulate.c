@@ -4,16 +4,13 @@
  * Features that need ring 0, or that the hypervisor keeps for itself, are hidden.
  */
 #include "pv/emulate.h"
+#include "cpu/ops.h"
 #include "mem/frame.h"
 #include "mem/guest_copy.h"
 #include "mem/map.h"
 #include "pv/guest.h"
 
 /* ---- CPUID ---- */
-
-struct cpuid_leaf {
-    uint32_t eax, ebx, ecx, edx;
-};
 
 #define HIGHEST_BASIC      0xdu
 #define HYPERVISOR_BASE    0x40000000u
@@ -42,24 +39,14 @@ struct cpuid_leaf {
 /* Leaf 0x80000001 EDX: AMD's copies of the above, FFXSR, 1 GiB pages. */
 #define HIDE_EXT1_EDX (BIT(1) | BIT(3) | BIT(12) | BIT(13) | BIT(17) | BIT(25) | BIT(26))
 
-static struct cpuid_leaf cpuid(uint32_t leaf, uint32_t subleaf)
-{
-    struct cpuid_leaf out;
-
-    __asm__ volatile("cpuid"
-                     : "=a"(out.eax), "=b"(out.ebx), "=c"(out.ecx), "=d"(out.edx)
-                     : "a"(leaf), "c"(subleaf));
-    return out;
-}
-
 static uint32_t lower(uint32_t left, uint32_t right)
 {
     return left < right ? left : right;
 }
 
-static struct cpuid_leaf basic_leaf(uint32_t leaf, uint32_t subleaf)
+static struct cpuid basic_leaf(uint32_t leaf, uint32_t subleaf)
 {
-    struct cpuid_leaf out = cpuid(leaf, subleaf);
+    struct cpuid out = cpu_id(leaf, subleaf);
 
     switch (leaf) {
     case 0:
@@ -85,24 +72,24 @@ static struct cpuid_leaf basic_leaf(uint32_t leaf, uint32_t subleaf)
     default:
         break;
     }
-    return (struct cpuid_leaf){0};
+    return (struct cpuid){0};
 }
 
-static struct cpuid_leaf hypervisor_leaf(uint32_t leaf)
+static struct cpuid hypervisor_leaf(uint32_t leaf)
 {
     switch (leaf) {
     case HYPERVISOR_BASE:
-        return (struct cpuid_leaf){HIGHEST_HYPERVISOR, 0x566e6558, 0x65584d4d, 0x4d4d566e}; /* XenVMMXenVMM */
+        return (struct cpuid){HIGHEST_HYPERVISOR, 0x566e6558, 0x65584d4d, 0x4d4d566e}; /* XenVMMXenVMM */
     case HYPERVISOR_BASE + 1:
-        return (struct cpuid_leaf){.eax = 0x00040011};
+        return (struct cpuid){.eax = 0x00040011};
     default:
-        return (struct cpuid_leaf){0}; /* 0x40000002: no hypercall pages by MSR */
+        return (struct cpuid){0}; /* 0x40000002: no hypercall pages by MSR */
     }
 }
 
-static struct cpuid_leaf extended_leaf(uint32_t leaf)
+static struct cpuid extended_leaf(uint32_t leaf)
 {
-    struct cpuid_leaf out = cpuid(leaf, 0);
+    struct cpuid out = cpu_id(leaf, 0);
 
     if (leaf == EXTENDED_BASE)
         out.eax = lower(out.eax, HIGHEST_EXTENDED);
@@ -113,15 +100,15 @@ static struct cpuid_leaf extended_leaf(uint32_t leaf)
     return out;
 }
 
-static struct cpuid_leaf guest_cpuid(uint32_t leaf, uint32_t subleaf)
+static struct cpuid guest_cpuid(uint32_t leaf, uint32_t subleaf)
 {
-    if (leaf <= lower(HIGHEST_BASIC, cpuid(0, 0).eax))
+    if (leaf <= lower(HIGHEST_BASIC, cpu_id(0, 0).eax))
         return basic_leaf(leaf, subleaf);
     if (leaf >= HYPERVISOR_BASE && leaf < HYPERVISOR_END)
         return hypervisor_leaf(leaf);
-    if (leaf >= EXTENDED_BASE && leaf <= lower(HIGHEST_EXTENDED, cpuid(EXTENDED_BASE, 0).eax))
+    if (leaf >= EXTENDED_BASE && leaf <= lower(HIGHEST_EXTENDED, cpu_id(EXTENDED_BASE, 0).eax))
         return extended_leaf(leaf);
-    return (struct cpuid_leaf){0};
+    return (struct cpuid){0};
 }
 
 bool guest_emulate_forced_cpuid(struct cpu_regs *regs)
@@ -136,7 +123,7 @@ bool guest_emulate_forced_cpuid(struct cpu_regs *regs)
             return false;
     }
 
-    struct cpuid_leaf out = guest_cpuid((uint32_t)regs->rax, (uint32_t)regs->rcx);
+    struct cpuid out = guest_cpuid((uint32_t)regs->rax, (uint32_t)regs->rcx);
 
     regs->rax = out.eax;
     regs->rbx = out.ebx;
@@ -148,10 +135,6 @@ bool guest_emulate_forced_cpuid(struct cpu_regs *regs)
 
 /* ---- model-specific registers ---- */
 
-#define MSR_FS_BASE        0xc0000100u
-#define MSR_GS_BASE        0xc0000101u
-#define MSR_KERNEL_GS_BASE 0xc0000102u
-
 static bool is_segment_base(uint32_t msr)
 {
     return msr == MSR_FS_BASE || msr == MSR_GS_BASE || msr == MSR_KERNEL_GS_BASE;
@@ -159,13 +142,15 @@ static bool is_segment_base(uint32_t msr)
 
 static bool read_msr(struct cpu_regs *regs)
 {
-    uint32_t msr = (uint32_t)regs->rcx, low, high;
+    uint32_t msr = (uint32_t)regs->rcx;
 
     if (!is_segment_base(msr))
         return false;
-    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
-    regs->rax = low;
-    regs->rdx = high;
+
+    uint64_t value = msr_read(msr);
+
+    regs->rax = (uint32_t)value;
+    regs->rdx = value >> 32;
     return true;
 }
 
@@ -176,7 +161,7 @@ static bool write_msr(const struct cpu_regs *regs)
 
     if (!is_segment_base(msr) || !address_is_canonical(value))
         return false;
-    __asm__ volatile("wrmsr" ::"c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+    msr_write(msr, value);
     return true;
 }
 
@@ -189,7 +174,7 @@ static bool read_control_register(unsigned int number, uint64_t *value)
 {
     switch (number) {
     case 0:
-        __asm__ volatile("mov %%cr0, %0" : "=r"(*value));
+        *value = cr0_read();
         return true;
     case 2:
         *value = guest.shared->vcpu_info[0].arch.cr2;
@@ -198,8 +183,7 @@ static bool read_control_register(unsigned int number, uint64_t *value)
         *value = guest.l4_mfn << FRAME_SHIFT;
         return true;
     case 4:
-        __asm__ volatile("mov %%cr4, %0" : "=r"(*value));
-        *value &= CR4_VISIBLE;
+        *value = cr4_read() & CR4_VISIBLE;
         return true;
     default:
         return false;

@@ -5,6 +5,7 @@
  * with a sentence; nothing here loops.
  */
 #include "cpu/trap.h"
+#include "cpu/ops.h"
 #include "guest-abi/include/sluice/errno.h"
 #include "mem/guest_copy.h"
 #include "mem/map.h"
@@ -59,14 +60,6 @@ static bool has_error_code(uint32_t vector)
                                1u << TRAP_PF | 1u << TRAP_AC | 1u << TRAP_CP;
 
     return vector < 32 && (with_code >> vector & 1);
-}
-
-static uint64_t read_cr2(void)
-{
-    uint64_t cr2;
-
-    __asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
-    return cr2;
 }
 
 /* ---- the bounce frame ---- */
@@ -166,7 +159,7 @@ static void general_protection(struct cpu_regs *regs)
 
 static void page_fault(struct cpu_regs *regs)
 {
-    uint64_t address = read_cr2();
+    uint64_t address = cr2_read();
 
     if (!guest.traps[TRAP_PF].address)
         guest_crash(regs, "#PF page fault at address 0x%llx (error code 0x%x) and no handler for it",
@@ -181,8 +174,6 @@ void pv_guest_exception(struct cpu_regs *regs)
     uint32_t vector = (uint32_t)regs->vector;
 
     switch (vector) {
-    case TRAP_NMI:
-        return; /* the machine's business, counted below */
     case TRAP_GP:
         general_protection(regs);
         return;
