@@ -135,6 +135,8 @@ uint64_t frames_alloc_guest(uint64_t *list, uint64_t count)
     uint64_t taken = 0;
     uint64_t mfn = lowest_free;
 
+    if (frame == NULL) /* not one is left */
+        return 0;
     /* Run by run, all of it in locals: the list may alias anything. */
     for (const uint64_t end = highest_free; mfn < end && taken < count;) {
         uint64_t most = end - mfn < count - taken ? end - mfn : count - taken;
