@@ -73,6 +73,18 @@ static void release(uint64_t first, uint64_t end)
         lowest_free = first;
 }
 
+void memory_withhold(uint64_t first, uint64_t count)
+{
+    uint64_t end = frame_table_end();
+    for (uint64_t mfn = first; count != 0 && mfn < end; mfn++, count--) {
+        struct frame *frame = frame_of(mfn);
+        if (frame->owner != FRAME_FREE)
+            continue;
+        frame->owner = FRAME_FIRMWARE;
+        free_count--;
+    }
+}
+
 void memory_release_loader(void)
 {
     uint64_t image_end = image_first + image_frames;
