@@ -76,9 +76,12 @@ void host_mmio_write64(volatile void *address, uint64_t value)
 void host_cache_flush(const volatile void *address, size_t size)
 {
     uint64_t line = cpu_features.clflush_line;
+    uint64_t at = (uint64_t)(uintptr_t)address & -line;
     uint64_t end = (uint64_t)(uintptr_t)address + size;
-    for (uint64_t at = (uint64_t)(uintptr_t)address & ~(line - 1); at < end; at += line)
+    do {
         __asm__ volatile("clflush (%0)" : : "r"(at) : "memory");
+        at += line;
+    } while (at < end);
     __asm__ volatile("mfence" : : : "memory");
 }
 

@@ -43,7 +43,7 @@ static inline void host_store64(uint64_t *address, uint64_t value)
 }
 #endif
 
-/* Writes the lines holding [address, address + size) back to memory, and fences. */
+/* Writes the lines holding [address, address + size), size above 0, back to memory, and fences. */
 void host_cache_flush(const volatile void *address, size_t size);
 
 /* Monotonic, nanoseconds; and a pause for polling loops. */

@@ -22,8 +22,7 @@ static uint32_t page_of(const struct page_table *table, uint64_t entry)
 
 void page_table_write_back(struct page_table *table)
 {
-    if (table->dirty != table->dirty_end)
-        host_cache_flush(table->dirty, (size_t)(table->dirty_end - table->dirty) * sizeof *table->dirty);
+    page_table_flush_dirty(table);
     table->dirty = table->dirty_end = NULL;
 }
 

@@ -105,13 +105,19 @@ void page_table_write_back(struct page_table *table);
 
 /* ---- operations; bfn must be below the tree's reach ---- */
 
+static inline void page_table_flush_dirty(const struct page_table *table)
+{
+    if (table->dirty != table->dirty_end)
+        host_cache_flush(table->dirty, (size_t)((uint8_t *)table->dirty_end - (uint8_t *)table->dirty));
+}
+
 /* Consecutive entries share cache lines: they are written back together. */
 static inline void page_table_mark_dirty(struct page_table *table, uint64_t *slot, uint64_t count)
 {
     if (table->coherent)
         return;
     if (slot != table->dirty_end) {
-        page_table_write_back(table);
+        page_table_flush_dirty(table);
         table->dirty = slot;
     }
     table->dirty_end = slot + count;
