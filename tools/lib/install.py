@@ -23,6 +23,7 @@ RUN_NEEDS = {
     "mformat": "mtools",
 }
 TEST_NEEDS = {
+    "git": "git",
     "/usr/include/cmocka.h": "libcmocka-dev",
     "clang-format": "clang-format",
     "clang-tidy": "clang-tidy",
