@@ -101,14 +101,20 @@ static void map_by_physdev(uint64_t n)
     EXPECT_RETURN(iommu_physdev(ops), 0);
 }
 
+/* A neighbour stays in each leaf table, so that tables are neither built nor taken down: "warm". */
+static void keep_tables(void)
+{
+    for (uint64_t i = 0; i < 3; i++)
+        ops[i] = (struct iommu_map_op){bfn + 512 * i + 511, mfns[0], IOMMU_RW, STATUS_NOT_REACHED};
+    map(3);
+}
+
 static void iommu_calls(const char *map_name, const char *unmap_name)
 {
     static const uint64_t sizes[] = {1, 16, MANY};
     for (uint32_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        fill_and_map(sizes[i]); /* tables are there: "warm" */
         show(map_name, fill_and_unmap, map, sizes[i]);
         show(unmap_name, fill_and_map, unmap, sizes[i]);
-        fill_and_unmap(sizes[i]);
     }
 }
 
@@ -201,6 +207,7 @@ void guest_main(void)
     show("iommu_op-empty", nothing, empty_iommu_call, 1);
     bfn = (reserved + 511) & ~511ul;
     apart = 1;
+    keep_tables();
     iommu_calls("map-contiguous", "unmap-contiguous");
     shuffled = true;
     iommu_calls("map-scattered-frames", "unmap-scattered-frames");
