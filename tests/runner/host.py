@@ -22,7 +22,11 @@ def declared(root: Path = ROOT) -> list:
     found = []
     for cmake in sorted((root / "tests").rglob("CMakeLists.txt")):
         text = re.sub(r"#.*", "", cmake.read_text())
-        for match in re.finditer(r"sluice_host_test\(\s*([a-z]+)\s+([\w-]+)\s+([^)]*)\)", text):
+        matches = list(re.finditer(r"sluice_host_test\(\s*([a-z]+)\s+([\w-]+)\s+([^)]*)\)", text))
+        # A name made of variables would be built and never run.
+        if len(matches) != len(re.findall(r"\bsluice_host_test\(", text)):
+            raise RuntimeError(f"{cmake}: a sluice_host_test() whose group and name are not written out")
+        for match in matches:
             sources = []
             for word in match[3].split():
                 word = word.replace("${CMAKE_SOURCE_DIR}", str(root)).replace(
