@@ -2,7 +2,8 @@
 """Builds Sluice, boots it under QEMU with a guest, and tells how it ended.
 
 Exit status: 0 the guest shut down well; 1 it reported failure or crashed (or its checksum of the disk is
-wrong); 2 usage, or Sluice refused to start; 3 hypervisor fault; 124 time was up.
+wrong); 2 usage, or Sluice refused to start; 3 hypervisor fault; 124 time was up; 130 interrupted; 141 nobody
+read the output.
 """
 import argparse
 import os
@@ -62,8 +63,11 @@ def check_text(name, text, limit):
 
 
 def check_file(name, path):
-    if path is not None and not path.is_file():
-        raise Trouble(f"--{name}: there is no file '{path}'")
+    if path is None or path.is_file():
+        return
+    if path.exists():
+        raise Trouble(f"--{name}: '{path}' is not a regular file")
+    raise Trouble(f"--{name}: there is no file '{path}'")
 
 
 def check(options):
@@ -110,7 +114,10 @@ class Screen:
     """Shows the story as it comes: firmware's own words go to the log only."""
 
     def __init__(self, log):
-        self.log = open(log, "w", encoding="utf-8") if log else None
+        try:
+            self.log = open(log, "w", encoding="utf-8") if log else None
+        except OSError as error:
+            raise Trouble(f"--log: '{log}' cannot be written: {error.strerror}") from None
         self.started = False
 
     def line(self, text):
@@ -125,17 +132,17 @@ class Screen:
 
 def run(options):
     check(options)
+    screen = Screen(options.log)
     guest = prepare(options)
     pc = machine.Machine(
         loader=build.LOADER, guest=guest, module=options.module, cmdline=options.cmdline,
         options=options.options, iommu=options.iommu, cpu=options.cpu, memory_mib=options.memory,
         disk=options.disk, bridges=options.bridges, by_kernel=options.direct, icount=options.icount,
         qemu=options.qemu, qemu_args=options.qemu_arg)
-    screen = Screen(options.log)
     progress("run", f"booting a {options.memory} MiB machine, IOMMU: {options.iommu}, guest: {guest.name}")
     show = (lambda command: progress("run", shlex.join(command))) if options.print_command else None
     result = machine.run_machine(pc, options.timeout, screen.line, on_command=show)
-    if not screen.started:
+    if not screen.started and any(result.lines):
         print("\n".join(result.lines[-20:]))
     progress("run", f"{result.sentence} ({result.seconds:.1f} s, exit status {result.status})")
     return result.status
@@ -148,6 +155,11 @@ def main():
     except Trouble as trouble:
         progress("run", str(trouble))
         return trouble.status
+    except BrokenPipeError:
+        # Whoever read the story left, as head does; the machine is stopped, and the exit has nothing to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        progress("run", "nobody reads the output any more; the machine was stopped")
+        return 141
     except OSError as error:
         progress("run", f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
         return REFUSED

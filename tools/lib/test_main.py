@@ -6,6 +6,7 @@ the exit status is 1 when anything failed."""
 
 import argparse
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -36,6 +37,10 @@ def arguments() -> argparse.Namespace:
     options = parser.parse_args()
     if options.jobs < 1:
         parser.error("--jobs must be at least 1")
+    try:
+        re.compile(options.filter or "")
+    except re.error as error:
+        parser.error(f"--filter: '{options.filter}' is not a regular expression: {error}")
     if options.tables and not Path(options.tables).is_dir():
         parser.error(f"--tables: {options.tables} is not a folder")
     return options
