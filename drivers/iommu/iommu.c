@@ -220,7 +220,7 @@ void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context)
     flush->context = context;
     flush->range_count = 0;
     flush->whole_domain = false;
-    flush->tables_unlinked = false;
+    flush->tables_changed = false;
     flush->parked_count = 0;
     flush->parked_tables = IOMMU_NO_TABLE;
 }
@@ -254,7 +254,7 @@ static inline void note_range(struct iommu_flush *flush, uint64_t bfn, uint64_t 
 
 static bool is_owed(const struct iommu_flush *flush)
 {
-    return flush->range_count != 0 || flush->whole_domain || flush->tables_unlinked;
+    return flush->range_count != 0 || flush->whole_domain || flush->tables_changed;
 }
 
 /* Order of the smallest aligned block that covers the range, which starts anywhere. */
@@ -285,7 +285,7 @@ static void post_plan(const struct iommu_flush *flush, uint32_t unit)
         uint32_t order = covering_order(flush->ranges[i]);
 
         driver->post_pages(unit, domain, flush->ranges[i].bfn >> order << order, order,
-                           !flush->tables_unlinked);
+                           !flush->tables_changed);
     }
 }
 
@@ -368,8 +368,10 @@ map_one(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t flag
     iommu_counters.maps++;
     if (old != 0)
         flush->parked[flush->parked_count++] = old;
-    if (old != entry && (old != 0 || context->flush_on_map))
+    if (old != entry && (old != 0 || context->flush_on_map)) {
+        flush->tables_changed |= old == 0; /* absence may be remembered at any level */
         note_range(flush, bfn, 1);
+    }
     return 0;
 }
 
@@ -386,7 +388,7 @@ __attribute__((always_inline)) static inline int unmap_one(struct iommu_context 
     iommu_counters.unmaps++;
     if (old == 0)
         return 0;
-    flush->tables_unlinked = flush->parked_tables != IOMMU_NO_TABLE;
+    flush->tables_changed |= flush->parked_tables != IOMMU_NO_TABLE;
     flush->parked[flush->parked_count++] = old;
     note_range(flush, bfn, 1);
     return 0;
@@ -474,8 +476,10 @@ int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uin
         filled = page_table_fill(&context->table, bfn + *done, mfn + *done, frames - *done, flags);
         if (filled > 0) {
             iommu_counters.maps += (uint64_t)filled;
-            if (context->flush_on_map)
+            if (context->flush_on_map) {
+                flush->tables_changed = true;
                 note_range(flush, bfn + *done, (uint64_t)filled);
+            }
             *done += (uint64_t)filled;
             continue;
         }

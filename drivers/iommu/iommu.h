@@ -79,7 +79,7 @@ struct iommu_flush {
     struct iommu_range ranges[IOMMU_FLUSH_RANGES];
     uint32_t range_count;
     bool whole_domain;
-    bool tables_unlinked; /* the invalidation hint must not be set */
+    bool tables_changed; /* entries that point at tables, perhaps: no hint */
     uint32_t parked_count;
     uint64_t parked[IOMMU_FLUSH_PARKED]; /* entries as they were, in hardware's format */
     uint32_t parked_tables;              /* list of table pages, IOMMU_NO_TABLE ends it; engine's business */

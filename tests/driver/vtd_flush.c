@@ -181,6 +181,24 @@ static void the_hint_is_set_only_while_tables_stay(void **state)
     assert_int_equal(iommu_tables_used(machine.context), 1);
 }
 
+/* In caching mode a unit may remember that there was no table: a table that came is a change, too. */
+static void the_hint_is_not_set_where_absence_was_remembered(void **state)
+{
+    const struct vtd_unit *unit;
+    uint64_t done;
+
+    (void)state;
+    machine_start(",caching-mode=on");
+    machine_up();
+    unit = vtd_unit_at(0);
+    map_now(0x5000, 0x123, RW);
+    assert_true((unit->queue.records[unit->queue.tail - 2].high & VTD_PAGE_HINT) == 0);
+    unmap_now(0x5000);
+    assert_int_equal(iommu_map_run(machine.context, 0x5000, 0x123, 2, RW, &machine.flush, &done), 0);
+    assert_int_equal(iommu_flush(&machine.flush), 0);
+    assert_true((unit->queue.records[unit->queue.tail - 2].high & VTD_PAGE_HINT) == 0);
+}
+
 /* What an entry referred to is released after the wait, never before. */
 static void frames_are_released_after_the_wait(void **state)
 {
@@ -380,6 +398,7 @@ int main(void)
         cmocka_unit_test_teardown(scattered_ranges_have_a_bound, machine_stop),
         cmocka_unit_test_teardown(the_address_mask_covers_the_whole_range, machine_stop),
         cmocka_unit_test_teardown(the_hint_is_set_only_while_tables_stay, machine_stop),
+        cmocka_unit_test_teardown(the_hint_is_not_set_where_absence_was_remembered, machine_stop),
         cmocka_unit_test_teardown(frames_are_released_after_the_wait, machine_stop),
         cmocka_unit_test_teardown(the_queue_wraps, machine_stop),
         cmocka_unit_test_teardown(a_refused_descriptor_is_got_over, machine_stop),

@@ -360,6 +360,20 @@ static void orders_are_split(void **state)
     assert_int_equal(iommu_tables_used(context), 1);
 }
 
+/* The unit may walk a table that was taken out until the flush is done: nobody gets it before. */
+static void tables_come_free_at_the_flush(void **state)
+{
+    (void)state;
+    set_model(3, true, false, 1);
+    start(100);
+    assert_int_equal(iommu_map(context, 0x5000, 7, 0, RW, &flush), 0);
+    assert_int_equal(iommu_flush(&flush), 0);
+    assert_int_equal(iommu_unmap(context, 0x5000, 0, &flush), 0);
+    assert_int_equal(iommu_tables_used(context), 3);
+    assert_int_equal(iommu_flush(&flush), 0);
+    assert_int_equal(iommu_tables_used(context), 1);
+}
+
 /* More than the quota holds: refused before anything is changed. */
 static void an_order_that_does_not_fit_changes_nothing(void **state)
 {
@@ -545,6 +559,7 @@ int main(void)
         cmocka_unit_test(random_on_two_units),
         cmocka_unit_test(random_without_page_selective_invalidation),
         cmocka_unit_test(orders_are_split),
+        cmocka_unit_test(tables_come_free_at_the_flush),
         cmocka_unit_test(an_order_that_does_not_fit_changes_nothing),
         cmocka_unit_test(a_run_maps_what_single_elements_map),
         cmocka_unit_test(parked_tables_are_not_a_lack_of_quota),
