@@ -36,6 +36,11 @@ bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames)
     return false;
 }
 
+void host_range_withhold(uint64_t mfn, uint64_t frames)
+{
+    memory_withhold(mfn, frames);
+}
+
 void host_frame_release(uint64_t mfn, uint32_t iommu_flags)
 {
     if ((iommu_flags & IOMMU_LOCKED) != 0)

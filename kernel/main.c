@@ -120,16 +120,6 @@ static bool find_iommu(struct iommu_setup *setup)
     return false;
 }
 
-/* Some devices write there whenever they like: such memory is nobody's, even if firmware calls it free. */
-static void withhold_reserved_ranges(void)
-{
-    for (uint32_t i = 0; i < iommu_reserved_count(); i++) {
-        struct iommu_reserved range = iommu_reserved_at(i);
-        if (range.kind == IOMMU_KIND_IDENTITY)
-            memory_withhold(range.bfn, range.frames);
-    }
-}
-
 /* Denies all DMA that is not allowed; from here on a device reaches nothing by accident. */
 static bool take_iommu(void)
 {
@@ -143,7 +133,6 @@ static bool take_iommu(void)
     interrupt_set_handler(VECTOR_IOMMU_FAULT, iommu_fault_interrupt);
     if (find_iommu(&setup) && iommu_init(&setup) == 0 && iommu_enable() == 0) {
         guest.iommu_on = true;
-        withhold_reserved_ranges();
         return true;
     }
     log_line(

@@ -20,6 +20,9 @@ void *host_frame_address(uint64_t mfn);
 /* True when the range holds a frame of the hypervisor's own (image, tables, heap): never to be mapped. */
 bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames);
 
+/* Devices use the range whenever they like: what of it is free is nobody's from now on. */
+void host_range_withhold(uint64_t mfn, uint64_t frames);
+
 /* Drops the owner's reference that a bus entry held. Called only after the covering wait completed. */
 void host_frame_release(uint64_t mfn, uint32_t iommu_flags);
 

@@ -183,6 +183,9 @@ int iommu_boot_context(uint64_t ranges, struct iommu_context **context)
             *context = contexts[i];
             return 0;
         }
+    /* The last one is the guest's: firmware that names too many devices costs those devices only. */
+    if (context_count + 1 >= IOMMU_CONTEXTS_MAX || context_count + 2 >= limits.domains)
+        return -ENOMEM;
     return context_create(context, 0, ranges);
 }
 

@@ -65,6 +65,12 @@ bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames)
            mfn + frames > host_record.hypervisor_first;
 }
 
+void host_range_withhold(uint64_t mfn, uint64_t frames)
+{
+    (void)mfn;
+    (void)frames;
+}
+
 void host_frame_release(uint64_t mfn, uint32_t flags)
 {
     const struct vtd_unit *unit = vtd_unit_at(0);

@@ -12,7 +12,7 @@
 
 #define DMAR_UNITS_MAX    64u
 #define DMAR_SCOPES_MAX   512u
-#define DMAR_RESERVED_MAX 64u
+#define DMAR_RESERVED_MAX 63u /* the MSI window takes the last of IOMMU_RESERVED_MAX */
 #define DMAR_FINDINGS_MAX 32u
 #define DMAR_PATH_MAX     8u /* hops below the start bus */
 

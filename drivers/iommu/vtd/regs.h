@@ -34,7 +34,9 @@
  */
 #define VTD_IOTLB_OFFSET 8u
 
-#define VTD_PAGE_SIZE 0x1000u
+#define VTD_PAGE_SIZE          0x1000u
+/* Offsets in the capabilities have 10 bits of 16 bytes; 256 fault records follow at most. */
+#define VTD_REGISTER_PAGES_MAX 5u
 
 /* Capability Register: 11.4.2 */
 #define VTD_CAP_DOMAINS(cap)       (1u << (4 + 2 * ((cap)&7)))     /* ND */

@@ -11,6 +11,9 @@
 #define RESERVED_DEVICES_MAX 64u
 #define RESERVED_BYTES_MAX   (2ull << 30) /* 4 KiB entries: more would take too long at boot */
 
+#define INTERRUPTS_BFN    0xfee00u
+#define INTERRUPTS_FRAMES 0x100u
+
 #define PCI_VENDOR          0x00
 #define PCI_HEADER_TYPE     0x0e
 #define PCI_HEADER_BRIDGE   0x01
@@ -116,8 +119,23 @@ struct reserved_device {
     uint16_t segment, id;
 };
 
+/* Writes to the interrupt window never reach memory, and nobody's DMA may command a unit, used or not. */
+static bool holds_registers(const struct dmar *dmar, uint64_t first, uint64_t last)
+{
+    if (first < INTERRUPTS_BFN + INTERRUPTS_FRAMES && last >= INTERRUPTS_BFN)
+        return true;
+    for (uint32_t i = 0; i < dmar->unit_count; i++) {
+        uint64_t base = dmar->units[i].base >> 12;
+
+        if (base != 0 && first < base + VTD_REGISTER_PAGES_MAX && last >= base)
+            return true;
+    }
+    return false;
+}
+
 /* Why a range cannot be honoured, or NULL. */
-static const char *refuse_reserved(const struct dmar_reserved *range, uint8_t address_bits)
+static const char *refuse_reserved(const struct dmar *dmar, const struct dmar_reserved *range,
+                                   uint8_t address_bits)
 {
     uint64_t first = range->base >> 12, frames = (range->limit >> 12) - first + 1;
 
@@ -127,6 +145,8 @@ static const char *refuse_reserved(const struct dmar_reserved *range, uint8_t ad
         return "it is larger than 2 GiB";
     if (host_range_is_hypervisor(first, frames))
         return "it holds memory of the hypervisor";
+    if (holds_registers(dmar, first, range->limit >> 12))
+        return "it holds registers of an IOMMU or of the interrupt controller";
     return NULL;
 }
 
@@ -169,7 +189,8 @@ int vtd_reserved_init(const struct dmar *dmar, uint8_t address_bits)
 
     for (uint32_t i = 0; i < dmar->reserved_count; i++) {
         const struct dmar_reserved *range = &dmar->reserved[i];
-        const char *refusal = refuse_reserved(range, address_bits);
+        const char *refusal = refuse_reserved(dmar, range, address_bits);
+        uint64_t first = range->base >> 12, frames = (range->limit >> 12) - first + 1;
         int number;
 
         log_line("iommu: reserved range 0x%llx to 0x%llx%s%s", (unsigned long long)range->base,
@@ -177,10 +198,10 @@ int vtd_reserved_init(const struct dmar *dmar, uint8_t address_bits)
                  refusal != NULL ? refusal : "");
         if (refusal != NULL)
             continue;
-        number = iommu_reserved_add(range->base >> 12, (range->limit >> 12) - (range->base >> 12) + 1,
-                                    IOMMU_KIND_IDENTITY);
+        number = iommu_reserved_add(first, frames, IOMMU_KIND_IDENTITY);
         if (number < 0)
             return number;
+        host_range_withhold(first, frames); /* before the tables that map it are allocated */
         for (uint32_t s = 0; s < range->scopes; s++) {
             const struct dmar_scope *scope = &dmar->scopes[range->first_scope + s];
             uint16_t id = 0;

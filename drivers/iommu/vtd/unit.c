@@ -7,9 +7,6 @@
 #include "guest-abi/include/sluice/errno.h"
 #include "lib/log.h"
 
-/* Offsets in the capabilities have 10 bits of 16 bytes; 256 fault records follow at most. */
-#define REGISTER_PAGES_MAX 5u
-
 static struct vtd_unit units[DMAR_UNITS_MAX];
 static uint32_t unit_count;
 static struct dmar dmar;
@@ -99,7 +96,7 @@ static const char *open_unit(struct vtd_unit *unit, const struct dmar_unit *drhd
     for (uint32_t i = 0; i < unit_count; i++)
         if (units[i].base == drhd->base)
             return "another entry has the same registers";
-    if (host_range_is_hypervisor(drhd->base >> 12, REGISTER_PAGES_MAX))
+    if (host_range_is_hypervisor(drhd->base >> 12, VTD_REGISTER_PAGES_MAX))
         return "its register address lies in memory of the hypervisor";
     unit->registers = host_mmio_map(drhd->base, VTD_PAGE_SIZE);
     if (unit->registers == NULL)

@@ -44,6 +44,14 @@ bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames)
     return mfn < hypervisor_first + hypervisor_frames && mfn + frames > hypervisor_first;
 }
 
+static uint64_t withheld_frames;
+
+void host_range_withhold(uint64_t mfn, uint64_t frames)
+{
+    (void)mfn;
+    withheld_frames += frames;
+}
+
 /* ---- what the policy asks for ---- */
 
 static struct iommu_range reserved[64];
@@ -64,6 +72,7 @@ int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind k
 
 int iommu_boot_context(uint64_t ranges, struct iommu_context **context)
 {
+    assert_int_not_equal(withheld_frames, 0); /* or the context's tables might lie in the range */
     context_ranges = ranges;
     *context = NULL;
     return 0;
@@ -93,7 +102,7 @@ static int set_up(void **state)
     for (uint32_t i = 0; i < 4; i++)
         unit_of[i] = &units[i];
     reserved_count = attached_count = 0;
-    hypervisor_frames = 0;
+    hypervisor_frames = withheld_frames = 0;
     return 0;
 }
 
@@ -224,11 +233,16 @@ static void ranges_that_cannot_be_are_refused(void **state)
     dmar_rmrr(&builder, 0, 0x100000, 0x1000fffff);
     dmar_rmrr(&builder, 0, 0, UINT64_MAX);
     dmar_rmrr(&builder, 0, 0x600000, 0x600fff);
+    dmar_drhd(&builder, 0, 0, 0xfed90000);
+    dmar_rmrr(&builder, 0, 0xfed00000, 0xfed90fff);
+    dmar_rmrr(&builder, 0, 0xfeeff000, 0xfeefffff);
     parse();
     assert_int_equal(vtd_reserved_init(&dmar, 39), 0);
     assert_int_equal(captured_count("it holds memory of the hypervisor"), 1);
     assert_int_equal(captured_count("it lies beyond the bus width"), 2);
     assert_int_equal(captured_count("it is larger than 2 GiB"), 1);
+    assert_int_equal(captured_count("it holds registers of an IOMMU or of the interrupt controller"), 2);
+    assert_int_equal(withheld_frames, 1);
     assert_int_equal(reserved_count, 1);
     assert_int_equal(reserved[0].bfn, 0x600);
 }
