@@ -104,7 +104,7 @@ static uint64_t drop_identity_frames(uint64_t *list, uint64_t count)
 static uint64_t wanted_frames(void)
 {
     uint64_t most = memory_usable_frames();
-    uint64_t mib = option_number("guest-memory", 1, UINT64_MAX / FRAMES_PER_MIB / 8, 0);
+    uint64_t mib = option_number("guest-memory", 0, UINT64_MAX / FRAMES_PER_MIB / 8, 0); /* 0: all */
     uint64_t wanted = mib * FRAMES_PER_MIB;
     return wanted == 0 || wanted > most ? most : wanted;
 }
