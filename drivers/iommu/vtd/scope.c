@@ -50,48 +50,60 @@ static bool resolve(uint16_t segment, const struct dmar_scope *scope, uint16_t *
     return true;
 }
 
-static void claim(struct vtd_unit *unit, uint16_t segment, uint32_t first, uint32_t last)
+static bool claim(struct vtd_unit *unit, uint16_t segment, uint32_t first, uint32_t last)
 {
-    if (claim_count < CLAIMS_MAX)
-        claims[claim_count++] = (struct claim){unit, segment, (uint16_t)first, (uint16_t)last};
+    if (claim_count == CLAIMS_MAX)
+        return false;
+    claims[claim_count++] = (struct claim){unit, segment, (uint16_t)first, (uint16_t)last};
+    return true;
 }
 
-static void claim_scope(struct vtd_unit *unit, uint16_t segment, const struct dmar_scope *scope)
+/* False when a device that the scope names is not known afterwards. */
+static bool claim_scope(struct vtd_unit *unit, uint16_t segment, const struct dmar_scope *scope)
 {
     uint16_t id = 0;
     uint32_t secondary, subordinate;
 
     if (scope->kind != DMAR_SCOPE_ENDPOINT && scope->kind != DMAR_SCOPE_BRIDGE)
-        return;
+        return true;
     if (!resolve(segment, scope, &id)) {
         log_line("iommu: a DMAR scope leads over %02x:%02x.%x, which is no bridge: left out", id >> 8,
                  id >> 3 & 31, id & 7);
-        return;
+        return false;
     }
-    claim(unit, segment, id, id);
+    if (!claim(unit, segment, id, id))
+        return false;
     if (scope->kind != DMAR_SCOPE_BRIDGE || !is_bridge(segment, id))
-        return;
+        return true;
     secondary = host_pci_read(segment, id, PCI_SECONDARY_BUS, 1) & 0xff;
     subordinate = host_pci_read(segment, id, PCI_SUBORDINATE_BUS, 1) & 0xff;
-    if (secondary > id >> 8 && subordinate >= secondary)
-        claim(unit, segment, secondary << 8, subordinate << 8 | 0xff);
+    return secondary <= id >> 8 || subordinate < secondary ||
+           claim(unit, segment, secondary << 8, subordinate << 8 | 0xff);
 }
 
 void vtd_scopes_init(const struct dmar *dmar, struct vtd_unit *const *unit_of)
 {
+    bool rest_is_known = !dmar->truncated;
+
     claim_count = 0;
     for (uint32_t i = 0; i < dmar->unit_count; i++) {
         const struct dmar_unit *unit = &dmar->units[i];
 
-        for (uint32_t s = 0; s < unit->scopes; s++)
-            claim_scope(unit_of[i], unit->segment, &dmar->scopes[unit->first_scope + s]);
+        for (uint32_t s = 0; s < unit->scopes; s++) {
+            bool known = claim_scope(unit_of[i], unit->segment, &dmar->scopes[unit->first_scope + s]);
+
+            /* Nothing stops the DMA of a device behind a unit that is not usable: it must not seem to be
+             * another's. */
+            if (!known && unit_of[i] == NULL)
+                rest_is_known = false;
+        }
     }
-    if (dmar->truncated)
+    if (!rest_is_known)
         log_line(
             "iommu: the DMAR may name units that cannot be read: only devices named one by one are served");
     for (uint32_t i = 0; i < dmar->unit_count; i++)
-        if (dmar->units[i].include_all && !dmar->truncated)
-            claim(unit_of[i], dmar->units[i].segment, 0, UINT16_MAX);
+        if (dmar->units[i].include_all && rest_is_known)
+            (void)claim(unit_of[i], dmar->units[i].segment, 0, UINT16_MAX); /* if not, they stay blocked */
 }
 
 /* The narrowest claim wins: a device over its bridge, a bridge over "all the rest"; else the first. */

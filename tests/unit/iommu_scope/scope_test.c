@@ -189,6 +189,22 @@ static void devices_of_a_refused_unit_are_blocked(void **state)
     assert_ptr_equal(vtd_unit_of(0, ID(0, 4, 0)), &units[1]);
 }
 
+/* ... not even when the table does not say clearly which device that is. */
+static void an_unclear_name_of_a_refused_unit_blocks_all_the_rest(void **state)
+{
+    static const uint8_t over_nothing[] = {0x1e, 0, 1, 0};
+
+    (void)state;
+    unit_of[0] = NULL;
+    dmar_drhd(&builder, 0, 0, 0);
+    put_path(DMAR_SCOPE_ENDPOINT, over_nothing, 2);
+    dmar_drhd(&builder, 1, 0, 0x2000);
+    dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, 2, 0);
+    parse();
+    assert_ptr_equal(vtd_unit_of(0, ID(0, 2, 0)), &units[1]);
+    assert_null(vtd_unit_of(0, ID(0, 4, 0)));
+}
+
 /* There may be a unit nobody can read: "all the rest" is then not known. */
 static void a_cut_table_serves_only_named_devices(void **state)
 {
@@ -254,6 +270,7 @@ int main(void)
         cmocka_unit_test_setup(a_bridge_covers_what_is_behind_it, set_up),
         cmocka_unit_test_setup(the_narrowest_claim_wins, set_up),
         cmocka_unit_test_setup(devices_of_a_refused_unit_are_blocked, set_up),
+        cmocka_unit_test_setup(an_unclear_name_of_a_refused_unit_blocks_all_the_rest, set_up),
         cmocka_unit_test_setup(a_cut_table_serves_only_named_devices, set_up),
         cmocka_unit_test_setup(each_device_reaches_its_own_ranges_only, set_up),
         cmocka_unit_test_setup(ranges_that_cannot_be_are_refused, set_up),
