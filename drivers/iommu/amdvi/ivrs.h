@@ -12,7 +12,7 @@
 
 #define IVRS_UNITS_MAX    64u
 #define IVRS_ENTRIES_MAX  1024u
-#define IVRS_MEMORY_MAX   63u /* the MSI window takes the last of IOMMU_RESERVED_MAX */
+#define IVRS_MEMORY_MAX   62u /* the MSI and HyperTransport windows take the last of IOMMU_RESERVED_MAX */
 #define IVRS_SPECIALS_MAX 64u
 #define IVRS_FINDINGS_MAX 32u
 
