@@ -13,6 +13,7 @@
 #define IOMMU_RESERVED_MAX 64u /* a set of reserved ranges is 64 bits */
 
 struct iommu_context {
+    uint64_t reach; /* last BFN that the tree reaches as it is now */
     uint64_t max_bfn, max_mfn;
     bool dead;         /* one of its units has stopped answering */
     bool flush_on_map; /* one of its units caches that nothing is mapped, or buffers writes */
@@ -24,8 +25,8 @@ struct iommu_context {
 
 /* What every unit can do: a context must suit them all. */
 struct iommu_limits {
-    uint8_t levels;
-    uint8_t address_bits; /* width of a bus address */
+    uint8_t levels, levels_max; /* a tree begins with the first and may grow to the second */
+    uint8_t address_bits;       /* width of a bus address */
     bool coherent;
     bool flush_on_map;
     uint32_t domains;
@@ -38,6 +39,11 @@ struct iommu_driver {
     int (*reserve)(void); /* names the reserved ranges and attaches their devices to boot contexts */
     int (*enable)(void);
     int (*attach)(struct iommu_context *context, uint16_t segment, uint16_t requester_id);
+    /* A tree has a new root: its devices are told, by one store each. NULL: trees do not grow. 0 or -EIO. */
+    int (*root_changed)(struct iommu_context *context);
+    struct iommu_context *(*context_of)(uint32_t unit, uint16_t requester_id); /* or NULL */
+    /* Takes a requester's translation away, without further fault records. */
+    void (*isolate)(uint32_t unit, uint16_t requester_id);
     uint32_t (*unit_count)(void);
     bool (*unit_dead)(uint32_t unit);
     struct iommu_range (*unit_registers)(uint32_t unit);
@@ -48,23 +54,66 @@ struct iommu_driver {
     void (*post_domain)(uint32_t unit, uint16_t domain);
     void (*submit)(uint32_t unit); /* adds a wait and tells the unit */
     int (*wait)(uint32_t unit);    /* until that wait is done: 0, or -EIO and the unit is dead */
-    void (*fault_interrupt)(void);
-    void (*fault_tick)(void);
+    void (*read_faults)(void);     /* reads, reports and clears what is there */
 };
 
-extern const struct iommu_driver vtd_driver;
+extern const struct iommu_driver vtd_driver, amdvi_driver;
 
-/* Adds a reserved range, or finds the same one; its number, or -ENOSPC. */
-int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind kind);
+/* Adds a reserved range, or finds the same one; its number, or -ENOSPC. flags: IOMMU_READ, IOMMU_WRITE. */
+int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind kind, uint32_t flags);
 
 /* The boot context that maps exactly this set of reserved ranges and nothing else. */
 int iommu_boot_context(uint64_t ranges, struct iommu_context **context);
+
+/* The context that a unit has the requester in, or NULL. */
+struct iommu_context *iommu_context_of(uint32_t unit, uint16_t requester_id);
 
 /* The context with that domain id, or NULL. */
 struct iommu_context *iommu_context_of_domain(uint16_t domain);
 
 /* A unit tells that it is dead: its contexts are. */
 void iommu_unit_died(uint32_t unit);
+
+/* A requester that must do no more DMA: at its source, and in the unit's tables. */
+void iommu_isolate(uint32_t unit, uint16_t segment, uint16_t requester_id);
+
+/* ---- map.c ---- */
+
+void iommu_map_begin(const struct iommu_driver *driver);
+/* BFNs that never reach a page table: interrupts, HyperTransport. Maps there are refused; at most two. */
+void iommu_map_window(uint64_t bfn, uint64_t frames);
+
+/* ---- reserved.c: a vendor names what its firmware table reserves, between begin and attach ---- */
+
+void iommu_reserve_begin(void);
+/* Registers of a unit, which no range may hold; a bfn of 0 is none. */
+void iommu_reserve_registers(uint64_t bfn, uint64_t frames);
+/* [base, limit] in bytes, limit inclusive, rounded to frames. The range's number; -EPERM refused, in a
+ * sentence; -ENOSPC. */
+int iommu_reserve(uint64_t base, uint64_t limit, uint32_t flags, uint8_t address_bits);
+/* The device reaches that range and, until somebody attaches it elsewhere, nothing else. */
+void iommu_reserve_for(uint16_t segment, uint16_t id, int range);
+void iommu_reserve_attach(void);
+
+/* ---- fault.c ---- */
+
+enum iommu_access { IOMMU_ACCESS_READ, IOMMU_ACCESS_WRITE, IOMMU_ACCESS_INTERRUPT };
+
+struct iommu_fault {
+    uint32_t unit;
+    uint16_t segment, source; /* requester id */
+    enum iommu_access access;
+    uint64_t bfn;
+    uint8_t code;       /* hardware's number for it */
+    bool by_page_table; /* absent or not permitted there: the bus map may know better than the reason */
+    const char *reason; /* in words */
+};
+/* Counts and logs a blocked access, with a limit; isolates a device that storms. */
+void iommu_fault_report(const struct iommu_fault *fault);
+/* The same for what concerns no device: the record as it was. */
+void iommu_fault_note(const char *text, uint32_t unit, uint64_t low, uint64_t high);
+/* Records were lost. */
+void iommu_fault_lost(uint32_t unit);
 
 /* Stops a requester's DMA at its source, or at the bridge that speaks for it. */
 void iommu_cut_off(uint16_t segment, uint16_t requester_id);

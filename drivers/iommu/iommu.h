@@ -135,6 +135,7 @@ enum iommu_reserved_kind { IOMMU_KIND_IDENTITY = 1, IOMMU_KIND_MSI = 2, IOMMU_KI
 struct iommu_reserved {
     uint64_t bfn, frames;
     enum iommu_reserved_kind kind;
+    uint32_t flags; /* IOMMU_READ, IOMMU_WRITE: what its devices may do there */
 };
 
 uint32_t iommu_reserved_count(void);
@@ -144,13 +145,13 @@ struct iommu_reserved iommu_reserved_at(uint32_t index);
 
 /* The fault MSI's handler: reads, decodes, logs with a limit, clears, re-arms. */
 void iommu_fault_interrupt(void);
-/* Reopens log limits; call about every 100 ms from a timer. */
+/* Reopens log limits and looks for faults that raised no interrupt; call about every 100 ms from a timer. */
 void iommu_fault_tick(void);
 
 struct iommu_counters {
-    uint64_t flushes; /* iommu_flush() calls that posted something */
-    uint64_t context_global, context_domain, context_device;
-    uint64_t iotlb_global, iotlb_domain, iotlb_page; /* descriptors, by granularity */
+    uint64_t flushes;                                        /* iommu_flush() calls that posted something */
+    uint64_t context_global, context_domain, context_device; /* of what devices are in which context */
+    uint64_t iotlb_global, iotlb_domain, iotlb_page;         /* descriptors, by granularity */
     uint64_t device_iotlb, interrupt_entry;
     uint64_t waits;
     uint64_t faults, faults_suppressed;

@@ -88,7 +88,7 @@ void page_table_release(struct page_table *table, uint32_t unlinked)
 /* Deepest table on the way to bfn; *level is its level, 1 for a leaf table. */
 static uint32_t walk(const struct page_table *table, uint64_t bfn, uint32_t *level)
 {
-    uint32_t page = 0;
+    uint32_t page = table->root;
 
     for (*level = table->levels; *level > 1; --*level) {
         uint64_t entry = entries_of(table, page)[slot_of(bfn, *level)];
@@ -159,6 +159,38 @@ void page_table_unlink(struct page_table *table, uint64_t bfn, uint32_t *unlinke
     table->cursor_key = NO_CURSOR;
 }
 
+int page_table_raise(struct page_table *table)
+{
+    uint32_t old = table->root, new;
+
+    /* An empty table means the same at any level. */
+    if (table->info[old].live != 0) {
+        if (table->free == PAGE_NO_TABLE)
+            return -ENOMEM;
+        new = take_page(table);
+        write_branch(table, new, 0, table->levels + 1u,
+                     (table->pool_mfn + old) << 12 | table->format->table_bits[table->levels]);
+        table->info[new].live = 1;
+        table->info[old].parent = new;
+        table->root = new;
+    }
+    table->levels++;
+    if (table->levels == 2)
+        table->cursor_key = NO_CURSOR; /* the empty root was a leaf table */
+    return 0;
+}
+
+void page_table_widen(struct page_table *table, uint64_t bfn, uint32_t flags)
+{
+    uint64_t *slot;
+
+    if (page_table_seek(table, bfn) != 0)
+        return;
+    slot = &table->cursor[bfn % PAGE_TABLE_ENTRIES];
+    host_store64(slot, *slot | table->format->leaf_bits[flags % PAGE_FLAGS]);
+    page_table_mark_dirty(table, slot, 1);
+}
+
 /* ---- operations ---- */
 
 int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, uint64_t frames, uint32_t flags)
@@ -180,8 +212,11 @@ int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, ui
 
 uint64_t page_table_lookup(const struct page_table *table, uint64_t bfn)
 {
-    uint32_t level, page = walk(table, bfn, &level);
+    uint32_t level, page;
 
+    if (bfn > page_table_reach(table->levels))
+        return 0;
+    page = walk(table, bfn, &level);
     return level == 1 ? entries_of(table, page)[slot_of(bfn, 1)] : 0;
 }
 

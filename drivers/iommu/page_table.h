@@ -49,7 +49,8 @@ struct page_table {
     bool coherent;               /* hardware's walks see the CPU's caches */
     uint64_t *dirty, *dirty_end; /* leaf entries that still have to be written back */
     uint8_t levels;
-    uint8_t *pool; /* table pages; number 0 is the root */
+    uint8_t *pool; /* table pages */
+    uint32_t root; /* number of the root's page */
     uint64_t pool_mfn;
     struct page_table_info *info;
     uint32_t quota, used, peak;
@@ -66,6 +67,17 @@ void page_table_init(struct page_table *table, const struct page_format *format,
 static inline uint64_t page_table_leaf(const struct page_format *format, uint64_t mfn, uint32_t flags)
 {
     return mfn << 12 | format->leaf_bits[flags % PAGE_FLAGS];
+}
+
+static inline uint64_t page_table_root(const struct page_table *table)
+{
+    return table->pool_mfn + table->root;
+}
+
+/* The last BFN that a tree of so many levels reaches. */
+static inline uint64_t page_table_reach(uint8_t levels)
+{
+    return (1ull << (PAGE_TABLE_BITS * levels)) - 1;
 }
 
 static inline uint64_t page_table_leaf_mfn(const struct page_format *format, uint64_t entry)
@@ -103,7 +115,7 @@ void page_table_unlink(struct page_table *table, uint64_t bfn, uint32_t *unlinke
 /* Writes back what hardware cannot see yet: before invalidating, and before a device is told to go. */
 void page_table_write_back(struct page_table *table);
 
-/* ---- operations; bfn must be below the tree's reach ---- */
+/* ---- operations; bfn must be within the tree's reach, but for a lookup ---- */
 
 static inline void page_table_flush_dirty(const struct page_table *table)
 {
@@ -174,6 +186,15 @@ static inline int page_table_unmap(struct page_table *table, uint64_t bfn, uint6
  */
 int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, uint64_t frames,
                         uint32_t flags);
+
+/*
+ * Gives the tree one level more. Everything that was mapped stays where it is, in the same tables; hardware
+ * sees it through the old root until it is told of the new one. 0; -ENOMEM quota, and nothing changed.
+ */
+int page_table_raise(struct page_table *table);
+
+/* Permissions that a locked entry has beside those it had. Only for a tree that no device walks yet. */
+void page_table_widen(struct page_table *table, uint64_t bfn, uint32_t flags);
 
 /* Takes a list of unlinked tables back into the pool. Only after the invalidation has completed. */
 void page_table_release(struct page_table *table, uint32_t unlinked);

@@ -1,26 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Primary faults: what a device tried and was not let. Spec revision 4.1, sections 7.2.1 (reasons) and 7.2.3.
- * The records are the hardware's and the device fills them: everything read is bounded, and logged with a
- * limit. A device that goes on and on loses its bus mastering.
+ * The records are the hardware's and the device fills them: everything read is bounded.
  */
 #include "drivers/iommu/vtd/vtd.h"
-#include "lib/log.h"
 
-#define WINDOW_TICKS  10u   /* the limits are for so many ticks: a second */
-#define STORM_FAULTS  1000u /* of one device in a window */
-#define STORM_DEVICES 16u   /* devices counted at a time */
-#define ROUNDS_MAX    4u    /* passes over the records in one interrupt */
-
-static struct log_limit fault_limit = {.what = "blocked DMA", .burst = 32};
-static struct log_limit overflow_limit = {.what = "lost fault records", .burst = 4};
-
-static struct {
-    uint32_t unit;
-    uint16_t source;
-    uint32_t faults;
-} storms[STORM_DEVICES];
-static uint32_t storm_count;
+#define ROUNDS_MAX 4u /* passes over the records in one interrupt */
 
 /* Table of reasons: 7.2.1, for translation in legacy mode. */
 static const char *reason_text(uint8_t reason)
@@ -51,60 +36,21 @@ static const char *reason_text(uint8_t reason)
     return reason < sizeof texts / sizeof *texts && texts[reason] != NULL ? texts[reason] : "unknown reason";
 }
 
-/* Hardware has one reason for "absent" and "not allowed"; the bus map can tell them apart. */
-static const char *describe(const struct vtd_unit *unit, uint16_t source, uint64_t bfn, uint8_t reason)
+static void report(const struct vtd_unit *unit, uint64_t low, uint64_t high)
 {
-    const struct iommu_context *context = vtd_context_of(unit, source);
-    struct iommu_mapping mapping;
-
-    if ((reason != 0x05 && reason != 0x06) || context == NULL)
-        return reason_text(reason);
-    if (iommu_lookup(context, bfn, &mapping) != 0)
-        return "not present in the bus map";
-    if (reason == 0x05 && (mapping.flags & IOMMU_WRITE) == 0)
-        return (mapping.flags & IOMMU_WITHHELD) != 0 ? "mapped, but writing is withheld" : "mapped read-only";
-    if (reason == 0x06 && (mapping.flags & IOMMU_READ) == 0)
-        return "mapped write-only";
-    return reason_text(reason);
-}
-
-/* True when this fault is the one too many. */
-static bool storms_now(const struct vtd_unit *unit, uint16_t source)
-{
-    uint32_t i = 0;
-
-    while (i < storm_count && (storms[i].unit != unit->index || storms[i].source != source))
-        i++;
-    if (i == STORM_DEVICES)
-        return false;
-    if (i == storm_count) {
-        storms[i].unit = unit->index;
-        storms[i].source = source;
-        storms[i].faults = 0;
-        storm_count++;
-    }
-    return ++storms[i].faults == STORM_FAULTS;
-}
-
-static void report(struct vtd_unit *unit, uint64_t low, uint64_t high)
-{
-    uint16_t source = VTD_FAULT_SOURCE(high);
     uint8_t reason = VTD_FAULT_REASON(high);
-    uint64_t bfn = low >> 12;
+    const struct iommu_fault fault = {
+        .unit = unit->index,
+        .segment = unit->segment,
+        .source = VTD_FAULT_SOURCE(high),
+        .access = (high & VTD_FAULT_READ) != 0 ? IOMMU_ACCESS_READ : IOMMU_ACCESS_WRITE,
+        .bfn = low >> 12,
+        .code = reason,
+        .by_page_table = reason == VTD_REASON_NO_WRITE || reason == VTD_REASON_NO_READ,
+        .reason = reason_text(reason),
+    };
 
-    iommu_counters.faults++;
-    if (log_limit_pass(&fault_limit))
-        log_line("iommu: device %02x:%02x.%x %s BFN 0x%llx: %s (reason 0x%02x)", source >> 8,
-                 source >> 3 & 31, source & 7, (high & VTD_FAULT_READ) != 0 ? "read from" : "write to",
-                 (unsigned long long)bfn, describe(unit, source, bfn, reason), reason);
-    else
-        iommu_counters.faults_suppressed++;
-    if (storms_now(unit, source)) {
-        log_line("iommu: device %02x:%02x.%x does nothing but fault: its DMA is switched off", source >> 8,
-                 source >> 3 & 31, source & 7);
-        iommu_cut_off(unit->segment, source);
-        vtd_isolate(unit, source);
-    }
+    iommu_fault_report(&fault);
 }
 
 /* Takes every record that is there, from the oldest on; how many. */
@@ -138,8 +84,7 @@ static void read_faults(struct vtd_unit *unit)
         ;
     if ((vtd_read32(unit, VTD_FSTS) & VTD_FSTS_PFO) != 0) {
         vtd_write32(unit, VTD_FSTS, VTD_FSTS_PFO);
-        if (log_limit_pass(&overflow_limit))
-            log_line("iommu: unit %u had more faults than fault records", unit->index);
+        iommu_fault_lost(unit->index);
     }
 }
 
@@ -154,21 +99,8 @@ void vtd_fault_enable(struct vtd_unit *unit)
     vtd_write32(unit, VTD_FECTL, 0);
 }
 
-void vtd_fault_interrupt(void)
+void vtd_read_faults(void)
 {
     for (uint32_t i = 0; i < vtd_unit_count(); i++)
         read_faults(vtd_unit_at(i));
-}
-
-void vtd_fault_tick(void)
-{
-    static uint32_t ticks;
-
-    if (++ticks % WINDOW_TICKS == 0) {
-        log_limit_refill(&fault_limit);
-        log_limit_refill(&overflow_limit);
-        storm_count = 0;
-    }
-    /* A fault that came between reading and clearing raised no interrupt: look again. */
-    vtd_fault_interrupt();
 }

@@ -108,6 +108,10 @@
 #define VTD_FAULT_SOURCE(high) ((uint16_t)(high))
 #define VTD_FAULT_TOP_CLEAR    (1u << 31)
 
+/* Fault reasons that a page table gives: 7.2.1 */
+#define VTD_REASON_NO_WRITE 0x05u
+#define VTD_REASON_NO_READ  0x06u
+
 /* ---- tables in memory ---- */
 
 /* Root Entry: 9.1; Context Entry: 9.3. 256 of each in a page. */

@@ -7,12 +7,7 @@
 #include "guest-abi/include/sluice/errno.h"
 #include "lib/log.h"
 
-#define CLAIMS_MAX           1024u
-#define RESERVED_DEVICES_MAX 64u
-#define RESERVED_BYTES_MAX   (2ull << 30) /* 4 KiB entries: more would take too long at boot */
-
-#define INTERRUPTS_BFN    0xfee00u
-#define INTERRUPTS_FRAMES 0x100u
+#define CLAIMS_MAX 1024u
 
 #define PCI_VENDOR          0x00
 #define PCI_HEADER_TYPE     0x0e
@@ -126,101 +121,25 @@ struct vtd_unit *vtd_unit_of(uint16_t segment, uint16_t requester_id)
 
 /* ---- reserved memory regions: 8.4 ---- */
 
-struct reserved_device {
-    uint64_t ranges; /* set of reserved range numbers */
-    uint16_t segment, id;
-};
-
-/* Writes to the interrupt window never reach memory, and nobody's DMA may command a unit, used or not. */
-static bool holds_registers(const struct dmar *dmar, uint64_t first, uint64_t last)
-{
-    if (first < INTERRUPTS_BFN + INTERRUPTS_FRAMES && last >= INTERRUPTS_BFN)
-        return true;
-    for (uint32_t i = 0; i < dmar->unit_count; i++) {
-        uint64_t base = dmar->units[i].base >> 12;
-
-        if (base != 0 && first < base + VTD_REGISTER_PAGES_MAX && last >= base)
-            return true;
-    }
-    return false;
-}
-
-/* Why a range cannot be honoured, or NULL. */
-static const char *refuse_reserved(const struct dmar *dmar, const struct dmar_reserved *range,
-                                   uint8_t address_bits)
-{
-    uint64_t first = range->base >> 12, frames = (range->limit >> 12) - first + 1;
-
-    if (range->limit >> address_bits != 0)
-        return "it lies beyond the bus width";
-    if (range->limit - range->base >= RESERVED_BYTES_MAX)
-        return "it is larger than 2 GiB";
-    if (host_range_is_hypervisor(first, frames))
-        return "it holds memory of the hypervisor";
-    if (holds_registers(dmar, first, range->limit >> 12))
-        return "it holds registers of an IOMMU or of the interrupt controller";
-    return NULL;
-}
-
-static void add_device(struct reserved_device *devices, uint32_t *count, uint16_t segment, uint16_t id,
-                       int range)
-{
-    uint32_t i = 0;
-
-    while (i < *count && (devices[i].segment != segment || devices[i].id != id))
-        i++;
-    if (i == RESERVED_DEVICES_MAX) {
-        log_line("iommu: too many devices with reserved ranges: %02x:%02x.%x stays blocked", id >> 8,
-                 id >> 3 & 31, id & 7);
-        return;
-    }
-    if (i == *count)
-        devices[(*count)++] = (struct reserved_device){0, segment, id};
-    devices[i].ranges |= 1ull << range;
-}
-
-static int attach_devices(const struct reserved_device *devices, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        struct iommu_context *context;
-        int error = iommu_boot_context(devices[i].ranges, &context);
-
-        if (error == 0)
-            error = vtd_attach(context, devices[i].segment, devices[i].id);
-        if (error != 0)
-            log_line("iommu: device %02x:%02x.%x cannot be given its reserved ranges (%d): it stays blocked",
-                     devices[i].id >> 8, devices[i].id >> 3 & 31, devices[i].id & 7, error);
-    }
-    return 0;
-}
-
 int vtd_reserved_init(const struct dmar *dmar, uint8_t address_bits)
 {
-    static struct reserved_device devices[RESERVED_DEVICES_MAX];
-    uint32_t count = 0;
-
+    iommu_reserve_begin();
+    for (uint32_t i = 0; i < dmar->unit_count; i++)
+        iommu_reserve_registers(dmar->units[i].base >> 12, VTD_REGISTER_PAGES_MAX);
     for (uint32_t i = 0; i < dmar->reserved_count; i++) {
         const struct dmar_reserved *range = &dmar->reserved[i];
-        const char *refusal = refuse_reserved(dmar, range, address_bits);
-        uint64_t first = range->base >> 12, frames = (range->limit >> 12) - first + 1;
-        int number;
+        int number = iommu_reserve(range->base, range->limit, IOMMU_READ | IOMMU_WRITE, address_bits);
 
-        log_line("iommu: reserved range 0x%llx to 0x%llx%s%s", (unsigned long long)range->base,
-                 (unsigned long long)range->limit, refusal != NULL ? " is refused: " : "",
-                 refusal != NULL ? refusal : "");
-        if (refusal != NULL)
-            continue;
-        number = iommu_reserved_add(first, frames, IOMMU_KIND_IDENTITY);
-        if (number < 0)
+        if (number == -ENOSPC)
             return number;
-        host_range_withhold(first, frames); /* before the tables that map it are allocated */
-        for (uint32_t s = 0; s < range->scopes; s++) {
+        for (uint32_t s = 0; s < range->scopes && number >= 0; s++) {
             const struct dmar_scope *scope = &dmar->scopes[range->first_scope + s];
             uint16_t id = 0;
 
             if (scope->kind == DMAR_SCOPE_ENDPOINT && resolve(range->segment, scope, &id))
-                add_device(devices, &count, range->segment, id, number);
+                iommu_reserve_for(range->segment, id, number);
         }
     }
-    return attach_devices(devices, count);
+    iommu_reserve_attach();
+    return 0;
 }

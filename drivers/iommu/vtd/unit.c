@@ -165,7 +165,7 @@ static bool join_limits(struct iommu_limits *limits)
         limits->coherent &= vtd_is_coherent(unit);
         limits->flush_on_map |= (unit->cap & (VTD_CAP_CM | VTD_CAP_RWBF)) != 0;
     }
-    limits->levels = best_levels(sagaw);
+    limits->levels = limits->levels_max = best_levels(sagaw);
     if (limits->levels == 0)
         return false;
     if (width > width_bits(limits->levels))
@@ -296,6 +296,16 @@ static struct iommu_range unit_registers(uint32_t unit)
     return (struct iommu_range){units[unit].base >> 12, units[unit].size >> 12};
 }
 
+static struct iommu_context *context_of(uint32_t unit, uint16_t requester_id)
+{
+    return vtd_context_of(&units[unit], requester_id);
+}
+
+static void isolate(uint32_t unit, uint16_t requester_id)
+{
+    vtd_isolate(&units[unit], requester_id);
+}
+
 static int page_order_max(uint32_t unit)
 {
     return (units[unit].cap & VTD_CAP_PSI) != 0 ? (int)VTD_CAP_MAMV(units[unit].cap) : -1;
@@ -328,6 +338,8 @@ const struct iommu_driver vtd_driver = {
     .reserve = vtd_reserve,
     .enable = vtd_enable,
     .attach = vtd_attach,
+    .context_of = context_of,
+    .isolate = isolate,
     .unit_count = vtd_unit_count,
     .unit_dead = unit_dead,
     .unit_registers = unit_registers,
@@ -336,6 +348,5 @@ const struct iommu_driver vtd_driver = {
     .post_domain = post_domain,
     .submit = submit,
     .wait = wait,
-    .fault_interrupt = vtd_fault_interrupt,
-    .fault_tick = vtd_fault_tick,
+    .read_faults = vtd_read_faults,
 };

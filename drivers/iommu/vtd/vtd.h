@@ -2,7 +2,7 @@
 /*
  * What the files of this folder share: the unit.
  *
- * unit.c finds units and brings them up; scope.c knows which unit a requester id belongs to; context.c holds
+ * unit.c finds units and brings them up; scope.c knows which unit a requester id belongs to; device.c holds
  * the root and context tables; queue.c invalidates; fault.c reads what was blocked.
  */
 #ifndef SLUICE_VTD_VTD_H
@@ -80,7 +80,7 @@ struct vtd_unit *vtd_unit_of(uint16_t segment, uint16_t requester_id);
 /* Adds the usable RMRRs to the reserved ranges and lets their devices reach them and nothing else. */
 int vtd_reserved_init(const struct dmar *dmar, uint8_t address_bits);
 
-/* ---- context.c ---- */
+/* ---- device.c ---- */
 
 /* An empty root table: every requester is blocked. */
 bool vtd_context_init(struct vtd_unit *unit);
@@ -109,7 +109,7 @@ int vtd_wait(struct vtd_unit *unit);
 
 /* Clears what firmware left in the records, and lets the fault event interrupt. */
 void vtd_fault_enable(struct vtd_unit *unit);
-void vtd_fault_interrupt(void);
-void vtd_fault_tick(void);
+/* Reads, decodes and reports what is there, and clears it. */
+void vtd_read_faults(void);
 
 #endif

@@ -293,6 +293,7 @@ static int init(const struct iommu_setup *setup, struct iommu_limits *limits)
 {
     (void)setup;
     *limits = (struct iommu_limits){.levels = model.levels,
+                                    .levels_max = model.levels,
                                     .address_bits = (uint8_t)(12 + 9 * model.levels),
                                     .coherent = model.coherent,
                                     .flush_on_map = model.caching_mode,
@@ -351,9 +352,9 @@ const struct iommu_driver vtd_driver = {
     .post_domain = post_domain,
     .submit = submit,
     .wait = wait,
-    .fault_interrupt = no_faults,
-    .fault_tick = no_faults,
+    .read_faults = no_faults,
 };
+const struct iommu_driver amdvi_driver = {.name = "none"};
 
 void model_init(void)
 {

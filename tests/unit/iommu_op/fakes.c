@@ -241,8 +241,8 @@ uint32_t iommu_reserved_count(void)
 struct iommu_reserved iommu_reserved_at(uint32_t index)
 {
     if (index == 0)
-        return (struct iommu_reserved){BFN_RESERVED, 2, IOMMU_KIND_IDENTITY};
-    return (struct iommu_reserved){0xfee00, 0x100, IOMMU_KIND_MSI};
+        return (struct iommu_reserved){BFN_RESERVED, 2, IOMMU_KIND_IDENTITY, 3};
+    return (struct iommu_reserved){0xfee00, 0x100, IOMMU_KIND_MSI, 0};
 }
 
 uint32_t iommu_tables_used(const struct iommu_context *context)

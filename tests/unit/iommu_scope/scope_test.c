@@ -63,8 +63,9 @@ static struct {
 static uint32_t attached_count;
 static uint64_t context_ranges;
 
-int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind kind)
+int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind kind, uint32_t flags)
 {
+    assert_int_equal(flags, IOMMU_READ | IOMMU_WRITE);
     assert_int_equal(kind, IOMMU_KIND_IDENTITY);
     reserved[reserved_count] = (struct iommu_range){bfn, frames};
     return (int)reserved_count++;
@@ -78,7 +79,7 @@ int iommu_boot_context(uint64_t ranges, struct iommu_context **context)
     return 0;
 }
 
-int vtd_attach(struct iommu_context *context, uint16_t segment, uint16_t requester_id)
+int iommu_attach(struct iommu_context *context, uint16_t segment, uint16_t requester_id)
 {
     (void)context;
     attached[attached_count].ranges = context_ranges;

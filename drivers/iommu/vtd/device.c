@@ -100,7 +100,7 @@ static int invalidate_requester(struct vtd_unit *unit, struct vtd_entry old, uin
 int vtd_attach(struct iommu_context *context, uint16_t segment, uint16_t requester_id)
 {
     struct vtd_unit *unit = vtd_unit_of(segment, requester_id);
-    uint64_t root_mfn = context->table.pool_mfn;
+    uint64_t root_mfn = page_table_root(&context->table);
     struct vtd_entry *entry, old, value;
 
     if (unit == NULL)

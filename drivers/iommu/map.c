@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Map, unmap, lookup and the flush: what changes a bus address space, and makes hardware forget what was.
+ */
+#include "drivers/iommu/driver.h"
+#include "drivers/iommu/host.h"
+#include "drivers/iommu/iommu.h"
+#include "guest-abi/include/sluice/errno.h"
+
+/* Kept out of the single-element paths, which the hypercalls take and which should stay short. */
+#define SELDOM __attribute__((noinline, cold))
+
+#define ORDER_MAX   18u /* 1 GiB */
+#define WINDOWS_MAX 2u
+
+static const struct iommu_driver *driver;
+static struct iommu_range windows[WINDOWS_MAX];
+static uint32_t window_count;
+
+void iommu_map_begin(const struct iommu_driver *in_use)
+{
+    driver = in_use;
+    window_count = 0;
+}
+
+void iommu_map_window(uint64_t bfn, uint64_t frames)
+{
+    if (window_count < WINDOWS_MAX)
+        windows[window_count++] = (struct iommu_range){bfn, frames};
+}
+
+/* ---- the accumulator ---- */
+
+void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context)
+{
+    flush->context = context;
+    flush->range_count = 0;
+    flush->whole_domain = false;
+    flush->tables_changed = false;
+    flush->parked_count = 0;
+    flush->parked_tables = IOMMU_NO_TABLE;
+}
+
+/* Notes what must be invalidated; neighbours of the latest range, upwards or downwards, extend it. */
+static inline void note_range(struct iommu_flush *flush, uint64_t bfn, uint64_t frames)
+{
+    struct iommu_range *range = flush->ranges;
+
+    if (flush->whole_domain)
+        return;
+    if (flush->range_count != 0) {
+        range += flush->range_count - 1;
+        if (bfn == range->bfn + range->frames) {
+            range->frames += frames;
+            return;
+        }
+        if (bfn >= range->bfn && bfn + frames <= range->bfn + range->frames)
+            return;
+        if (bfn + frames == range->bfn) {
+            range->bfn = bfn;
+            range->frames += frames;
+            return;
+        }
+    }
+    if (flush->range_count < IOMMU_FLUSH_RANGES)
+        flush->ranges[flush->range_count++] = (struct iommu_range){bfn, frames};
+    else
+        flush->whole_domain = true;
+}
+
+static bool is_owed(const struct iommu_flush *flush)
+{
+    return flush->range_count != 0 || flush->whole_domain || flush->tables_changed;
+}
+
+/* Order of the smallest aligned block that covers the range, which starts anywhere. */
+static uint32_t covering_order(struct iommu_range range)
+{
+    uint64_t differ = range.bfn ^ (range.bfn + range.frames - 1);
+
+    return differ == 0 ? 0 : 64u - (uint32_t)__builtin_clzll(differ);
+}
+
+/*
+ * One descriptor a range, unless a unit cannot cover one of them by a single descriptor: then one for the
+ * whole domain. More ranges than the accumulator keeps have become the whole domain already, since the
+ * entries a domain-wide flush costs are fetched again by one walk each.
+ */
+static void post_plan(const struct iommu_flush *flush, uint32_t unit)
+{
+    uint16_t domain = flush->context->domain;
+    bool whole = flush->whole_domain || flush->range_count == 0;
+
+    for (uint32_t i = 0; i < flush->range_count && !whole; i++)
+        whole = (int)covering_order(flush->ranges[i]) > driver->page_order_max(unit);
+    if (whole) {
+        driver->post_domain(unit, domain);
+        return;
+    }
+    for (uint32_t i = 0; i < flush->range_count; i++) {
+        uint32_t order = covering_order(flush->ranges[i]);
+
+        driver->post_pages(unit, domain, flush->ranges[i].bfn >> order << order, order,
+                           !flush->tables_changed);
+    }
+}
+
+/* All units work at the same time; then each is waited for. */
+static int invalidate(const struct iommu_flush *flush)
+{
+    uint64_t units = flush->context->units;
+    int error = 0;
+
+    if (units == 0)
+        return 0;
+    iommu_counters.flushes++;
+    for (uint64_t left = units; left != 0; left &= left - 1) {
+        uint32_t unit = (uint32_t)__builtin_ctzll(left);
+
+        post_plan(flush, unit);
+        driver->submit(unit);
+    }
+    for (uint64_t left = units; left != 0; left &= left - 1)
+        if (driver->wait((uint32_t)__builtin_ctzll(left)) != 0)
+            error = -EIO;
+    return error;
+}
+
+static void release_parked(const struct iommu_flush *flush)
+{
+    const struct page_format *format = flush->context->table.format;
+
+    for (uint32_t i = 0; i < flush->parked_count; i++)
+        host_frame_release(page_table_leaf_mfn(format, flush->parked[i]),
+                           page_table_leaf_flags(format, flush->parked[i]));
+    page_table_release(&flush->context->table, flush->parked_tables);
+}
+
+int iommu_flush(struct iommu_flush *flush)
+{
+    struct iommu_context *context = flush->context;
+    int error = context->dead ? -EIO : 0;
+
+    page_table_write_back(&context->table);
+    if (error == 0 && is_owed(flush))
+        error = invalidate(flush);
+    if (error == 0) {
+        release_parked(flush);
+    }
+    iommu_flush_begin(flush, context);
+    return error;
+}
+
+/* ---- map, unmap, lookup ---- */
+
+/* What rarely happens: the accumulator is full, or tables that only wait for their flush are missed. */
+SELDOM static int flush_and_map(struct iommu_context *context, uint64_t bfn, uint64_t entry, uint64_t *old,
+                                struct iommu_flush *flush)
+{
+    int error = iommu_flush(flush);
+
+    return error != 0 ? error : page_table_map(&context->table, bfn, entry, old);
+}
+
+__attribute__((always_inline)) static inline int
+map_one(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t flags, struct iommu_flush *flush)
+{
+    uint64_t entry = page_table_leaf(context->table.format, mfn, flags), old;
+    int error = -ENOMEM;
+
+    if (!iommu_flush_full(flush))
+        error = page_table_map(&context->table, bfn, entry, &old);
+    if (error == -ENOMEM && (iommu_flush_full(flush) || flush->parked_tables != IOMMU_NO_TABLE))
+        error = flush_and_map(context, bfn, entry, &old, flush);
+    if (error != 0)
+        return error;
+    iommu_counters.maps++;
+    if (old != 0)
+        flush->parked[flush->parked_count++] = old;
+    if (old != entry && (old != 0 || context->flush_on_map)) {
+        flush->tables_changed |= old == 0; /* absence may be remembered at any level */
+        note_range(flush, bfn, 1);
+    }
+    return 0;
+}
+
+__attribute__((always_inline)) static inline int unmap_one(struct iommu_context *context, uint64_t bfn,
+                                                           struct iommu_flush *flush)
+{
+    uint64_t old;
+    int error = __builtin_expect(iommu_flush_full(flush), false) ? iommu_flush(flush) : 0;
+
+    if (error == 0)
+        error = page_table_unmap(&context->table, bfn, &old, &flush->parked_tables);
+    if (error != 0)
+        return error;
+    iommu_counters.unmaps++;
+    if (old == 0)
+        return 0;
+    flush->tables_changed |= flush->parked_tables != IOMMU_NO_TABLE;
+    flush->parked[flush->parked_count++] = old;
+    note_range(flush, bfn, 1);
+    return 0;
+}
+
+/*
+ * Above the tree's reach: gives it the levels that bfn needs. Devices walk the old root until they are told
+ * of the new one, and both lead to the same tables, so that no translation is wrong in between.
+ */
+SELDOM static int reach_out(struct iommu_context *context, uint64_t bfn, struct iommu_flush *flush)
+{
+    bool raised = false;
+    int error = 0;
+
+    if (bfn > context->max_bfn)
+        return -EINVAL;
+    if (context->dead)
+        return -EIO;
+    while (error == 0 && bfn > context->reach) {
+        error = page_table_raise(&context->table);
+        if (error != 0 && flush->parked_tables != IOMMU_NO_TABLE) {
+            error = iommu_flush(flush);
+            continue;
+        }
+        if (error == 0) {
+            context->reach = page_table_reach(context->table.levels);
+            if (context->reach > context->max_bfn)
+                context->reach = context->max_bfn;
+            raised = true;
+        }
+    }
+    if (raised && driver->root_changed(context) != 0)
+        return -EIO;
+    return error;
+}
+
+/* What is no memory to a device: its accesses there never reach a page table. */
+static inline bool is_window(uint64_t bfn, uint64_t frames)
+{
+    for (uint32_t i = 0; i < window_count; i++)
+        if (bfn < windows[i].bfn + windows[i].frames && bfn + frames > windows[i].bfn)
+            return true;
+    return false;
+}
+
+static bool is_range_locked(const struct iommu_context *context, uint64_t bfn, uint64_t frames)
+{
+    uint64_t locked = context->table.format->leaf_bits[IOMMU_LOCKED];
+
+    for (uint64_t i = 0; i < frames; i++)
+        if ((page_table_lookup(&context->table, bfn + i) & locked) != 0)
+            return true;
+    return false;
+}
+
+static int check_range(const struct iommu_context *context, uint64_t bfn, uint32_t order)
+{
+    uint64_t frames = 1ull << order;
+
+    if ((bfn & (frames - 1)) != 0 || frames - 1 > context->max_bfn - bfn)
+        return -EINVAL;
+    return is_range_locked(context, bfn, frames) ? -EACCES : 0;
+}
+
+/* Orders above 0: everything that can fail is looked at before anything changes. */
+SELDOM static int map_order(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order,
+                            uint32_t flags, struct iommu_flush *flush)
+{
+    uint64_t frames = 1ull << order;
+
+    int error = check_range(context, bfn, order);
+
+    if (error == 0 && ((mfn & (frames - 1)) != 0 || frames - 1 > context->max_mfn - mfn))
+        error = -EINVAL;
+    if (error != 0)
+        return error;
+    if (is_window(bfn, frames))
+        return -EACCES;
+    if (bfn + frames - 1 > context->reach) {
+        error = reach_out(context, bfn + frames - 1, flush);
+        if (error != 0)
+            return error;
+    }
+    if (!page_table_can_hold(&context->table, bfn, order)) {
+        error = iommu_flush(flush);
+        if (error != 0 || !page_table_can_hold(&context->table, bfn, order))
+            return error != 0 ? error : -ENOMEM;
+    }
+    for (uint64_t i = 0; i < frames && error == 0; i++)
+        error = map_one(context, bfn + i, mfn + i, flags, flush);
+    return error;
+}
+
+int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order, uint32_t flags,
+              struct iommu_flush *flush)
+{
+    if (order > ORDER_MAX || mfn > context->max_mfn)
+        return -EINVAL;
+    if (bfn > context->reach) {
+        int error = reach_out(context, bfn, flush);
+
+        if (error != 0)
+            return error;
+    }
+    if (context->dead)
+        return -EIO;
+    if (order != 0)
+        return map_order(context, bfn, mfn, order, flags, flush);
+    if (is_window(bfn, 1))
+        return -EACCES;
+    return map_one(context, bfn, mfn, flags, flush);
+}
+
+int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint64_t frames, uint32_t flags,
+                  struct iommu_flush *flush, uint64_t *done)
+{
+    *done = 0;
+    if (frames == 0)
+        return 0;
+    if (bfn > context->max_bfn || frames - 1 > context->max_bfn - bfn || mfn > context->max_mfn ||
+        frames - 1 > context->max_mfn - mfn)
+        return -EINVAL;
+    if (is_window(bfn, frames))
+        return -EACCES;
+    if (bfn + frames - 1 > context->reach) {
+        int error = reach_out(context, bfn + frames - 1, flush);
+
+        if (error != 0)
+            return error;
+    }
+    while (*done < frames) {
+        int64_t filled;
+        int error;
+
+        if (context->dead)
+            return -EIO;
+        filled = page_table_fill(&context->table, bfn + *done, mfn + *done, frames - *done, flags);
+        if (filled > 0) {
+            iommu_counters.maps += (uint64_t)filled;
+            if (context->flush_on_map) {
+                flush->tables_changed = true;
+                note_range(flush, bfn + *done, (uint64_t)filled);
+            }
+            *done += (uint64_t)filled;
+            continue;
+        }
+        /* Something stands there, or tables are short: as single elements do it. */
+        error = map_one(context, bfn + *done, mfn + *done, flags, flush);
+        if (error != 0)
+            return error;
+        ++*done;
+    }
+    return 0;
+}
+
+SELDOM static int unmap_order(struct iommu_context *context, uint64_t bfn, uint32_t order,
+                              struct iommu_flush *flush)
+{
+    int error = check_range(context, bfn, order);
+
+    for (uint64_t i = 0; i < 1ull << order && error == 0; i++)
+        error = unmap_one(context, bfn + i, flush);
+    return error;
+}
+
+int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, struct iommu_flush *flush)
+{
+    if (order > ORDER_MAX || bfn > context->max_bfn)
+        return -EINVAL;
+    if (context->dead)
+        return -EIO;
+    if (bfn > context->reach)
+        return check_range(context, bfn, order); /* nothing is there */
+    return order == 0 ? unmap_one(context, bfn, flush) : unmap_order(context, bfn, order, flush);
+}
+
+int iommu_lookup(const struct iommu_context *context, uint64_t bfn, struct iommu_mapping *mapping)
+{
+    uint64_t entry;
+
+    if (bfn > context->max_bfn)
+        return -EINVAL;
+    entry = page_table_lookup(&context->table, bfn);
+    if (entry == 0)
+        return -ENOENT;
+    mapping->mfn = page_table_leaf_mfn(context->table.format, entry);
+    mapping->flags = page_table_leaf_flags(context->table.format, entry);
+    return 0;
+}

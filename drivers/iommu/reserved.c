@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reserved ranges, for every vendor: what firmware says that a device must always reach. They are honoured
+ * where they cannot do harm, for the devices that are named, and for nobody else.
+ */
+#include "drivers/iommu/driver.h"
+#include "drivers/iommu/host.h"
+#include "guest-abi/include/sluice/errno.h"
+#include "lib/log.h"
+
+#define DEVICES_MAX        256u
+#define REGISTERS_MAX      64u
+#define RESERVED_BYTES_MAX (2ull << 30) /* 4 KiB entries: more would take too long at boot */
+
+#define INTERRUPTS_BFN    0xfee00u
+#define INTERRUPTS_FRAMES 0x100u
+
+/* A device and the set of the reserved ranges it is named for. */
+static struct reserved_device {
+    uint64_t ranges;
+    uint16_t segment, id;
+} devices[DEVICES_MAX];
+static uint32_t device_count;
+
+/* Registers that nobody's DMA may command: of every unit that firmware names, usable or not. */
+static struct iommu_range registers[REGISTERS_MAX];
+static uint32_t register_count;
+
+void iommu_reserve_begin(void)
+{
+    device_count = 0;
+    register_count = 0;
+}
+
+void iommu_reserve_registers(uint64_t bfn, uint64_t frames)
+{
+    if (bfn != 0 && register_count < REGISTERS_MAX)
+        registers[register_count++] = (struct iommu_range){bfn, frames};
+}
+
+/* Writes to the interrupt window never reach memory. */
+static bool holds_registers(uint64_t first, uint64_t last)
+{
+    if (first < INTERRUPTS_BFN + INTERRUPTS_FRAMES && last >= INTERRUPTS_BFN)
+        return true;
+    for (uint32_t i = 0; i < register_count; i++)
+        if (first < registers[i].bfn + registers[i].frames && last >= registers[i].bfn)
+            return true;
+    return false;
+}
+
+/* Why a range cannot be honoured, or NULL. */
+static const char *refusal(uint64_t base, uint64_t limit, uint8_t address_bits)
+{
+    uint64_t first = base >> 12, frames = (limit >> 12) - first + 1;
+
+    if (address_bits < 64 && limit >> address_bits != 0)
+        return "it lies beyond the bus width";
+    if (limit - base >= RESERVED_BYTES_MAX)
+        return "it is larger than 2 GiB";
+    if (host_range_is_hypervisor(first, frames))
+        return "it holds memory of the hypervisor";
+    if (holds_registers(first, limit >> 12))
+        return "it holds registers of an IOMMU or of the interrupt controller";
+    return NULL;
+}
+
+int iommu_reserve(uint64_t base, uint64_t limit, uint32_t flags, uint8_t address_bits)
+{
+    const char *reason = refusal(base, limit, address_bits);
+    uint64_t first = base >> 12, frames = (limit >> 12) - first + 1;
+    int number;
+
+    log_line("iommu: reserved range 0x%llx to 0x%llx%s%s", (unsigned long long)base,
+             (unsigned long long)limit, reason != NULL ? " is refused: " : "", reason != NULL ? reason : "");
+    if (reason != NULL)
+        return -EPERM;
+    number = iommu_reserved_add(first, frames, IOMMU_KIND_IDENTITY, flags);
+    if (number < 0)
+        return number;
+    host_range_withhold(first, frames); /* before the tables that map it are allocated */
+    return number;
+}
+
+void iommu_reserve_for(uint16_t segment, uint16_t id, int range)
+{
+    uint32_t i = 0;
+
+    while (i < device_count && (devices[i].segment != segment || devices[i].id != id))
+        i++;
+    if (i == DEVICES_MAX) {
+        log_line("iommu: too many devices with reserved ranges: %02x:%02x.%x stays blocked", id >> 8,
+                 id >> 3 & 31, id & 7);
+        return;
+    }
+    if (i == device_count)
+        devices[device_count++] = (struct reserved_device){0, segment, id};
+    devices[i].ranges |= 1ull << range;
+}
+
+void iommu_reserve_attach(void)
+{
+    for (uint32_t i = 0; i < device_count; i++) {
+        struct iommu_context *context;
+        int error = iommu_boot_context(devices[i].ranges, &context);
+
+        if (error == 0)
+            error = iommu_attach(context, devices[i].segment, devices[i].id);
+        if (error != 0)
+            log_line("iommu: device %02x:%02x.%x cannot be given its reserved ranges (%d): it stays blocked",
+                     devices[i].id >> 8, devices[i].id >> 3 & 31, devices[i].id & 7, error);
+    }
+}

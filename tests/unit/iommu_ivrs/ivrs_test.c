@@ -1,0 +1,888 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The IVRS parser: what it makes of good tables, of spoiled ones, and of firmware's real ones. Each table is
+ * parsed from a block of exactly its size, so that the sanitizer sees a read beyond it.
+ */
+#include "drivers/iommu/amdvi/ivrs.h"
+#include "tests/host/ivrs_builder.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define TABLE_HEADER 48u
+
+static struct ivrs ivrs;
+
+/* Whatever came in, what comes out is within its own bounds. */
+static void check_bounds(size_t size)
+{
+    uint32_t entries = 0;
+
+    assert_true(ivrs.unit_count <= IVRS_UNITS_MAX && ivrs.entry_count <= IVRS_ENTRIES_MAX);
+    assert_true(ivrs.special_count <= IVRS_SPECIALS_MAX && ivrs.memory_count <= IVRS_MEMORY_MAX);
+    assert_true(ivrs.finding_count <= IVRS_FINDINGS_MAX);
+    for (uint32_t i = 0; i < ivrs.unit_count; i++) {
+        assert_int_equal(ivrs.units[i].first_entry, entries);
+        entries += ivrs.units[i].entries;
+        assert_true(ivrs.units[i].offset < size);
+        for (uint32_t j = 0; j < i; j++)
+            assert_true(ivrs.units[i].id != ivrs.units[j].id ||
+                        ivrs.units[i].segment != ivrs.units[j].segment);
+    }
+    assert_int_equal(entries, ivrs.entry_count);
+    for (uint32_t i = 0; i < ivrs.entry_count; i++)
+        assert_true(ivrs.entries[i].first <= ivrs.entries[i].last && ivrs.entries[i].offset < size);
+    for (uint32_t i = 0; i < ivrs.special_count; i++)
+        assert_true(ivrs.specials[i].unit < ivrs.unit_count && ivrs.specials[i].offset < size);
+    for (uint32_t i = 0; i < ivrs.memory_count; i++) {
+        assert_true(ivrs.memory[i].first <= ivrs.memory[i].last && ivrs.memory[i].size != 0);
+        assert_true(ivrs.memory[i].base + (ivrs.memory[i].size - 1) >= ivrs.memory[i].base);
+    }
+}
+
+static bool parse_exact(const uint8_t *bytes, size_t size)
+{
+    uint8_t *block = malloc(size != 0 ? size : 1);
+    bool parsed;
+
+    assert_non_null(block);
+    memcpy(block, bytes, size);
+    memset(&ivrs, 0xa5, sizeof ivrs);
+    parsed = ivrs_parse(block, size, &ivrs);
+    free(block);
+    check_bounds(size);
+    return parsed;
+}
+
+static void parse(const struct ivrs_builder *builder)
+{
+    assert_true(parse_exact(builder->bytes, builder->size));
+}
+
+static bool has_finding(const char *structure, const char *reason, uint32_t offset)
+{
+    for (uint32_t i = 0; i < ivrs.finding_count; i++)
+        if (strcmp(ivrs.findings[i].structure, structure) == 0 &&
+            strstr(ivrs.findings[i].reason, reason) != NULL && ivrs.findings[i].offset == offset)
+            return true;
+    return false;
+}
+
+/* A table with one unit, 00:00.2 of segment 0, whose block is open for entries. */
+static void one_unit(struct ivrs_builder *builder, uint8_t type)
+{
+    ivrs_begin(builder, 0x203043);
+    ivrs_ivhd(builder, (struct ivrs_ivhd){.type = type, .id = 2, .capability = 0x40, .base = 0xfd200000});
+}
+
+/* The entry that a block of nothing else gives. */
+static const struct ivrs_entry *only_entry(const struct ivrs_builder *builder)
+{
+    parse(builder);
+    assert_int_equal(ivrs.finding_count, 0);
+    assert_int_equal(ivrs.entry_count, 1);
+    assert_false(ivrs.units[0].incomplete);
+    return &ivrs.entries[0];
+}
+
+/* Every kind of block and entry, two units, one of them in three blocks. */
+static void sample(struct ivrs_builder *builder)
+{
+    ivrs_begin(builder, 0x203043);
+    ivrs_ivhd(builder, (struct ivrs_ivhd){.type = 0x10, .flags = 0xb0, .id = 2, .base = 0xfd200000});
+    ivrs_range(builder, 3, 0xfffe, 0);
+    ivrs_special(builder, 2, 0, 0xa0, 0);
+    ivrs_ivhd(builder, (struct ivrs_ivhd){.type = 0x11, .id = 2, .base = 0xfd200000, .efr = 1});
+    ivrs_range(builder, 3, 0xfffe, 0);
+    ivrs_ivmd(builder, 0x20, 7, 0, 0, 0, 0x1000, 0x1000);
+    ivrs_ivmd(builder, 0x21, 7, 0, 0x60, 0, 0x7d900000, 0x100000);
+    ivrs_ivhd(builder, (struct ivrs_ivhd){.type = 0x40, .id = 2, .base = 0xfd200000, .efr = 2});
+    ivrs_all(builder, 1);
+    ivrs_select(builder, 8, 2);
+    ivrs_range(builder, 0x10, 0x1f, 3);
+    ivrs_padding(builder);
+    ivrs_alias(builder, 0x20, 0x21, 4);
+    ivrs_alias_range(builder, 0xff00, 0xffff, 0xa5, 5);
+    ivrs_extended(builder, 0x30, 6, 0x80000000);
+    ivrs_extended_range(builder, 0x38, 0x3f, 7, 0x40000000);
+    ivrs_special(builder, 1, 0x21, 0xa0, 0xd7);
+    ivrs_acpi(builder, 0xa5, 0x40, "\\_SB.FUR0");
+    ivrs_ivhd(builder, (struct ivrs_ivhd){.type = 0x10, .id = 0x4002, .segment = 1, .base = 0xb7b00000});
+    ivrs_range(builder, 0x4003, 0xfffe, 0);
+    ivrs_special(builder, 1, 0x22, 0xa1, 0);
+    ivrs_ivmd(builder, 0x22, 8, 1, 0, 0xfff, 0x9618e000, 0x1000);
+}
+
+static void a_good_table(void **state)
+{
+    struct ivrs_builder builder;
+
+    (void)state;
+    sample(&builder);
+    parse(&builder);
+    assert_int_equal(ivrs.finding_count, 0);
+    assert_false(ivrs.truncated);
+    assert_int_equal(ivrs.info, 0x203043);
+    assert_int_equal(ivrs.unit_count, 2);
+    assert_int_equal(ivrs.units[0].type, 0x40);
+    assert_int_equal(ivrs.units[0].entries, 8);
+    assert_int_equal(ivrs.units[1].type, 0x10);
+    assert_int_equal(ivrs.units[1].segment, 1);
+    assert_int_equal(ivrs.units[1].base, 0xb7b00000);
+    assert_int_equal(ivrs.units[1].first_entry, 8);
+    assert_int_equal(ivrs.units[1].entries, 1);
+    assert_int_equal(ivrs.entries[8].first, 0x4003);
+    assert_int_equal(ivrs.special_count, 2);
+    assert_int_equal(ivrs.specials[0].unit, 0);
+    assert_int_equal(ivrs.specials[1].unit, 1);
+    assert_int_equal(ivrs.specials[1].id, 0xa1);
+    assert_int_equal(ivrs.memory_count, 3);
+}
+
+static void the_fields_of_a_unit(void **state)
+{
+    static const uint8_t types[] = {0x10, 0x11, 0x40};
+    struct ivrs_builder builder;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof types; i++) {
+        ivrs_begin(&builder, 0);
+        ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = types[i],
+                                               .flags = 0xb1,
+                                               .id = 0x4002,
+                                               .capability = 0x64,
+                                               .segment = 0x1234,
+                                               .info = 0x0305,
+                                               .base = 0x12345678fd200000,
+                                               .efr = 0x246577efa2254afa,
+                                               .feature_info = 0x80048f6e});
+        parse(&builder);
+        assert_int_equal(ivrs.finding_count, 0);
+        assert_int_equal(ivrs.unit_count, 1);
+        assert_int_equal(ivrs.units[0].offset, TABLE_HEADER);
+        assert_int_equal(ivrs.units[0].type, types[i]);
+        assert_int_equal(ivrs.units[0].flags, 0xb1);
+        assert_int_equal(ivrs.units[0].id, 0x4002);
+        assert_int_equal(ivrs.units[0].capability, 0x64);
+        assert_int_equal(ivrs.units[0].segment, 0x1234);
+        assert_int_equal(ivrs.units[0].info, 0x0305);
+        assert_int_equal(ivrs.units[0].feature_info, 0x80048f6e);
+        assert_true(ivrs.units[0].base == 0x12345678fd200000);
+        assert_true(ivrs.units[0].features == (types[i] == 0x10 ? 0 : 0x246577efa2254afa));
+        assert_int_equal(ivrs.units[0].entries, 0);
+    }
+}
+
+static void entries_for_single_devices(void **state)
+{
+    struct ivrs_builder builder;
+    const struct ivrs_entry *entry;
+
+    (void)state;
+    one_unit(&builder, 0x10);
+    ivrs_select(&builder, 0x1234, 0xd7);
+    entry = only_entry(&builder);
+    assert_int_equal(entry->first, 0x1234);
+    assert_int_equal(entry->last, 0x1234);
+    assert_int_equal(entry->settings, 0xd7);
+    assert_int_equal(entry->offset, TABLE_HEADER + 24);
+    assert_false(entry->aliased || entry->is_default || entry->acpi_hid);
+
+    one_unit(&builder, 0x11);
+    ivrs_alias(&builder, 0x1234, 0x5678, 0x41);
+    entry = only_entry(&builder);
+    assert_int_equal(entry->last, 0x1234);
+    assert_true(entry->aliased);
+    assert_int_equal(entry->alias, 0x5678);
+    assert_int_equal(entry->settings, 0x41);
+    assert_int_equal(entry->offset, TABLE_HEADER + 40);
+
+    one_unit(&builder, 0x10);
+    ivrs_extended(&builder, 0x1234, 0x42, 0x89abcdef);
+    entry = only_entry(&builder);
+    assert_int_equal(entry->last, 0x1234);
+    assert_int_equal(entry->extended, 0x89abcdef);
+    assert_int_equal(entry->settings, 0x42);
+    assert_false(entry->aliased);
+}
+
+static void entries_for_many_devices(void **state)
+{
+    struct ivrs_builder builder;
+    const struct ivrs_entry *entry;
+
+    (void)state;
+    one_unit(&builder, 0x10);
+    ivrs_all(&builder, 0xd7);
+    entry = only_entry(&builder);
+    assert_true(entry->is_default);
+    assert_int_equal(entry->first, 0);
+    assert_int_equal(entry->last, 0xffff);
+    assert_int_equal(entry->settings, 0xd7);
+
+    one_unit(&builder, 0x10);
+    ivrs_range(&builder, 3, 0xfffe, 0x43);
+    entry = only_entry(&builder);
+    assert_int_equal(entry->first, 3);
+    assert_int_equal(entry->last, 0xfffe);
+    assert_int_equal(entry->settings, 0x43);
+    assert_false(entry->aliased || entry->is_default);
+
+    one_unit(&builder, 0x10);
+    ivrs_alias_range(&builder, 0xff00, 0xffff, 0xa5, 0x44);
+    entry = only_entry(&builder);
+    assert_int_equal(entry->first, 0xff00);
+    assert_int_equal(entry->last, 0xffff);
+    assert_true(entry->aliased);
+    assert_int_equal(entry->alias, 0xa5);
+
+    one_unit(&builder, 0x10);
+    ivrs_extended_range(&builder, 0x38, 0x3f, 0x45, 0x80000000);
+    entry = only_entry(&builder);
+    assert_int_equal(entry->last, 0x3f);
+    assert_int_equal(entry->extended, 0x80000000);
+
+    /* One device is a range too, and padding may stand within it. */
+    one_unit(&builder, 0x10);
+    ivrs_entry4(&builder, 0x03, 8, 0);
+    ivrs_padding(&builder);
+    ivrs_put(&builder, 0x40, 8);
+    ivrs_entry4(&builder, 0x04, 8, 0);
+    entry = only_entry(&builder);
+    assert_int_equal(entry->first, 8);
+    assert_int_equal(entry->last, 8);
+}
+
+static void acpi_devices(void **state)
+{
+    struct ivrs_builder builder;
+    const struct ivrs_entry *entry;
+
+    (void)state;
+    one_unit(&builder, 0x40);
+    ivrs_acpi(&builder, 0xa5, 0x40, "\\_SB.FUR0");
+    entry = only_entry(&builder);
+    assert_true(entry->acpi_hid);
+    assert_int_equal(entry->first, 0xa5);
+    assert_int_equal(entry->last, 0xa5);
+    assert_int_equal(entry->settings, 0x40);
+
+    /* What follows is found behind the UID, also behind one of no bytes. */
+    ivrs_acpi(&builder, 0xa6, 0, "");
+    ivrs_select(&builder, 9, 0);
+    parse(&builder);
+    assert_int_equal(ivrs.finding_count, 0);
+    assert_int_equal(ivrs.entry_count, 3);
+    assert_int_equal(ivrs.entries[2].first, 9);
+}
+
+/* A UID that reaches beyond the block, and an entry too short to have one. */
+static void a_uid_beyond_its_block(void **state)
+{
+    struct ivrs_builder builder;
+    uint32_t at;
+
+    (void)state;
+    one_unit(&builder, 0x40);
+    ivrs_select(&builder, 9, 0);
+    at = builder.size;
+    ivrs_acpi(&builder, 0xa5, 0x40, "\\_SB.FUR0");
+    for (uint32_t length = 10; length < 256; length++) {
+        builder.bytes[at + 21] = (uint8_t)length;
+        parse(&builder);
+        assert_int_equal(ivrs.entry_count, 1);
+        assert_true(ivrs.units[0].incomplete);
+        assert_true(has_finding("device entry", "length is impossible", at));
+    }
+    one_unit(&builder, 0x40);
+    at = builder.size;
+    ivrs_entry4(&builder, 0xf0, 0xa5, 0x40);
+    parse(&builder);
+    assert_int_equal(ivrs.entry_count, 0);
+    assert_true(has_finding("device entry", "length is impossible", at));
+}
+
+static void special_devices(void **state)
+{
+    struct ivrs_builder builder;
+
+    (void)state;
+    one_unit(&builder, 0x10);
+    ivrs_special(&builder, 1, 0x21, 0x1234, 0xd7);
+    ivrs_special(&builder, 2, 0, 0xa0, 0);
+    ivrs_special(&builder, 3, 0, 0xa0, 0);
+    parse(&builder);
+    assert_int_equal(ivrs.entry_count, 0);
+    assert_int_equal(ivrs.special_count, 2);
+    assert_int_equal(ivrs.specials[0].kind, IVRS_SPECIAL_IOAPIC);
+    assert_int_equal(ivrs.specials[0].handle, 0x21);
+    assert_int_equal(ivrs.specials[0].id, 0x1234);
+    assert_int_equal(ivrs.specials[0].settings, 0xd7);
+    assert_int_equal(ivrs.specials[0].unit, 0);
+    assert_int_equal(ivrs.specials[0].offset, TABLE_HEADER + 24);
+    assert_int_equal(ivrs.specials[1].kind, IVRS_SPECIAL_HPET);
+    assert_int_equal(ivrs.finding_count, 1);
+    assert_true(has_finding("device entry", "neither IO-APIC nor HPET", TABLE_HEADER + 40));
+}
+
+/* In whatever order the blocks come; the others of the unit leave no trace. */
+static void the_highest_type_counts(void **state)
+{
+    static const uint8_t orders[][3] = {{0x10, 0x11, 0x40}, {0x40, 0x11, 0x10}, {0x11, 0x40, 0x10}};
+    struct ivrs_builder builder;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        ivrs_begin(&builder, 0);
+        for (size_t j = 0; j < 3; j++) {
+            ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = orders[i][j], .id = 2, .efr = orders[i][j]});
+            ivrs_select(&builder, orders[i][j], 0);
+            ivrs_special(&builder, 1, orders[i][j], 0xa0, 0);
+            ivrs_entry4(&builder, 0x33, 0, orders[i][j]);
+        }
+        parse(&builder);
+        assert_int_equal(ivrs.unit_count, 1);
+        assert_int_equal(ivrs.units[0].type, 0x40);
+        assert_int_equal(ivrs.units[0].features, 0x40);
+        assert_int_equal(ivrs.units[0].entries, 1);
+        assert_int_equal(ivrs.entries[0].first, 0x40);
+        assert_int_equal(ivrs.special_count, 1);
+        assert_int_equal(ivrs.specials[0].handle, 0x40);
+        assert_int_equal(ivrs.finding_count, 1);
+    }
+}
+
+/* The same requester id in two segments is two units, and each has its own highest type. */
+static void two_units(void **state)
+{
+    struct ivrs_builder builder;
+
+    (void)state;
+    ivrs_begin(&builder, 0);
+    ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = 0x10, .id = 2, .base = 0x1000});
+    ivrs_select(&builder, 1, 0);
+    ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = 0x10, .id = 2, .segment = 1, .base = 0x2000});
+    ivrs_select(&builder, 2, 0);
+    ivrs_select(&builder, 3, 0);
+    ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = 0x11, .id = 2, .base = 0x1000});
+    ivrs_select(&builder, 4, 0);
+    parse(&builder);
+    assert_int_equal(ivrs.finding_count, 0);
+    assert_int_equal(ivrs.unit_count, 2);
+    assert_int_equal(ivrs.units[0].type, 0x11);
+    assert_int_equal(ivrs.units[0].entries, 1);
+    assert_int_equal(ivrs.entries[0].first, 4);
+    assert_int_equal(ivrs.units[1].type, 0x10);
+    assert_int_equal(ivrs.units[1].first_entry, 1);
+    assert_int_equal(ivrs.units[1].entries, 2);
+    assert_int_equal(ivrs.entries[1].first, 2);
+}
+
+static void one_block_of_a_type_for_a_unit(void **state)
+{
+    struct ivrs_builder builder;
+
+    (void)state;
+    one_unit(&builder, 0x11);
+    ivrs_select(&builder, 1, 0);
+    ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = 0x11, .id = 2, .base = 0xbad00000});
+    ivrs_select(&builder, 2, 0);
+    parse(&builder);
+    assert_int_equal(ivrs.unit_count, 1);
+    assert_int_equal(ivrs.units[0].base, 0xfd200000);
+    assert_int_equal(ivrs.entry_count, 1);
+    assert_true(ivrs.units[0].incomplete);
+    assert_true(has_finding("IVHD", "second block", builder.open));
+}
+
+static void memory_blocks(void **state)
+{
+    struct ivrs_builder builder;
+
+    (void)state;
+    ivrs_begin(&builder, 0);
+    ivrs_ivmd(&builder, 0x20, 0x07, 0, 0x11, 0x22, 0x1000, 0x2000);
+    ivrs_ivmd(&builder, 0x21, 0x08, 1, 0x60, 0x22, 0x7d900123, 0x45); /* not whole pages */
+    ivrs_ivmd(&builder, 0x22, 0x03, 2, 0x60, 0x67, 0xfffffffffffff000, 0x1000);
+    parse(&builder);
+    assert_int_equal(ivrs.finding_count, 0);
+    assert_int_equal(ivrs.memory_count, 3);
+    assert_true(ivrs.memory[0].all);
+    assert_int_equal(ivrs.memory[0].first, 0);
+    assert_int_equal(ivrs.memory[0].last, 0xffff);
+    assert_int_equal(ivrs.memory[0].flags, IVRS_MEMORY_UNITY | IVRS_MEMORY_READ | IVRS_MEMORY_WRITE);
+    assert_int_equal(ivrs.memory[0].offset, TABLE_HEADER);
+    assert_false(ivrs.memory[1].all);
+    assert_int_equal(ivrs.memory[1].first, 0x60);
+    assert_int_equal(ivrs.memory[1].last, 0x60);
+    assert_int_equal(ivrs.memory[1].segment, 1);
+    assert_int_equal(ivrs.memory[1].flags, IVRS_MEMORY_EXCLUSION);
+    assert_int_equal(ivrs.memory[1].base, 0x7d900123);
+    assert_int_equal(ivrs.memory[1].size, 0x45);
+    assert_int_equal(ivrs.memory[2].last, 0x67);
+    assert_true(ivrs.memory[2].base == 0xfffffffffffff000);
+}
+
+static void memory_that_makes_no_sense(void **state)
+{
+    struct ivrs_builder builder;
+
+    (void)state;
+    ivrs_begin(&builder, 0);
+    ivrs_ivmd(&builder, 0x21, 7, 0, 1, 0, 0x1000, 0);
+    ivrs_ivmd(&builder, 0x21, 7, 0, 1, 0, 0xfffffffffffff000, 0x1001);
+    ivrs_ivmd(&builder, 0x21, 7, 0, 1, 0, 1, UINT64_MAX); /* ends at the last address: sound */
+    ivrs_ivmd(&builder, 0x22, 7, 0, 2, 1, 0x1000, 0x1000);
+    ivrs_ivmd(&builder, 0x23, 7, 0, 2, 0x40, 0x1000, 0x1000);
+    ivrs_open(&builder, 0x21, 7);
+    ivrs_put(&builder, 0, 27);
+    ivrs_ivmd(&builder, 0x21, 7, 0, 5, 0, 0x1000, 0x1000);
+    parse(&builder);
+    assert_int_equal(ivrs.memory_count, 2);
+    assert_int_equal(ivrs.memory[1].first, 5);
+    assert_int_equal(ivrs.finding_count, 5);
+    assert_true(has_finding("IVMD", "no bytes", TABLE_HEADER));
+    assert_true(has_finding("IVMD", "beyond the last address", TABLE_HEADER + 32));
+    assert_true(has_finding("IVMD", "ends before it starts", TABLE_HEADER + 3 * 32));
+    assert_true(has_finding("IVMD", "devices of one unit", TABLE_HEADER + 4 * 32));
+    assert_true(has_finding("IVMD", "too short", TABLE_HEADER + 5 * 32));
+    assert_false(ivrs.truncated);
+}
+
+static void ranges_that_make_no_sense(void **state)
+{
+    struct ivrs_builder builder;
+    uint32_t at = TABLE_HEADER + 24;
+
+    (void)state;
+    one_unit(&builder, 0x10);
+    ivrs_entry4(&builder, 0x04, 5, 0);
+    ivrs_entry4(&builder, 0x03, 6, 0);
+    ivrs_select(&builder, 7, 0);
+    ivrs_entry4(&builder, 0x04, 8, 0);
+    ivrs_range(&builder, 10, 9, 0);
+    ivrs_select(&builder, 11, 0);
+    ivrs_entry4(&builder, 0x03, 12, 0);
+    ivrs_range(&builder, 13, 14, 0);
+    ivrs_entry4(&builder, 0x03, 15, 0);
+    parse(&builder);
+    assert_true(has_finding("device entry", "did not start", at));
+    assert_true(has_finding("device entry", "without an end", at + 4));
+    assert_true(has_finding("device entry", "did not start", at + 12));
+    assert_true(has_finding("device entry", "ends before it starts", at + 16));
+    assert_true(has_finding("device entry", "without an end", at + 28));
+    assert_true(has_finding("device entry", "without an end", at + 40));
+    assert_int_equal(ivrs.finding_count, 6);
+    assert_true(ivrs.units[0].incomplete);
+    assert_int_equal(ivrs.entry_count, 3);
+    assert_int_equal(ivrs.entries[0].first, 7);
+    assert_int_equal(ivrs.entries[1].first, 11);
+    assert_int_equal(ivrs.entries[2].first, 13);
+    assert_int_equal(ivrs.entries[2].last, 14);
+}
+
+/* A range does not go on in the next unit's block. */
+static void a_range_ends_with_its_block(void **state)
+{
+    struct ivrs_builder builder;
+
+    (void)state;
+    one_unit(&builder, 0x10);
+    ivrs_entry4(&builder, 0x03, 8, 0);
+    ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = 0x10, .id = 0x4002});
+    ivrs_entry4(&builder, 0x04, 16, 0);
+    parse(&builder);
+    assert_int_equal(ivrs.entry_count, 0);
+    assert_true(has_finding("device entry", "without an end", TABLE_HEADER + 24));
+    assert_true(has_finding("device entry", "did not start", builder.open + 24));
+    assert_true(ivrs.units[0].incomplete && ivrs.units[1].incomplete);
+}
+
+/* The two top bits of a kind say how long it is; from F1h on nothing does. */
+static void unknown_entries(void **state)
+{
+    struct ivrs_builder builder;
+
+    (void)state;
+    for (uint32_t kind = 0; kind < 256; kind++) {
+        static const uint8_t known[] = {0, 1, 2, 3, 4, 0x40, 0x42, 0x43, 0x46, 0x47, 0x48, 0xf0};
+
+        if (memchr(known, (int)kind, sizeof known) != NULL)
+            continue;
+        one_unit(&builder, 0x40);
+        ivrs_select(&builder, 1, 0);
+        ivrs_put(&builder, kind, 1);
+        for (uint32_t i = 1; i < 4u << (kind >> 6); i++)
+            ivrs_put(&builder, 2, 1); /* read as an entry, a select */
+        ivrs_select(&builder, 9, 0);
+        parse(&builder);
+        assert_int_equal(ivrs.finding_count, 1);
+        assert_true(ivrs.units[0].incomplete);
+        assert_true(has_finding("device entry", kind < 0xf0 ? "does not know" : "rest of the block is lost",
+                                TABLE_HEADER + 44));
+        assert_int_equal(ivrs.entry_count, kind < 0xf0 ? 2 : 1);
+        assert_int_equal(ivrs.entries[ivrs.entry_count - 1].first, kind < 0xf0 ? 9 : 1);
+    }
+}
+
+static void unknown_blocks(void **state)
+{
+    static const uint8_t types[] = {0x00, 0x0f, 0x12, 0x24, 0x41, 0x51, 0x83, 0xff};
+    struct ivrs_builder builder;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof types; i++) {
+        one_unit(&builder, 0x10);
+        ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = types[i], .id = 2, .base = 0xbad00000});
+        ivrs_ivmd(&builder, 0x21, 7, 0, 5, 0, 0x1000, 0x1000);
+        parse(&builder);
+        assert_int_equal(ivrs.unit_count, 1);
+        assert_int_equal(ivrs.units[0].type, 0x10);
+        assert_int_equal(ivrs.memory_count, 1);
+        assert_int_equal(ivrs.finding_count, 1);
+        assert_true(has_finding("block", "does not know", TABLE_HEADER + 24));
+        assert_false(ivrs.truncated);
+    }
+}
+
+/* A unit that cannot be read may own any device: what follows must know that. */
+static void a_short_unit_is_remembered(void **state)
+{
+    static const uint8_t types[] = {0x10, 0x11, 0x40};
+    struct ivrs_builder builder;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof types; i++)
+        for (uint32_t length = 4; length < (types[i] == 0x10 ? 24 : 40); length++) {
+            ivrs_begin(&builder, 0);
+            ivrs_open(&builder, types[i], 0);
+            for (uint32_t filled = 4; filled < length; filled++)
+                ivrs_put(&builder, 0, 1);
+            assert_true(parse_exact(builder.bytes, builder.size));
+            assert_int_equal(ivrs.unit_count, 0);
+            ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = 0x10, .id = 2});
+            parse(&builder);
+            assert_int_equal(ivrs.unit_count, 1);
+            assert_int_equal(ivrs.finding_count, 1);
+            assert_true(has_finding("IVHD", "too short", TABLE_HEADER));
+            assert_true(ivrs.truncated);
+        }
+}
+
+static void impossible_lengths_stop_the_walk(void **state)
+{
+    static const uint16_t lengths[] = {0, 1, 3, 0xffff};
+    struct ivrs_builder builder;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        sample(&builder);
+        builder.bytes[TABLE_HEADER + 2] = (uint8_t)lengths[i];
+        builder.bytes[TABLE_HEADER + 3] = (uint8_t)(lengths[i] >> 8);
+        parse(&builder);
+        assert_int_equal(ivrs.unit_count, 0);
+        assert_true(ivrs.truncated);
+        assert_true(has_finding("block", "what follows is lost", TABLE_HEADER));
+    }
+}
+
+/* Wherever a length may stand, and everywhere else too. */
+static void every_byte_a_bad_length(void **state)
+{
+    static const uint8_t values[] = {0, 1, 3, 255};
+    struct ivrs_builder builder;
+
+    (void)state;
+    sample(&builder);
+    for (uint32_t at = 4; at < builder.size; at++)
+        for (size_t i = 0; i < sizeof values; i++) {
+            uint8_t before = builder.bytes[at];
+
+            builder.bytes[at] = values[i];
+            parse(&builder);
+            builder.bytes[at] = before;
+        }
+}
+
+/* An entry cut by the end of its block costs only that. */
+static void a_block_cut_within_an_entry(void **state)
+{
+    struct ivrs_builder builder;
+
+    (void)state;
+    for (uint32_t bytes = 1; bytes < 8; bytes++) {
+        one_unit(&builder, 0x10);
+        ivrs_select(&builder, 9, 0);
+        ivrs_put(&builder, 0x42, bytes);
+        ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = 0x10, .id = 0x4002});
+        ivrs_select(&builder, 10, 0);
+        parse(&builder);
+        assert_int_equal(ivrs.unit_count, 2);
+        assert_int_equal(ivrs.entry_count, 2);
+        assert_true(ivrs.units[0].incomplete);
+        assert_false(ivrs.units[1].incomplete);
+        assert_false(ivrs.truncated);
+        assert_true(has_finding("device entry", "rest of the block is lost", TABLE_HEADER + 28));
+    }
+}
+
+static void not_a_table(void **state)
+{
+    struct ivrs_builder builder;
+
+    (void)state;
+    sample(&builder);
+    assert_false(parse_exact(builder.bytes, 47));
+    assert_true(has_finding("table", "too short", 0));
+    assert_false(parse_exact(builder.bytes, 0));
+    builder.bytes[0] = 'X';
+    assert_false(parse_exact(builder.bytes, builder.size));
+    assert_true(has_finding("table", "not an IVRS", 0));
+}
+
+static void the_header_says_another_length(void **state)
+{
+    struct ivrs_builder builder;
+
+    (void)state;
+    one_unit(&builder, 0x10);
+    builder.bytes[4]++;
+    parse(&builder);
+    assert_int_equal(ivrs.unit_count, 1);
+    assert_true(has_finding("header", "not the table's", 4));
+    assert_true(ivrs.truncated); /* bytes are missing, and a unit may be among them */
+    builder.bytes[4] = 47;
+    parse(&builder);
+    assert_int_equal(ivrs.unit_count, 1);
+    assert_true(has_finding("header", "not the table's", 4));
+    /* What the header leaves out does not count. */
+    builder.bytes[4] = TABLE_HEADER;
+    parse(&builder);
+    assert_int_equal(ivrs.unit_count, 0);
+    assert_int_equal(ivrs.finding_count, 0);
+    builder.bytes[4] = TABLE_HEADER + 3;
+    parse(&builder);
+    assert_true(has_finding("table", "ends within a block", TABLE_HEADER));
+}
+
+static void truncated_at_every_byte(void **state)
+{
+    struct ivrs_builder builder;
+
+    (void)state;
+    sample(&builder);
+    for (size_t size = 0; size < builder.size; size++) {
+        assert_int_equal(parse_exact(builder.bytes, size), size >= TABLE_HEADER);
+        assert_true(size < TABLE_HEADER || ivrs.truncated);
+    }
+}
+
+/* As above, but with a header and a last block that agree to the cut. */
+static void cut_at_every_byte_and_consistent(void **state)
+{
+    struct ivrs_builder whole, cut;
+
+    (void)state;
+    sample(&whole);
+    for (uint32_t size = TABLE_HEADER; size < whole.size; size++) {
+        uint32_t at = TABLE_HEADER, next = TABLE_HEADER;
+
+        cut = whole;
+        cut.bytes[4] = (uint8_t)size;
+        cut.bytes[5] = (uint8_t)(size >> 8);
+        while (next < size) {
+            at = next;
+            next += whole.bytes[at + 2] + 256u * whole.bytes[at + 3];
+        }
+        if (size - at >= 4) {
+            cut.bytes[at + 2] = (uint8_t)(size - at);
+            cut.bytes[at + 3] = (uint8_t)((size - at) >> 8);
+        }
+        assert_true(parse_exact(cut.bytes, size));
+    }
+}
+
+static void every_bit_flipped(void **state)
+{
+    struct ivrs_builder builder;
+
+    (void)state;
+    sample(&builder);
+    for (size_t bit = 0; bit < (size_t)builder.size * 8; bit++) {
+        builder.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        parse_exact(builder.bytes, builder.size);
+        builder.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+}
+
+static void more_units_and_memory_than_there_is_room_for(void **state)
+{
+    struct ivrs_builder builder;
+
+    (void)state;
+    ivrs_begin(&builder, 0);
+    for (uint32_t i = 0; i < IVRS_UNITS_MAX + 3; i++)
+        ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = 0x10, .id = (uint16_t)(i << 8)});
+    for (uint32_t i = 0; i < IVRS_MEMORY_MAX + 3; i++)
+        ivrs_ivmd(&builder, 0x21, 7, 0, 1, 0, 0x1000, 0x1000);
+    parse(&builder);
+    assert_int_equal(ivrs.unit_count, IVRS_UNITS_MAX);
+    assert_int_equal(ivrs.memory_count, IVRS_MEMORY_MAX);
+    assert_int_equal(ivrs.finding_count, 6);
+    assert_true(ivrs.truncated);
+}
+
+static void more_entries_than_there_is_room_for(void **state)
+{
+    struct ivrs_builder builder;
+
+    (void)state;
+    one_unit(&builder, 0x10);
+    for (uint32_t i = 0; i < IVRS_ENTRIES_MAX + 3; i++)
+        ivrs_select(&builder, (uint16_t)i, 0);
+    for (uint32_t i = 0; i < IVRS_SPECIALS_MAX + 40; i++)
+        ivrs_special(&builder, 1, 0, 0, 0);
+    ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = 0x10, .id = 0x4002});
+    parse(&builder);
+    assert_int_equal(ivrs.entry_count, IVRS_ENTRIES_MAX);
+    assert_int_equal(ivrs.special_count, IVRS_SPECIALS_MAX);
+    assert_int_equal(ivrs.finding_count, IVRS_FINDINGS_MAX);
+    assert_true(ivrs.units[0].incomplete);
+    assert_false(ivrs.units[1].incomplete);
+}
+
+/* ---- firmware's own tables, with an independent decode of each ---- */
+
+static uint32_t number_after(const char *line, const char *name, int base)
+{
+    const char *at = strstr(line, name);
+
+    return at != NULL ? (uint32_t)strtoul(at + strlen(name), NULL, base) : 0;
+}
+
+/* Sums, for each unit, what its blocks of every type give: what the other decode counted. */
+struct totals {
+    uint32_t entries, specials;
+};
+
+/* One type of block at a time, the others made unknown, so that each block is chosen once. */
+static struct totals totals_over_all_blocks(const uint8_t *bytes, size_t size)
+{
+    static const uint8_t types[] = {0x10, 0x11, 0x40};
+    static uint8_t copy[65536];
+    struct totals totals = {0};
+
+    for (size_t i = 0; i < sizeof types; i++) {
+        memcpy(copy, bytes, size);
+        for (size_t at = TABLE_HEADER; at + 4 <= size; at += copy[at + 2] + 256u * copy[at + 3])
+            if (copy[at] != types[i])
+                copy[at] = 0xff;
+        assert_true(parse_exact(copy, size));
+        assert_int_equal(ivrs.memory_count, 0);
+        totals.entries += ivrs.entry_count;
+        totals.specials += ivrs.special_count;
+    }
+    return totals;
+}
+
+static void check_real_table(const char *folder, char *line)
+{
+    static uint8_t bytes[65536];
+    char path[512], *end = strstr(line, " |");
+    struct totals totals;
+    size_t size;
+    FILE *file;
+
+    *end = '\0';
+    snprintf(path, sizeof path, "%s/%s", folder, line);
+    *end = ' ';
+    file = fopen(path, "rb");
+    assert_non_null(file);
+    size = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    totals = totals_over_all_blocks(bytes, size);
+    /* A range is two entries of the table: every start counts, its end does not. */
+    assert_int_equal(totals.entries, number_after(line, "02:", 10) + number_after(line, "03:", 10) +
+                                         number_after(line, "43:", 10) + number_after(line, "f0:", 10));
+    assert_int_equal(totals.specials, number_after(line, "48:", 10));
+
+    assert_true(parse_exact(bytes, size));
+    assert_false(ivrs.truncated);
+    assert_int_equal(ivrs.finding_count, 0);
+    assert_int_equal(ivrs.info, number_after(line, " ivinfo", 16));
+    assert_int_equal(ivrs.unit_count, number_after(line, " units", 10));
+    assert_int_equal(ivrs.memory_count, number_after(line, "blk20x", 10) + number_after(line, "blk21x", 10) +
+                                            number_after(line, "blk22x", 10));
+    for (uint32_t i = 0; i < ivrs.unit_count; i++) {
+        uint32_t highest = strstr(line, "blk40") != NULL ? 0x40 : strstr(line, "blk11") != NULL ? 0x11 : 0x10;
+
+        assert_int_equal(ivrs.units[i].type, highest);
+        assert_true(ivrs.units[i].entries > 0 && ivrs.units[i].base != 0 && !ivrs.units[i].incomplete);
+    }
+}
+
+static void real_tables(void **state)
+{
+    const char *folder = getenv("SLUICE_TABLES");
+    char path[512], line[1024];
+    uint32_t tables = 0;
+    FILE *list;
+
+    (void)state;
+    if (folder == NULL) {
+        print_message("skipped: SLUICE_TABLES does not name a folder with firmware's tables\n");
+        skip();
+    }
+    snprintf(path, sizeof path, "%s/README.md", folder);
+    list = fopen(path, "r");
+    assert_non_null(list);
+    while (fgets(line, sizeof line, list) != NULL)
+        if (strncmp(line, "ivrs/", 5) == 0) {
+            check_real_table(folder, line);
+            tables++;
+        }
+    fclose(list);
+    assert_true(tables > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_good_table),
+        cmocka_unit_test(the_fields_of_a_unit),
+        cmocka_unit_test(entries_for_single_devices),
+        cmocka_unit_test(entries_for_many_devices),
+        cmocka_unit_test(acpi_devices),
+        cmocka_unit_test(a_uid_beyond_its_block),
+        cmocka_unit_test(special_devices),
+        cmocka_unit_test(the_highest_type_counts),
+        cmocka_unit_test(two_units),
+        cmocka_unit_test(one_block_of_a_type_for_a_unit),
+        cmocka_unit_test(memory_blocks),
+        cmocka_unit_test(memory_that_makes_no_sense),
+        cmocka_unit_test(ranges_that_make_no_sense),
+        cmocka_unit_test(a_range_ends_with_its_block),
+        cmocka_unit_test(unknown_entries),
+        cmocka_unit_test(unknown_blocks),
+        cmocka_unit_test(a_short_unit_is_remembered),
+        cmocka_unit_test(impossible_lengths_stop_the_walk),
+        cmocka_unit_test(every_byte_a_bad_length),
+        cmocka_unit_test(a_block_cut_within_an_entry),
+        cmocka_unit_test(not_a_table),
+        cmocka_unit_test(the_header_says_another_length),
+        cmocka_unit_test(truncated_at_every_byte),
+        cmocka_unit_test(cut_at_every_byte_and_consistent),
+        cmocka_unit_test(every_bit_flipped),
+        cmocka_unit_test(more_units_and_memory_than_there_is_room_for),
+        cmocka_unit_test(more_entries_than_there_is_room_for),
+        cmocka_unit_test(real_tables),
+    };
+
+    return cmocka_run_group_tests_name("iommu_ivrs", tests, NULL, NULL);
+}
