@@ -57,6 +57,37 @@ static void maps_at_the_end_of_a_wide_bus(void **state)
     moves_bytes_both_ways(MACHINE_WIDE, iommu_max_bfn(machine.context) - 15);
 }
 
+static bool saw_half_an_entry;
+
+static void look_at_entry(void)
+{
+    saw_half_an_entry |= vendor_entry_is_half(EDU_ID);
+}
+
+/* A tree may grow when a far address is mapped: what is near stays where it was all the time. */
+static void near_and_far_at_once(void **state)
+{
+    uint64_t near, far, end;
+
+    (void)state;
+    machine_start(MACHINE_WIDE);
+    machine_up();
+    near = data_frame();
+    far = data_frame();
+    end = iommu_max_bfn(machine.context);
+    map_now(1, near, RW);
+    assert_true(edu_reaches(0x1000, near));
+    saw_half_an_entry = false;
+    host_record.on_store = look_at_entry;
+    map_now(end, far, RW);
+    assert_false(saw_half_an_entry);
+    assert_true(edu_reaches(end << 12, far));
+    assert_true(edu_reaches(0x1000, near));
+    unmap_now(end);
+    expect_blocked(WRITE_TO, end, far, "not present in the bus map");
+    assert_true(edu_reaches(0x1000, near));
+}
+
 static void maps_where_absence_is_remembered(void **state)
 {
     (void)state;
@@ -223,6 +254,7 @@ int main(void)
         cmocka_unit_test_teardown(denied_by_default, machine_stop),
         cmocka_unit_test_teardown(maps_at_the_end_of_the_bus, machine_stop),
         cmocka_unit_test_teardown(maps_at_the_end_of_a_wide_bus, machine_stop),
+        cmocka_unit_test_teardown(near_and_far_at_once, machine_stop),
         cmocka_unit_test_teardown(maps_where_absence_is_remembered, machine_stop),
         cmocka_unit_test_teardown(unmapped_means_unreachable, machine_stop),
         cmocka_unit_test_teardown(remapped_under_its_feet, machine_stop),

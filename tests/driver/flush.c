@@ -198,6 +198,24 @@ static void the_hint_is_not_set_where_absence_was_remembered(void **state)
     assert_false(vendor_last_invalidation().tables_stay);
 }
 
+/* QEMU's AMD-Vi model keeps no device entries: only its trace can tell that the invalidation was posted. */
+static void moving_a_device_invalidates_its_entry(void **state)
+{
+    struct iommu_context *second;
+    uint64_t before;
+
+    (void)state;
+    machine_start(MACHINE_PLAIN);
+    machine_up();
+    assert_int_equal(iommu_context_create(&second, 16), 0);
+    before = iommu_counters.context_device;
+    assert_int_equal(iommu_attach(second, 0, EDU_ID), 0);
+    assert_int_equal(iommu_counters.context_device - before, 1);
+    vendor_isolate(EDU_ID);
+    assert_int_equal(iommu_counters.context_device - before, 2);
+    compare_with_trace();
+}
+
 /* What an entry referred to is released after the wait, never before. */
 static void frames_are_released_after_the_wait(void **state)
 {
@@ -352,6 +370,7 @@ int main(void)
         cmocka_unit_test_teardown(the_address_mask_covers_the_whole_range, machine_stop),
         cmocka_unit_test_teardown(the_hint_is_set_only_while_tables_stay, machine_stop),
         cmocka_unit_test_teardown(the_hint_is_not_set_where_absence_was_remembered, machine_stop),
+        cmocka_unit_test_teardown(moving_a_device_invalidates_its_entry, machine_stop),
         cmocka_unit_test_teardown(frames_are_released_after_the_wait, machine_stop),
         cmocka_unit_test_teardown(the_queue_wraps, machine_stop),
         cmocka_unit_test_teardown(a_refused_descriptor_is_got_over, machine_stop),

@@ -156,18 +156,20 @@ static void set_up_edu(uint16_t id, uint64_t bar)
 void machine_start(uint32_t kind)
 {
     bool bridge = (kind & MACHINE_BRIDGE) != 0;
-    const char *arguments[] = {"-device",
-                               vendor_device(kind),
-                               "-trace",
-                               vendor_trace(),
-                               "-device",
-                               "edu,addr=4,dma_mask=0xffffffffffffffff",
-                               bridge ? "-device" : NULL,
-                               "pcie-pci-bridge,id=bridge,addr=5",
-                               "-device",
-                               "edu,bus=bridge,addr=1,dma_mask=0xffffffffffffffff",
-                               NULL};
+    const char *arguments[32] = {"-device", vendor_device(kind), "-device",
+                                 "edu,addr=4,dma_mask=0xffffffffffffffff"};
+    size_t count = 4;
 
+    if (bridge) {
+        arguments[count++] = "-device";
+        arguments[count++] = "pcie-pci-bridge,id=bridge,addr=5";
+        arguments[count++] = "-device";
+        arguments[count++] = "edu,bus=bridge,addr=1,dma_mask=0xffffffffffffffff";
+    }
+    for (const char *const *pattern = vendor_trace(); *pattern != NULL; pattern++) {
+        arguments[count++] = "-trace";
+        arguments[count++] = *pattern;
+    }
     host_record = (struct host_record){.allocation_limit = -1};
     next_mfn = FIRST_FREE_MFN;
     now_ns = 1;

@@ -21,9 +21,9 @@
 #define MACHINE_REMEMBERS_ABSENCE 0x4u /* the unit says that it caches that nothing is mapped */
 #define MACHINE_NO_WIDTH          0x8u /* the unit has no usable width of bus addresses */
 
-/* The words after -device, and the pattern of trace events that vendor_counts() needs. */
+/* The words after -device, and the patterns of trace events that vendor_counts() needs; NULL ends them. */
 const char *vendor_device(uint32_t kind);
-const char *vendor_trace(void);
+const char *const *vendor_trace(void);
 /* QEMU is up: does what firmware does before any program runs, and forgets all disturbances. */
 void vendor_started(uint32_t kind);
 /* Width of a bus address on such a machine, bits. */

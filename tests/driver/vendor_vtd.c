@@ -33,9 +33,11 @@ const char *vendor_device(uint32_t kind)
     return words;
 }
 
-const char *vendor_trace(void)
+const char *const *vendor_trace(void)
 {
-    return "vtd_inv_desc*";
+    static const char *const patterns[] = {"vtd_inv_desc*", NULL};
+
+    return patterns;
 }
 
 void vendor_started(uint32_t kind)
