@@ -156,9 +156,10 @@ void vendor_firmware_leaves_it_on(void)
 
 bool vendor_is_on(void)
 {
-    const uint32_t on = VTD_GLOBAL_TE | VTD_GLOBAL_QIE | VTD_GLOBAL_SRTP;
+    const uint32_t on =
+        VTD_GLOBAL_TE | VTD_GLOBAL_QIE | VTD_GLOBAL_SRTP | VTD_GLOBAL_IRE | VTD_GLOBAL_SIRTP;
 
-    return (global_status() & (on | VTD_GLOBAL_IRE)) == on;
+    return (global_status() & (on | VTD_GLOBAL_CFI)) == on;
 }
 
 bool vendor_invalidated_all_once(void)
@@ -215,6 +216,7 @@ uint32_t vendor_counts(struct vendor_count counts[VENDOR_COUNTS_MAX])
         {"vtd_inv_desc_iotlb_global", iommu_counters.iotlb_global},
         {"vtd_inv_desc_iotlb_domain", iommu_counters.iotlb_domain},
         {"vtd_inv_desc_iotlb_pages", iommu_counters.iotlb_page},
+        {"vtd_inv_desc_iec", iommu_counters.interrupt_entry},
         {"vtd_inv_desc_wait_sw", iommu_counters.waits},
     };
     const uint32_t count = sizeof all / sizeof *all;
