@@ -78,10 +78,11 @@ class Machine:
         device = IOMMU_DEVICES[vendor]
         if not device:
             return []
-        words = [device, *filter(None, properties.split(","))]
-        if vendor == "amd" and passes_by_default(self.qemu) and not any(word.split("=")[0] == "pt" for word in words):
-            words.append("pt=off")
-        return ["-device", ",".join(words)]
+        if properties:
+            device += "," + properties
+        if vendor == "amd" and not re.search(r"(?:^|,)pt=", properties) and passes_by_default(self.qemu):
+            device += ",pt=off"
+        return ["-device", device]
 
     def _devices(self):
         nvme, edu = "nvme,drive=disk,serial=sluice", "edu,dma_mask=0xffffffffffffffff"
