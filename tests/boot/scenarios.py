@@ -174,7 +174,6 @@ def refusals() -> list:
         on("no-iommu", "a machine without an IOMMU", r"^sluice: .*(no IOMMU|no DMAR|DMAR)", iommu="none"),
         on("dma-translation-off", "a unit that cannot translate", r"^sluice: .*(translat|SAGAW|page-table)",
            "intel: dma-translation; QEMU's amd-iommu always translates", {"intel": "dma-translation=off"}),
-        on("amd", "an AMD-Vi machine, for now", r"^sluice: .*(AMD|IVRS)", "amd: it is about that vendor"),
     ]
     return by_iommu + alternate([
         on("no-conf", "sluice.conf is empty", r"^sluice: refused: .*is empty", conf=b""),
