@@ -76,7 +76,8 @@ static void run_commands(void)
     const uint64_t running = AMDVI_CONTROL_ENABLE | AMDVI_CONTROL_COMMANDS;
     struct ring ring;
 
-    if ((read_register(AMDVI_CONTROL) & running) != running || amdvi_gaps.commands_stopped)
+    if ((read_register(AMDVI_CONTROL) & running) != running || amdvi_gaps.commands_stopped ||
+        amdvi_gaps.commands_frozen)
         return;
     ring = ring_of(AMDVI_COMMAND_BASE, AMDVI_COMMAND_HEAD, AMDVI_COMMAND_TAIL);
     ring.tail = ring_index(&ring, amdvi_gaps.commands_tail);

@@ -22,7 +22,8 @@
 
 struct amdvi_gaps {
     uint64_t features_off, features_on; /* bits of EFR that the driver is not, or is, to see */
-    bool caches_absence;                /* the driver sees NpCache */
+    bool hide_npcache;                  /* the driver sees no NpCache */
+    bool commands_frozen;               /* the unit takes nothing from the buffer, without a word */
     bool overflow;                      /* EventOverflow */
     bool overflow_sticks;               /* writing one does not clear it, as QEMU's STATUS */
     bool commands_stopped, log_stopped; /* until they are enabled again */

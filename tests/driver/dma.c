@@ -188,7 +188,7 @@ static void contexts_are_apart(void **state)
     mine = data_frame();
     theirs = data_frame();
     assert_int_equal(iommu_context_create(&second, 16), 0);
-    assert_int_equal(iommu_attach(second, 0, BRIDGE_ALIAS), 0);
+    assert_int_equal(iommu_attach(second, 0, vendor_bridged_id), 0);
     map_now(0x100, mine, RW);
     iommu_flush_begin(&machine.flush, second);
     assert_int_equal(iommu_map(second, 0x100, theirs, 0, RW, &machine.flush), 0);
@@ -242,8 +242,8 @@ static void behind_a_bridge(void **state)
     frame_bytes(frame)[0] = 0x5a;
     bridged_edu_store(0x200000, 8);
     assert_int_equal(frame_bytes(frame)[0], 0x5a);
-    expect_told(BRIDGE_ALIAS, WRITE_TO, 0x200, vendor_words(WORDS_BUS_UNKNOWN));
-    assert_int_equal(iommu_attach(machine.context, 0, BRIDGE_ALIAS), 0);
+    expect_told(vendor_bridged_id, WRITE_TO, 0x200, vendor_words(WORDS_BUS_UNKNOWN));
+    assert_int_equal(iommu_attach(machine.context, 0, vendor_bridged_id), 0);
     bridged_edu_store(0x200000, 8);
     assert_int_equal(frame_bytes(frame)[0], 0);
 }

@@ -13,7 +13,7 @@
 #define EDU_ID         0x20u   /* 00:04.0 */
 #define BRIDGED_EDU_ID 0x0108u /* 01:01.0, behind the bridge 00:05.0 */
 #define BRIDGE_ID      0x28u
-#define BRIDGE_ALIAS   0x0100u /* 01:00.0: what DMA from behind the bridge shows */
+#define BRIDGE_ALIAS   0x0100u /* 01:00.0: what DMA from behind the bridge should show */
 
 #define FAULT_ADDRESS 0xfee00000u /* the MSI that machine_init() asks for */
 #define FAULT_DATA    0xf1u

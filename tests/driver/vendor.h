@@ -29,7 +29,8 @@ void vendor_started(uint32_t kind);
 /* Width of a bus address on such a machine, bits. */
 uint8_t vendor_bus_bits(uint32_t kind);
 
-extern const uint64_t vendor_base; /* physical address of the registers */
+extern const uint64_t vendor_base;       /* physical address of the registers */
+extern const uint16_t vendor_bridged_id; /* what DMA from behind the bridge shows, under QEMU */
 
 /* The firmware table, structure by structure. A reserved range is [first, last] in bytes. */
 void vendor_table_begin(void);

@@ -15,14 +15,17 @@
 
 #include <cmocka.h>
 
-#define IVHD_TYPE  0x10u
-#define IVMD_ONE   0x21u /* for one device */
-#define IVMD_FLAGS 0x07u /* unity, readable, writable */
-#define MSI        0x05u /* capability */
-#define PCI_LIST   0x34u
-#define EFR_HATS   (3ull << 10)
+#define IVHD_TYPE      0x10u
+#define IVMD_ONE       0x21u /* for one device */
+#define IVMD_FLAGS     0x07u /* unity, readable, writable */
+#define MSI            0x05u /* capability */
+#define PCI_LIST       0x34u
+#define EFR_HATS       (3ull << 10)
+#define OTHER_FUNCTION 0x0010u /* 00:02.0, of a unit that is not there */
 
 const uint64_t vendor_base = AMDVI_BASE;
+/* QEMU asks for the bus number when it starts, before anybody has given the bridge one. */
+const uint16_t vendor_bridged_id = 0x0000;
 
 static struct ivrs_builder ivrs;
 
@@ -42,10 +45,10 @@ const char *const *vendor_trace(void)
     return patterns;
 }
 
-/* QEMU's unit offers six levels. */
+/* QEMU's unit offers six levels and says that it caches absence. */
 void vendor_started(uint32_t kind)
 {
-    amdvi_gaps = (struct amdvi_gaps){.caches_absence = (kind & MACHINE_REMEMBERS_ABSENCE) != 0};
+    amdvi_gaps = (struct amdvi_gaps){.hide_npcache = (kind & MACHINE_REMEMBERS_ABSENCE) == 0};
     if ((kind & MACHINE_WIDE) == 0)
         amdvi_gaps.features_off = EFR_HATS; /* 0: four levels */
     if ((kind & MACHINE_NO_WIDTH) != 0)
@@ -64,9 +67,10 @@ void vendor_table_begin(void)
 
 void vendor_table_unit(uint64_t base, bool everything)
 {
+    uint16_t id = base == vendor_base ? AMDVI_FUNCTION : OTHER_FUNCTION;
+
     ivrs_ivhd(&ivrs,
-              (struct ivrs_ivhd){
-                  .type = IVHD_TYPE, .id = AMDVI_FUNCTION, .capability = AMDVI_CAPABILITY, .base = base});
+              (struct ivrs_ivhd){.type = IVHD_TYPE, .id = id, .capability = AMDVI_CAPABILITY, .base = base});
     if (everything)
         ivrs_all(&ivrs, 0);
 }
@@ -116,8 +120,8 @@ uint32_t vendor_pci_read(uint16_t id, uint16_t offset, uint8_t bytes, uint32_t v
     const uint16_t header = AMDVI_CAPABILITY + AMDVI_CAP_HEADER;
 
     (void)bytes;
-    if (id == AMDVI_FUNCTION && offset == header && amdvi_gaps.caches_absence)
-        value |= AMDVI_CAP_NPCACHE;
+    if (id == AMDVI_FUNCTION && offset == header && amdvi_gaps.hide_npcache)
+        value &= ~AMDVI_CAP_NPCACHE;
     return value;
 }
 
@@ -173,7 +177,10 @@ bool vendor_wait_is_done(void)
     return *amdvi_unit_at(0)->status == amdvi_unit_at(0)->waits;
 }
 
-/* Right is: everything denied, or the tree and the domain of one and the same context. */
+/*
+ * Right is: everything denied, or the tree and the domain of one and the same context. A tree that grows is
+ * seen through its old root until the unit is told.
+ */
 bool vendor_entry_is_half(uint16_t id)
 {
     const uint64_t valid = AMDVI_DEVICE_VALID | AMDVI_DEVICE_TRANSLATION;
@@ -189,8 +196,12 @@ bool vendor_entry_is_half(uint16_t id)
     if (AMDVI_DEVICE_MODE_OF(dma) == 0)
         return (dma & (AMDVI_DEVICE_READ | AMDVI_DEVICE_WRITE)) != 0;
     context = iommu_context_of_domain(AMDVI_DEVICE_DOMAIN(devices[id].dma[1]));
-    return context == NULL || page_table_root(&context->table) != (dma & AMDVI_DEVICE_ADDRESS) >> 12 ||
-           context->table.levels != AMDVI_DEVICE_MODE_OF(dma);
+    if (context == NULL)
+        return true;
+    if (AMDVI_DEVICE_MODE_OF(dma) == context->table.levels)
+        return page_table_root(&context->table) != (dma & AMDVI_DEVICE_ADDRESS) >> 12;
+    return AMDVI_DEVICE_MODE_OF(dma) > context->table.levels ||
+           ((dma & AMDVI_DEVICE_ADDRESS) >> 12) - context->table.pool_mfn >= context->table.quota;
 }
 
 void vendor_isolate(uint16_t id)
@@ -260,7 +271,7 @@ void vendor_spoil_waits(void)
 
 void vendor_stop_answering(void)
 {
-    qtest_write64(AMDVI_BASE + AMDVI_CONTROL, control() & ~AMDVI_CONTROL_COMMANDS);
+    amdvi_gaps.commands_frozen = true;
 }
 
 /* ---- faults ---- */
@@ -298,7 +309,7 @@ void vendor_lose_faults(uint16_t id, uint64_t bfn)
     edu_store(bfn << 12, 4);
     vendor_log_blocked(id, true, bfn);
     while (amdvi_gaps.events_lost == 0)
-        vendor_log_blocked(BRIDGE_ALIAS, true, 0x777);
+        vendor_log_blocked(vendor_bridged_id, true, 0x777);
 }
 
 static uint16_t msi_capability(void)

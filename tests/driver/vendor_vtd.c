@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 const uint64_t vendor_base = 0xfed90000;
+const uint16_t vendor_bridged_id = BRIDGE_ALIAS;
 
 bool vtd_hide_queue;
 static struct dmar_builder dmar;
