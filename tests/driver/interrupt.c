@@ -29,7 +29,7 @@ struct delivered {
     unsigned destination, logical, mode, vector, level;
 };
 
-/* What the local APIC was given so far, but for vector 0, which QEMU's machine sends as it starts. */
+/* What the local APIC was given so far, but for the one vector 0 that the machine begins with. */
 static uint32_t read_delivered(struct delivered delivered[DELIVERED_MAX])
 {
     const char *line;
@@ -43,7 +43,7 @@ static uint32_t read_delivered(struct delivered delivered[DELIVERED_MAX])
                                 "trigger_mode %u",
                                 &one.destination, &one.logical, &one.mode, &one.vector, &one.level),
                          5);
-        if (one.vector == 0)
+        if (i == 0 && one.vector == 0)
             continue;
         assert_in_range(count, 0, DELIVERED_MAX - 1);
         delivered[count++] = one;
@@ -191,7 +191,10 @@ static void what_is_not_set_is_blocked(void **state)
     expect_delivered(NULL, 0);
 }
 
-/* A device without entries sends what it likes: nothing of it arrives, unless QEMU lets it pass. */
+/*
+ * A device without entries sends what it likes: nothing of it arrives, unless QEMU lets it pass. To APIC 0:
+ * QEMU's amd-iommu blocks any other address before it looks at the device's entry.
+ */
 static void a_message_without_an_entry_is_blocked(void **state)
 {
     (void)state;
@@ -199,9 +202,9 @@ static void a_message_without_an_entry_is_blocked(void **state)
     machine_up();
     if (!vendor_blocks_compatibility)
         skip();
-    send((struct iommu_message){.address = 0xfee05000, .data = 0x41});
+    send((struct iommu_message){.address = 0xfee00000, .data = 0x41});
     entry_for(EDU_ID);
-    send((struct iommu_message){.address = 0xfee05000, .data = 0x41});
+    send((struct iommu_message){.address = 0xfee00000, .data = 0x41});
     expect_delivered(NULL, 0);
 }
 
