@@ -299,21 +299,17 @@ bool edu_reaches(uint64_t bus_address, uint64_t mfn)
     return reached;
 }
 
-void edu_program_msi(uint64_t address, uint32_t data)
+void edu_send(struct iommu_message message)
 {
     uint16_t at = (uint16_t)qtest_pci_read(EDU_ID, PCI_CAPABILITIES, 1);
 
     while (at != 0 && qtest_pci_read(EDU_ID, at, 1) != CAPABILITY_MSI)
         at = (uint16_t)qtest_pci_read(EDU_ID, at + 1, 1);
     assert_int_not_equal(at, 0);
-    qtest_pci_write(EDU_ID, at + 4, 4, (uint32_t)address);
-    qtest_pci_write(EDU_ID, at + 8, 4, (uint32_t)(address >> 32)); /* it has a 64-bit address */
-    qtest_pci_write(EDU_ID, at + 12, 2, data);
+    qtest_pci_write(EDU_ID, at + 4, 4, (uint32_t)message.address);
+    qtest_pci_write(EDU_ID, at + 8, 4, (uint32_t)(message.address >> 32)); /* it has a 64-bit address */
+    qtest_pci_write(EDU_ID, at + 12, 2, message.data);
     qtest_pci_write(EDU_ID, at + 2, 2, qtest_pci_read(EDU_ID, at + 2, 2) | 1);
-}
-
-void edu_send_msi(void)
-{
     qtest_write32(EDU_BAR + EDU_RAISE, 1);
 }
 

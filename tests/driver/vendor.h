@@ -34,8 +34,6 @@ extern const uint64_t vendor_base;       /* physical address of the registers */
 extern const uint16_t vendor_bridged_id; /* what DMA from behind the bridge shows, under QEMU */
 extern const uint16_t vendor_ioapic_id;  /* what QEMU's IO-APIC shows */
 extern const uint32_t vendor_interrupts; /* entries that a requester may get */
-/* QEMU blocks interrupts in compatibility format, as hardware does. */
-extern const bool vendor_blocks_compatibility;
 
 /* The firmware table, structure by structure. A reserved range is [first, last] in bytes. */
 void vendor_table_begin(void);

@@ -29,7 +29,6 @@ const uint16_t vendor_bridged_id = 0x0000;
 
 const uint16_t vendor_ioapic_id = 0x00a0; /* 00:14.0 */
 const uint32_t vendor_interrupts = 256;
-const bool vendor_blocks_compatibility = true;
 
 static struct ivrs_builder ivrs;
 

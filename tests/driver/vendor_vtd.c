@@ -21,7 +21,6 @@ const uint16_t vendor_bridged_id = BRIDGE_ALIAS;
 
 const uint16_t vendor_ioapic_id = 0xff00;
 const uint32_t vendor_interrupts = 1024;
-const bool vendor_blocks_compatibility = false;
 
 bool vtd_hide_queue, vtd_hide_remapping;
 uint32_t vtd_remapping_stops;
