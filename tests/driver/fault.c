@@ -20,13 +20,6 @@ static void edu_faults(uint64_t bfn)
     vendor_log_blocked(EDU_ID, true, bfn);
 }
 
-/* The limits of the log are open again. */
-static void a_second_goes_by(void)
-{
-    for (uint32_t i = 0; i < 10; i++)
-        iommu_fault_tick();
-}
-
 static void bridged_edu_faults(uint64_t bfn)
 {
     bridged_edu_store(bfn << 12, 4);

@@ -225,6 +225,12 @@ void machine_up(void)
     iommu_flush_begin(&machine.flush, machine.context);
 }
 
+void a_second_goes_by(void)
+{
+    for (uint32_t i = 0; i < 10; i++)
+        iommu_fault_tick();
+}
+
 int machine_stop(void **state)
 {
     (void)state;

@@ -37,6 +37,9 @@ int machine_init(void);
 /* Ends QEMU and removes its files. */
 int machine_stop(void **state);
 
+/* Faults are read, and the limits of the log are open again. */
+void a_second_goes_by(void);
+
 /* One element: map or unmap, then flush; asserts success. */
 void map_now(uint64_t bfn, uint64_t mfn, uint32_t flags);
 void unmap_now(uint64_t bfn);

@@ -5,7 +5,10 @@
  * On both vendors the judge is the data: what must not arrive has not arrived. That a fault is told in words
  * is asserted beside it, from what the unit logged. QEMU's VT-d model logs it; its AMD-Vi model never writes
  * the event log, so there the entry that hardware would write is put into the log by the test
- * (vendor_log_blocked()), and the line shows that it is read and decoded, not that QEMU raised it.
+ * (vendor_log_blocked()), and the line shows that it is read and decoded, not that QEMU raised it. Its two
+ * other signs, the master-abort bit in the unit's PCI status (bit 11) and the trace event amdvi_page_fault,
+ * come only where an entry above the leaf lacks a permission. Sluice's tables never have one, so they judge
+ * nothing.
  */
 #ifndef SLUICE_TESTS_ORACLE_H
 #define SLUICE_TESTS_ORACLE_H
