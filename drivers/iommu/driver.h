@@ -106,7 +106,7 @@ void iommu_isolate(uint32_t unit, uint16_t segment, uint16_t requester_id);
 
 /* ---- map.c ---- */
 
-void iommu_map_begin(const struct iommu_driver *driver);
+void iommu_map_begin(const struct iommu_driver *in_use);
 /* BFNs that never reach a page table: interrupts, HyperTransport. Maps there are refused; at most two. */
 void iommu_map_window(uint64_t bfn, uint64_t frames);
 
