@@ -39,6 +39,15 @@ static uint64_t random_state;
 static uint32_t current_page; /* the page an operation is about */
 static uint64_t current_new;
 static bool in_operation;
+static const uint64_t *starts; /* of the regions */
+static uint32_t regions_open;  /* only the first so many are used yet */
+
+/* Regions that share no table, share upper tables, and straddle every kind of boundary. */
+static const uint64_t starts_below_2_27[REGIONS] = {0,        0x40000 - 512, 0x40000 + 4096,
+                                                    0x100000, 0x3fff800,     0x7fff800};
+/* What a tree of 1, 2, ... levels reaches last and first not; the end of all bus addresses. */
+static const uint64_t starts_at_edges[REGIONS] = {
+    0, (1ull << 18) - 512, (1ull << 27) - 512, (1ull << 36) - 512, (1ull << 45) - 512, (1ull << 52) - SPAN};
 
 static uint32_t random_below(uint32_t limit)
 {
@@ -48,24 +57,28 @@ static uint32_t random_below(uint32_t limit)
     return (uint32_t)((random_state >> 11) % limit);
 }
 
-/* Regions that share no table, share upper tables, and straddle every kind of boundary. */
 static uint64_t bfn_of(uint32_t page)
 {
-    static const uint64_t starts[REGIONS] = {0,        0x40000 - 512, 0x40000 + 4096,
-                                             0x100000, 0x3fff800,     0x7fff800};
-
     return starts[page / SPAN] + page % SPAN;
+}
+
+static const struct page_format *format(void)
+{
+    return model.vendor == IOMMU_VENDOR_VTD ? vtd_driver.format : amdvi_driver.format;
 }
 
 static uint64_t entry_of(uint32_t mfn, uint32_t flags)
 {
-    return (uint64_t)(mfn + 1) << 12 | vtd_driver.format->leaf_bits[flags];
+    uint64_t entry = (uint64_t)(mfn + 1) << 12 | format()->leaf_bits[flags];
+
+    assert_int_equal(model_permissions(entry), flags & RW);
+    return entry;
 }
 
 /* What hardware makes of an entry: nothing, when it permits nothing. */
 static uint64_t visible(uint64_t entry)
 {
-    return (entry & RW) != 0 ? entry : 0;
+    return model_permissions(entry) != 0 ? entry : 0;
 }
 
 /* ---- judging ---- */
@@ -111,11 +124,13 @@ static void look_at_release(uint64_t mfn, uint32_t flags)
     oracle.references[mfn - 1]--;
 }
 
+/* A tree never loses levels: the root, and whatever has a live entry below it, at the levels it has by now.
+ */
 static uint32_t tables_needed(void)
 {
     uint32_t tables = 1;
 
-    for (uint32_t level = 1; level < model.levels; level++) {
+    for (uint32_t level = 1; level < context->table.levels; level++) {
         uint64_t last = UINT64_MAX;
 
         for (uint32_t page = 0; page < PAGES; page++) {
@@ -167,6 +182,8 @@ static void map_page(uint32_t page)
     static const uint32_t flag_choices[] = {IOMMU_READ, RW, IOMMU_WRITE, IOMMU_READ | IOMMU_WITHHELD,
                                             RW | IOMMU_PREMAP};
     uint32_t mfn = random_below(MFNS), flags = flag_choices[random_below(5)];
+    uint8_t levels;
+    uint64_t stores;
     int error;
 
     if (history_is_full(page) || iommu_flush_full(&flush))
@@ -175,6 +192,8 @@ static void map_page(uint32_t page)
     current_new = entry_of(mfn, flags);
     in_operation = true;
     oracle.references[mfn]++;
+    levels = context->table.levels;
+    stores = model.stores;
     error = iommu_map(context, bfn_of(page), mfn + 1, 0, flags, &flush);
     in_operation = false;
     if (error == 0) {
@@ -183,8 +202,9 @@ static void map_page(uint32_t page)
     }
     assert_int_equal(error, -ENOMEM);
     oracle.references[mfn]--;
+    assert_true(model.stores == stores || context->table.levels != levels);
     flush_now();
-    assert_true(tables_needed() + model.levels > iommu_tables_quota(context));
+    assert_true(tables_needed() + model.levels_max > iommu_tables_quota(context));
 }
 
 static void unmap_page(uint32_t page)
@@ -225,6 +245,8 @@ static void check_everything(void)
 static void start(uint32_t quota)
 {
     memset(&oracle, 0, sizeof oracle);
+    starts = starts_below_2_27;
+    regions_open = REGIONS;
     model_init();
     assert_int_equal(iommu_context_create(&context, quota), 0);
     for (uint16_t unit = 0; unit < model.units; unit++)
@@ -235,13 +257,12 @@ static void start(uint32_t quota)
 /* First a few pages of each table, so that tables come and go all the time; then everything. */
 static uint32_t pick_page(bool sparse)
 {
-    return sparse ? random_below(REGIONS * 3) * 512 + random_below(3) : random_below(PAGES);
+    return sparse ? random_below(regions_open * 3) * 512 + random_below(3)
+                  : random_below(regions_open * SPAN);
 }
 
-static void random_operations(uint64_t seed, uint32_t operations, uint32_t quota)
+static void operate(uint32_t operations, bool growing)
 {
-    random_state = seed;
-    start(quota);
     model.on_store = look_after_store;
     model.on_release = look_at_release;
     for (uint32_t i = 0; i < operations; i++) {
@@ -249,7 +270,7 @@ static void random_operations(uint64_t seed, uint32_t operations, uint32_t quota
         uint32_t page = pick_page(sparse), run = random_below(4) == 0 && !sparse ? random_below(48) : 1;
         bool unmap = random_below(100) < 45 + (i / 4096 % 2) * 10; /* waves of filling and emptying */
 
-        for (; run > 0; run--, page = page + 1 < PAGES ? page + 1 : 0) {
+        for (; run > 0; run--, page = page + 1 < regions_open * SPAN ? page + 1 : 0) {
             if (unmap)
                 unmap_page(page);
             else
@@ -257,6 +278,8 @@ static void random_operations(uint64_t seed, uint32_t operations, uint32_t quota
         }
         if (random_below(sparse ? 3 : 8) == 0)
             flush_now();
+        if (growing && regions_open < REGIONS && random_below(operations) < 2 * REGIONS)
+            regions_open++;
         if (i % 20000 == 0)
             check_everything();
     }
@@ -269,9 +292,16 @@ static void random_operations(uint64_t seed, uint32_t operations, uint32_t quota
         assert_int_equal(oracle.references[mfn], 0);
 }
 
+static void random_operations(uint64_t seed, uint32_t operations, uint32_t quota)
+{
+    random_state = seed;
+    start(quota);
+    operate(operations, false);
+}
+
 static void set_model(uint8_t levels, bool coherent, bool caching_mode, uint32_t units)
 {
-    model.levels = levels;
+    model.levels = model.levels_max = levels;
     model.coherent = coherent;
     model.caching_mode = caching_mode;
     model.units = units;
@@ -319,6 +349,150 @@ static void random_without_page_selective_invalidation(void **state)
     set_model(3, true, false, 1);
     model.order_max = -1;
     random_operations(6, 10000, 100);
+}
+
+/* ---- trees that grow ---- */
+
+/* Many short lives, since a tree grows only once: from every first level, by one level or by several. */
+static void random_growth(uint64_t seed, uint32_t quota)
+{
+    random_state = seed;
+    for (uint8_t first = 1; first <= 4; first++)
+        for (uint32_t life = 0; life < 6; life++) {
+            model.levels = first;
+            start(quota);
+            starts = starts_at_edges;
+            regions_open = 1 + life % 3;
+            operate(1500, true);
+        }
+}
+
+static void random_growth_to_six_levels(void **state)
+{
+    (void)state;
+    set_model(6, true, false, 1);
+    random_growth(7, 100);
+}
+
+static void random_growth_with_absence_remembered(void **state)
+{
+    (void)state;
+    set_model(6, true, true, 1);
+    random_growth(8, 100);
+}
+
+static void random_growth_on_two_units(void **state)
+{
+    (void)state;
+    set_model(6, true, false, 2);
+    random_growth(9, 100);
+}
+
+static void random_growth_with_small_quotas(void **state)
+{
+    (void)state;
+    set_model(6, true, false, 1);
+    for (uint32_t quota = 0; quota < 12; quota += 3)
+        random_growth(10 + quota, quota);
+}
+
+/* Every level of growth at its edge: what was mapped stays, and the last and the first page are reached. */
+static void growth_at_every_edge(void **state)
+{
+    (void)state;
+    for (uint8_t first = 1; first <= 6; first++) {
+        set_model(6, true, false, 2);
+        model.levels = first;
+        start(100);
+        for (uint8_t levels = first; levels <= 6; levels++) {
+            uint64_t last = levels < 6 ? (1ull << 9 * levels) - 1 : (1ull << 52) - 1;
+
+            assert_int_equal(iommu_map(context, last, levels, 0, RW, &flush), 0);
+            assert_int_equal(context->table.levels, levels);
+            if (levels == 6)
+                break;
+            assert_int_equal(iommu_map(context, last + 1, 100u + levels, 0, RW, &flush), 0);
+            assert_int_equal(iommu_flush(&flush), 0);
+            assert_int_equal(context->table.levels, levels + 1);
+            for (uint8_t old = first; old <= levels; old++)
+                for (uint32_t unit = 0; unit < 2; unit++) {
+                    uint64_t edge = 1ull << 9 * old;
+
+                    assert_int_equal(model_device_levels(unit), levels + 1);
+                    assert_int_equal(model_translate(unit, context, edge - 1, true) >> 12 & 0xff, old);
+                    assert_int_equal(model_translate(unit, context, edge, true) >> 12 & 0xff, 100 + old);
+                }
+        }
+        assert_int_equal(iommu_map(context, 1ull << 52, 1, 0, RW, &flush), -EINVAL);
+    }
+}
+
+/* Refused before anything is changed: a map that is wrong is no reason for a tree to grow. */
+static void a_refused_map_grows_nothing(void **state)
+{
+    uint64_t stores;
+
+    (void)state;
+    set_model(6, true, false, 1);
+    model.levels = 2;
+    start(100);
+    assert_int_equal(iommu_map(context, 5, 1, 0, RW, &flush), 0);
+    stores = model.stores;
+    assert_int_equal(iommu_map(context, 0xfee00, 1, 0, RW, &flush), -EACCES);
+    assert_int_equal(iommu_map(context, 0xfee00, 2, 1, RW, &flush), -EACCES);
+    assert_int_equal(iommu_map(context, 1ull << 40, 1, 1, RW, &flush), -EINVAL);
+    assert_int_equal(iommu_map(context, (1ull << 40) + 1, 2, 1, RW, &flush), -EINVAL);
+    assert_int_equal(iommu_map(context, 1ull << 40, 1ull << 28, 0, RW, &flush), -EINVAL);
+    assert_int_equal(iommu_unmap(context, 1ull << 40, 9, &flush), 0);
+    assert_int_equal(model.stores, stores);
+    assert_int_equal(context->table.levels, 2);
+}
+
+static void growth_without_quota_changes_nothing(void **state)
+{
+    struct iommu_mapping mapping;
+
+    (void)state;
+    set_model(6, true, false, 1);
+    model.levels = 1;
+    for (uint32_t quota = 0; quota < 12; quota++) {
+        int error;
+
+        start(quota);
+        assert_int_equal(iommu_map(context, 7, 70, 0, RW, &flush), 0);
+        error = iommu_map(context, (1ull << 52) - 1, 1, 0, RW, &flush);
+        assert_int_equal(error, quota < 5 + 5 ? -ENOMEM : 0);
+        assert_int_equal(iommu_flush(&flush), 0);
+        assert_int_equal(model_device_levels(0), context->table.levels);
+        assert_int_equal(model_translate(0, context, 7, true) >> 12 & 0xff, 70);
+        assert_int_equal(iommu_lookup(context, 7, &mapping), 0);
+        assert_int_equal(iommu_lookup(context, (1ull << 52) - 1, &mapping), error != 0 ? -ENOENT : 0);
+    }
+}
+
+/* The unit died with the old root: its devices see what they saw, and nothing more is written. */
+static void a_root_that_is_refused_kills_the_context(void **state)
+{
+    uint64_t stores;
+
+    (void)state;
+    set_model(6, true, false, 2);
+    model.levels = 3;
+    start(100);
+    assert_int_equal(iommu_map(context, 7, 70, 0, RW, &flush), 0);
+    assert_int_equal(iommu_flush(&flush), 0);
+    model.refuse_roots = true;
+    assert_int_equal(iommu_map(context, 1ull << 27, 1, 0, RW, &flush), -EIO);
+    stores = model.stores;
+    model.refuse_roots = false;
+    assert_int_equal(iommu_map(context, 1ull << 27, 1, 0, RW, &flush), -EIO);
+    assert_int_equal(iommu_map(context, 1ull << 40, 1, 0, RW, &flush), -EIO);
+    assert_int_equal(iommu_map(context, 1ull << 40, 0, 4, RW, &flush), -EIO);
+    assert_int_equal(iommu_unmap(context, 7, 0, &flush), -EIO);
+    assert_int_equal(iommu_flush(&flush), -EIO);
+    assert_int_equal(model.stores, stores);
+    assert_int_equal(model_device_levels(0), 3);
+    assert_int_equal(model_translate(0, context, 7, true) >> 12 & 0xff, 70);
 }
 
 /* ---- orders, runs, limits ---- */
@@ -549,26 +723,54 @@ static void stores_and_lines_are_at_their_floor(void **state)
     assert_int_equal(model.stores - stores, 1);
 }
 
+static int vtd(void **state)
+{
+    (void)state;
+    model.vendor = IOMMU_VENDOR_VTD;
+    return 0;
+}
+
+static int amdvi(void **state)
+{
+    (void)state;
+    model.vendor = IOMMU_VENDOR_AMDVI;
+    return 0;
+}
+
+#define BOTH(test)                                                                                           \
+    {#test " (VT-d)", test, vtd, NULL, NULL},                                                                \
+    {                                                                                                        \
+#test " (AMD-Vi)", test, amdvi, NULL, NULL                                                           \
+    }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_three_levels),
-        cmocka_unit_test(random_four_levels_not_coherent),
-        cmocka_unit_test(random_caching_mode),
-        cmocka_unit_test(random_with_a_small_quota),
-        cmocka_unit_test(random_on_two_units),
-        cmocka_unit_test(random_without_page_selective_invalidation),
-        cmocka_unit_test(orders_are_split),
-        cmocka_unit_test(tables_come_free_at_the_flush),
-        cmocka_unit_test(an_order_that_does_not_fit_changes_nothing),
-        cmocka_unit_test(a_run_maps_what_single_elements_map),
-        cmocka_unit_test(parked_tables_are_not_a_lack_of_quota),
-        cmocka_unit_test(a_full_accumulator_flushes_by_itself),
-        cmocka_unit_test(a_dropped_wait_kills_the_context),
-        cmocka_unit_test(failing_allocations_leave_nothing),
-        cmocka_unit_test(domain_ids_run_out_in_an_error),
-        cmocka_unit_test(only_units_that_have_the_context_are_flushed),
-        cmocka_unit_test(stores_and_lines_are_at_their_floor),
+        BOTH(random_three_levels),
+        BOTH(random_four_levels_not_coherent),
+        BOTH(random_caching_mode),
+        BOTH(random_with_a_small_quota),
+        BOTH(random_on_two_units),
+        BOTH(random_without_page_selective_invalidation),
+        BOTH(random_growth_to_six_levels),
+        BOTH(random_growth_with_absence_remembered),
+        BOTH(random_growth_on_two_units),
+        BOTH(random_growth_with_small_quotas),
+        BOTH(growth_at_every_edge),
+        BOTH(a_refused_map_grows_nothing),
+        BOTH(growth_without_quota_changes_nothing),
+        BOTH(a_root_that_is_refused_kills_the_context),
+        BOTH(orders_are_split),
+        BOTH(tables_come_free_at_the_flush),
+        BOTH(an_order_that_does_not_fit_changes_nothing),
+        BOTH(a_run_maps_what_single_elements_map),
+        BOTH(parked_tables_are_not_a_lack_of_quota),
+        BOTH(a_full_accumulator_flushes_by_itself),
+        BOTH(a_dropped_wait_kills_the_context),
+        BOTH(failing_allocations_leave_nothing),
+        BOTH(domain_ids_run_out_in_an_error),
+        BOTH(only_units_that_have_the_context_are_flushed),
+        BOTH(stores_and_lines_are_at_their_floor),
     };
 
     return cmocka_run_group_tests_name("iommu_engine", tests, NULL, NULL);
