@@ -39,10 +39,26 @@ void host_mmio_write64(volatile void *address, uint64_t value);
  */
 #ifdef SLUICE_HOST_TEST
 void host_store64(uint64_t *address, uint64_t value);
+void host_store128(uint64_t *address, uint64_t low, uint64_t high);
 #else
 static inline void host_store64(uint64_t *address, uint64_t value)
 {
     *(volatile uint64_t *)address = value;
+}
+
+/* Both halves of a 16-aligned pair at once, so that a live entry is never seen half old and half new. */
+static inline void host_store128(uint64_t *address, uint64_t low, uint64_t high)
+{
+    uint64_t old_low = address[0], old_high = address[1];
+    bool done;
+
+    do {
+        __asm__ volatile("lock cmpxchg16b %1"
+                         : "=@ccz"(done), "+m"(*(unsigned __int128 *)(void *)address), "+a"(old_low),
+                           "+d"(old_high)
+                         : "b"(low), "c"(high)
+                         : "memory");
+    } while (!done);
 }
 #endif
 

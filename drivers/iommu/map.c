@@ -245,10 +245,8 @@ static inline bool is_window(uint64_t bfn, uint64_t frames)
 
 static bool is_range_locked(const struct iommu_context *context, uint64_t bfn, uint64_t frames)
 {
-    uint64_t locked = context->table.format->leaf_bits[IOMMU_LOCKED];
-
     for (uint64_t i = 0; i < frames; i++)
-        if ((page_table_lookup(&context->table, bfn + i) & locked) != 0)
+        if (page_table_is_locked(&context->table, page_table_lookup(&context->table, bfn + i)))
             return true;
     return false;
 }

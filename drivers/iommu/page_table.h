@@ -28,6 +28,7 @@ struct page_format {
     uint64_t address_mask;                  /* bits that hold the address of a frame or table */
     uint64_t leaf_bits[PAGE_FLAGS];         /* the other bits of a leaf, by IOMMU_* flags */
     uint64_t table_bits[PAGE_TABLE_LEVELS]; /* ... of an entry that points at a table of that level */
+    uint64_t locked;                        /* the bit that stands for IOMMU_LOCKED */
     uint8_t permission_rotate;              /* rotate right by this: IOMMU_READ, IOMMU_WRITE in place */
     uint8_t software_rotate;                /* rotate right by this: the software flags in place */
 };
@@ -101,7 +102,7 @@ static inline uint32_t page_table_leaf_flags(const struct page_format *format, u
 
 static inline bool page_table_is_locked(const struct page_table *table, uint64_t entry)
 {
-    return (entry & table->format->leaf_bits[IOMMU_LOCKED]) != 0;
+    return (entry & table->format->locked) != 0;
 }
 
 /* ---- what an operation does once in 512 times: see page_table.c ---- */

@@ -119,6 +119,14 @@ void host_store64(uint64_t *address, uint64_t value)
         host_record.on_store();
 }
 
+void host_store128(uint64_t *address, uint64_t low, uint64_t high)
+{
+    address[0] = low;
+    address[1] = high;
+    if (host_record.on_store != NULL)
+        host_record.on_store();
+}
+
 void host_cache_flush(const volatile void *address, size_t size)
 {
     (void)address;

@@ -38,7 +38,6 @@ struct amdvi_unit {
     volatile uint64_t *status; /* the unit stores the number of the latest wait it has finished */
     uint64_t status_address;
     uint64_t waits;         /* number of the latest wait posted */
-    uint32_t illegal_slot;  /* command that an event calls illegal, or AMDVI_NO_SLOT */
     uint64_t fault_address; /* the MSI of its event interrupt */
     uint32_t fault_data;
     uint32_t recoveries; /* refused commands since the last good wait */
@@ -114,5 +113,7 @@ bool amdvi_fault_enable(struct amdvi_unit *unit);
 /* Reads, decodes and reports what one unit has logged, and restarts a log that overflowed. */
 void amdvi_read_events(struct amdvi_unit *unit);
 void amdvi_read_faults(void);
+/* Slot of the command that the log calls illegal, without taking the event; or AMDVI_NO_SLOT. */
+uint32_t amdvi_illegal_slot(const struct amdvi_unit *unit);
 
 #endif

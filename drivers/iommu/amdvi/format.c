@@ -22,6 +22,7 @@ const struct page_format amdvi_page_format = {
                   LEAF(24u), LEAF(25u), LEAF(26u), LEAF(27u), LEAF(28u), LEAF(29u), LEAF(30u), LEAF(31u)},
     /* By the level of the table that the entry points at; nothing points at level 0. */
     .table_bits = {0, TABLE(1), TABLE(2), TABLE(3), TABLE(4), TABLE(5)},
+    .locked = IOMMU_LOCKED,
     .permission_rotate = AMDVI_PAGE_READ_SHIFT,
     .software_rotate = 0,
 };

@@ -1,2 +1,322 @@
-#include "drivers/iommu/driver.h"
-const struct iommu_driver amdvi_driver = {0};
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finding the units and bringing them up, spec 48882 revision 3.08 chapters 3 and 5: never a moment in which
+ * a device's DMA passes unchecked that did not pass unchecked before.
+ */
+#include "drivers/iommu/amdvi/amdvi.h"
+#include "guest-abi/include/sluice/errno.h"
+#include "lib/log.h"
+
+#define FIRST_LEVELS 3u /* 512 GiB of bus; a tree grows when it must reach further */
+
+static struct amdvi_unit units[IVRS_UNITS_MAX];
+static uint32_t unit_count;
+static struct ivrs ivrs;
+static uint8_t bus_bits; /* width of a bus address that every unit can do */
+
+_Static_assert(IVRS_UNITS_MAX <= IOMMU_UNITS_MAX, "a set of units is 64 bits");
+
+struct amdvi_unit *amdvi_unit_at(uint32_t index)
+{
+    return &units[index];
+}
+
+uint32_t amdvi_unit_count(void)
+{
+    return unit_count;
+}
+
+/* ---- registers ---- */
+
+bool amdvi_poll_status(const struct amdvi_unit *unit, uint64_t mask, uint64_t value)
+{
+    uint64_t deadline = host_time_ns() + AMDVI_WAIT_NS;
+
+    while ((amdvi_read(unit, AMDVI_STATUS) & mask) != value) {
+        if (host_time_ns() >= deadline)
+            return false;
+        host_pause();
+    }
+    return true;
+}
+
+void amdvi_control(struct amdvi_unit *unit, uint64_t bits, bool on)
+{
+    unit->control = on ? unit->control | bits : unit->control & ~bits;
+    amdvi_write(unit, AMDVI_CONTROL, unit->control);
+}
+
+void amdvi_unit_dies(struct amdvi_unit *unit, const char *what)
+{
+    if (unit->dead)
+        return;
+    unit->dead = true;
+    log_line(
+        "iommu: unit %u at 0x%llx did not finish %s: it counts as dead, the DMA of its devices is cut off",
+        unit->index, (unsigned long long)unit->base, what);
+    iommu_unit_died(unit->index);
+    amdvi_cut_off_all(unit);
+}
+
+/* ---- finding ---- */
+
+static uint8_t levels_of(const struct amdvi_unit *unit)
+{
+    return (uint8_t)(4u + AMDVI_FEATURE_HATS(unit->features));
+}
+
+/* What the unit's PCI function says of it: 3.2. */
+static void read_capability(struct amdvi_unit *unit, const struct ivrs_unit *block)
+{
+    uint32_t header = host_pci_read(unit->segment, unit->id, block->capability, 4);
+
+    unit->capability = (header & 0xff) == AMDVI_CAP_ID ? block->capability : 0;
+    /* A unit that does not say may cache that nothing is mapped. */
+    unit->caches_absence = unit->capability == 0 || (header & AMDVI_CAP_NPCACHE) != 0;
+}
+
+/* Why the unit cannot be used, or NULL. Reads registers only. */
+static const char *open_unit(struct amdvi_unit *unit, const struct ivrs_unit *block, uint8_t physical_bits)
+{
+    if (block->base == 0 || block->base % AMDVI_REGISTERS_ALIGN != 0 || block->base >> physical_bits != 0)
+        return "its register address is impossible";
+    for (uint32_t i = 0; i < unit_count; i++)
+        if (units[i].base == block->base)
+            return "another entry has the same registers";
+    if (host_range_is_hypervisor(block->base >> 12, AMDVI_REGISTER_BYTES >> 12))
+        return "its register address lies in memory of the hypervisor";
+    unit->registers = host_mmio_map(block->base, AMDVI_REGISTER_BYTES);
+    if (unit->registers == NULL)
+        return "its registers cannot be mapped";
+    if (amdvi_read(unit, AMDVI_CONTROL) == UINT64_MAX || amdvi_read(unit, AMDVI_STATUS) == UINT64_MAX)
+        return "nothing answers at its register address";
+    unit->features = amdvi_read(unit, AMDVI_FEATURES);
+    if (AMDVI_FEATURE_HATS(unit->features) == AMDVI_HATS_NONE)
+        return "no supported address width (HATS is 3)";
+    read_capability(unit, block);
+    return NULL;
+}
+
+static bool prepare_unit(struct amdvi_unit *unit, const struct iommu_setup *setup)
+{
+    unit->fault_address = setup->fault_address;
+    unit->fault_data = setup->fault_data;
+    return amdvi_devices_init(unit) && amdvi_queue_init(unit) && amdvi_fault_init(unit);
+}
+
+static int find_units(const struct iommu_setup *setup)
+{
+    struct amdvi_unit *unit_of[IVRS_UNITS_MAX] = {NULL};
+
+    for (uint32_t i = 0; i < ivrs.unit_count; i++) {
+        const struct ivrs_unit *block = &ivrs.units[i];
+        struct amdvi_unit *unit = &units[unit_count];
+        const char *refusal;
+
+        *unit = (struct amdvi_unit){.base = block->base,
+                                    .index = unit_count,
+                                    .segment = block->segment,
+                                    .id = block->id,
+                                    .flags = block->flags};
+        refusal = open_unit(unit, block, setup->physical_bits);
+        if (refusal != NULL) {
+            log_line("iommu: AMD-Vi unit at 0x%llx (IVRS offset %u) is not usable: %s",
+                     (unsigned long long)block->base, block->offset, refusal);
+            continue;
+        }
+        if (block->features != 0 && block->features != unit->features)
+            log_line("iommu: unit %u has features 0x%llx, firmware says 0x%llx: the unit is believed",
+                     unit->index, (unsigned long long)unit->features, (unsigned long long)block->features);
+        if (!prepare_unit(unit, setup))
+            return -ENOMEM;
+        unit_of[i] = unit;
+        unit_count++;
+    }
+    amdvi_scopes_init(&ivrs, unit_of);
+    return unit_count != 0 ? 0 : -ENODEV;
+}
+
+/* What all units can do together. */
+static void join_limits(struct iommu_limits *limits)
+{
+    uint32_t width;
+
+    *limits = (struct iommu_limits){
+        .levels = FIRST_LEVELS, .levels_max = PAGE_TABLE_LEVELS, .coherent = true, .domains = AMDVI_DEVICES};
+    for (uint32_t i = 0; i < unit_count; i++) {
+        if (levels_of(&units[i]) < limits->levels_max)
+            limits->levels_max = levels_of(&units[i]);
+        limits->flush_on_map |= units[i].caches_absence;
+    }
+    width = 12u + PAGE_TABLE_BITS * limits->levels_max;
+    limits->address_bits = width < 64 ? (uint8_t)width : 64;
+    bus_bits = limits->address_bits;
+}
+
+static void report_units(const struct iommu_limits *limits)
+{
+    for (uint32_t i = 0; i < unit_count; i++)
+        log_line("iommu: AMD-Vi unit %u at 0x%llx: %u to %u levels, %u-bit bus addresses, %u domains%s", i,
+                 (unsigned long long)units[i].base, limits->levels, limits->levels_max, limits->address_bits,
+                 limits->domains, units[i].caches_absence ? ", caches absence" : "");
+}
+
+static int amdvi_init(const struct iommu_setup *setup, struct iommu_limits *limits)
+{
+    bool parsed = ivrs_parse(setup->table, setup->table_size, &ivrs);
+    int error;
+
+    unit_count = 0;
+    for (uint32_t i = 0; i < ivrs.finding_count; i++)
+        log_line("iommu: IVRS offset %u, %s: %s", ivrs.findings[i].offset, ivrs.findings[i].structure,
+                 ivrs.findings[i].reason);
+    if (!parsed)
+        return -ENODEV;
+    error = find_units(setup);
+    if (error != 0)
+        return error;
+    join_limits(limits);
+    report_units(limits);
+    return 0;
+}
+
+static int amdvi_reserve(void)
+{
+    return amdvi_reserved_init(&ivrs, bus_bits);
+}
+
+/* ---- switching on ---- */
+
+/* How the unit's own requests travel is the board's business: as firmware says. 5.2.2.1, 3.4.4. */
+static uint64_t board_control(const struct amdvi_unit *unit)
+{
+    return AMDVI_CONTROL_COHERENT |
+           ((unit->flags & AMDVI_FLAG_HT_TUNNEL) != 0 ? AMDVI_CONTROL_HT_TUNNEL : 0) |
+           ((unit->flags & AMDVI_FLAG_PASS_PW) != 0 ? AMDVI_CONTROL_PASS_PW : 0) |
+           ((unit->flags & AMDVI_FLAG_RES_PASS_PW) != 0 ? AMDVI_CONTROL_RES_PASS_PW : 0) |
+           ((unit->flags & AMDVI_FLAG_ISOC) != 0 ? AMDVI_CONTROL_ISOC : 0);
+}
+
+/*
+ * Puts the unit under our tables; a unit that firmware left on stays on all the time. Logs and queues of
+ * firmware's, page requests, guest translation and virtual interrupts among them, end here.
+ */
+static const char *take_over(struct amdvi_unit *unit)
+{
+    uint64_t kept = AMDVI_CONTROL_ENABLE | AMDVI_CONTROL_INT_128 | AMDVI_CONTROL_X2APIC;
+
+    unit->control = amdvi_read(unit, AMDVI_CONTROL) & kept;
+    if ((unit->control & AMDVI_CONTROL_ENABLE) != 0)
+        log_line("iommu: firmware left unit %u on: it is taken over as it runs", unit->index);
+    amdvi_control(unit, board_control(unit), true);
+    if (!amdvi_queue_enable(unit))
+        return "stopping its command buffer";
+    if (!amdvi_fault_enable(unit))
+        return "stopping its event log";
+    amdvi_write(unit, AMDVI_DEVICE_TABLE_BASE, AMDVI_DEVICE_TABLE(unit->devices_mfn));
+    /* No interrupt passes by our table, so that the format of its entries is free to change. */
+    amdvi_control(unit, AMDVI_CONTROL_INT_128 | AMDVI_CONTROL_X2APIC, false);
+    amdvi_write(unit, AMDVI_EXCLUSION_BASE, 0);
+    amdvi_write(unit, AMDVI_EXCLUSION_LIMIT, 0);
+    return NULL;
+}
+
+/* Commands run only on a unit that is on: its tables were there before, and what it kept goes now. */
+static const char *enable_translation(struct amdvi_unit *unit)
+{
+    amdvi_control(unit,
+                  AMDVI_CONTROL_ENABLE | AMDVI_CONTROL_COMMANDS | AMDVI_CONTROL_EVENT_LOG |
+                      AMDVI_CONTROL_EVENT_INT,
+                  true);
+    amdvi_post_everything(unit);
+    amdvi_submit(unit);
+    return amdvi_wait(unit) == 0 ? NULL : "its first invalidation";
+}
+
+static int amdvi_enable(void)
+{
+    for (uint32_t i = 0; i < unit_count; i++) {
+        struct amdvi_unit *unit = &units[i];
+        const char *failed = take_over(unit);
+
+        if (failed == NULL)
+            failed = enable_translation(unit);
+        if (failed != NULL) {
+            amdvi_unit_dies(unit, failed);
+            return -EIO;
+        }
+        unit->enabled = true;
+    }
+    return 0;
+}
+
+/* ---- the driver ---- */
+
+static bool unit_dead(uint32_t unit)
+{
+    return unit < unit_count && units[unit].dead;
+}
+
+static struct iommu_range unit_registers(uint32_t unit)
+{
+    if (unit >= unit_count)
+        return (struct iommu_range){0};
+    return (struct iommu_range){units[unit].base >> 12, AMDVI_REGISTER_BYTES >> 12};
+}
+
+static struct iommu_context *context_of(uint32_t unit, uint16_t requester_id)
+{
+    return amdvi_context_of(&units[unit], requester_id);
+}
+
+static void isolate(uint32_t unit, uint16_t requester_id)
+{
+    amdvi_isolate(&units[unit], requester_id);
+}
+
+static int page_order_max(uint32_t unit)
+{
+    (void)unit;
+    return (int)AMDVI_PAGES_ORDER_MAX;
+}
+
+static void post_pages(uint32_t unit, uint16_t domain, uint64_t bfn, uint32_t order, bool leaf_only)
+{
+    amdvi_post_pages(&units[unit], domain, bfn, order, leaf_only);
+}
+
+static void post_domain(uint32_t unit, uint16_t domain)
+{
+    amdvi_post_domain(&units[unit], domain);
+}
+
+static void submit(uint32_t unit)
+{
+    amdvi_submit(&units[unit]);
+}
+
+static int wait(uint32_t unit)
+{
+    return amdvi_wait(&units[unit]);
+}
+
+const struct iommu_driver amdvi_driver = {
+    .name = "AMD-Vi",
+    .format = &amdvi_page_format,
+    .init = amdvi_init,
+    .reserve = amdvi_reserve,
+    .enable = amdvi_enable,
+    .attach = amdvi_attach,
+    .root_changed = amdvi_root_changed,
+    .context_of = context_of,
+    .isolate = isolate,
+    .unit_count = amdvi_unit_count,
+    .unit_dead = unit_dead,
+    .unit_registers = unit_registers,
+    .page_order_max = page_order_max,
+    .post_pages = post_pages,
+    .post_domain = post_domain,
+    .submit = submit,
+    .wait = wait,
+    .read_faults = amdvi_read_faults,
+};

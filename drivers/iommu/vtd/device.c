@@ -51,24 +51,10 @@ static struct vtd_entry *make_entry(const struct vtd_unit *unit, uint16_t reques
     return find_entry(unit, requester_id);
 }
 
-/* Both halves at once, so that a live entry is never seen half old and half new. */
-static void exchange_entry(struct vtd_entry *entry, struct vtd_entry value)
-{
-    struct vtd_entry old = *entry;
-    bool done;
-
-    do {
-        __asm__ volatile("lock cmpxchg16b %1"
-                         : "=@ccz"(done), "+m"(*entry), "+a"(old.low), "+d"(old.high)
-                         : "b"(value.low), "c"(value.high)
-                         : "memory");
-    } while (!done);
-}
-
 static void write_entry(const struct vtd_unit *unit, struct vtd_entry *entry, struct vtd_entry value)
 {
     if ((entry->low & VTD_ENTRY_PRESENT) != 0 && (value.low & VTD_ENTRY_PRESENT) != 0) {
-        exchange_entry(entry, value);
+        host_store128(&entry->low, value.low, value.high);
     } else if ((value.low & VTD_ENTRY_PRESENT) != 0) {
         /* The present bit comes last, when hardware can see the rest. */
         host_store64(&entry->high, value.high);

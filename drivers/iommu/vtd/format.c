@@ -20,6 +20,7 @@ const struct page_format vtd_page_format = {
                   LEAF(16u), LEAF(17u), LEAF(18u), LEAF(19u), LEAF(20u), LEAF(21u), LEAF(22u), LEAF(23u),
                   LEAF(24u), LEAF(25u), LEAF(26u), LEAF(27u), LEAF(28u), LEAF(29u), LEAF(30u), LEAF(31u)},
     .table_bits = {TABLE, TABLE, TABLE, TABLE, TABLE, TABLE},
+    .locked = (uint64_t)IOMMU_LOCKED << SOFTWARE_SHIFT,
     .permission_rotate = 0,
     .software_rotate = SOFTWARE_SHIFT,
 };
