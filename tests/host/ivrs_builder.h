@@ -19,10 +19,11 @@ struct ivrs_ivhd {
     uint32_t feature_info;
 };
 
+/* `value` in `bytes` bytes, little-endian; zeroes beyond the eighth. */
 static inline void ivrs_put(struct ivrs_builder *builder, uint64_t value, uint32_t bytes)
 {
     for (uint32_t i = 0; i < bytes; i++)
-        builder->bytes[builder->size++] = (uint8_t)(value >> (8 * i));
+        builder->bytes[builder->size++] = (uint8_t)(i < 8 ? value >> (8 * i) : 0);
     builder->bytes[4] = (uint8_t)builder->size;
     builder->bytes[5] = (uint8_t)(builder->size >> 8);
     if (builder->open != 0) {

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Group boot: the product under UEFI, by the list in tests/boot/scenarios.py."""
+"""Group boot: the product under UEFI, by the list in tests/boot/scenarios.py. A scenario NAME is run on a machine of
+each vendor, as NAME/intel and NAME/amd; on one only with a reason; and as NAME where the machine has no IOMMU."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable
 
-from .core import Case, Failed
+from .core import Case, Failed, vendors_of
 from .paths import GUESTS
-from .vm import Machine, Run, boot, expect_status, expect_words
+from .vm import Machine, Run, boot, expect_status, expect_words, iommu_of
 from .workspace import patched
 
 
@@ -22,6 +23,16 @@ class Scenario:
     check: Callable[[Run], None] | None = None
     prepare: Callable[[Machine], Machine] | None = None  # makes files the machine needs
     patch: Path | None = None  # to a copy of the sources, which is then built and booted
+    properties: dict = field(default_factory=dict)  # of QEMU's unit, by vendor
+    only: str = ""  # "VENDOR: REASON"
+    vendor: str | None = None  # whose unit the machine has; set by on_vendors()
+
+    def on_vendors(self) -> list:
+        if self.machine.iommu == "none":
+            return [self]
+        return [replace(self, name=f"{self.name}/{vendor}", vendor=vendor,
+                        machine=replace(self.machine, iommu=iommu_of(vendor, self.properties.get(vendor))))
+                for vendor in vendors_of(self.only)]
 
 
 def run_scenario(scenario: Scenario, efi=None, guests=None) -> None:
@@ -47,9 +58,10 @@ def run_scenario(scenario: Scenario, efi=None, guests=None) -> None:
 
 def cases_by_name() -> dict:
     from tests.boot.scenarios import SCENARIOS
-    return {scenario.name: scenario for scenario in SCENARIOS}
+    return {scenario.name: scenario for listed in SCENARIOS for scenario in listed.on_vendors()}
 
 
 def cases() -> list:
-    return [Case("boot", name, lambda s=scenario: run_scenario(s), scenario.about)
+    return [Case("boot", name, lambda s=scenario: run_scenario(s), scenario.about, vendor=scenario.vendor,
+                 only=scenario.only)
             for name, scenario in cases_by_name().items()]

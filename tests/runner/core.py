@@ -11,6 +11,19 @@ from dataclasses import dataclass, field
 from typing import Callable, Optional
 
 
+VENDORS = ("intel", "amd")  # whose IOMMU a machine has, as ./tools/run --iommu names them
+
+
+def vendors_of(only: str) -> tuple:
+    """The vendors that a test runs on: all, or that of only="VENDOR: REASON"; without a reason it is an error."""
+    if not only:
+        return VENDORS
+    vendor, _, reason = only.partition(":")
+    if vendor not in VENDORS or not reason.strip():
+        raise ValueError(f"only=\"{only}\" is not of the form VENDOR: REASON")
+    return (vendor,)
+
+
 class Failed(Exception):
     """The case failed: a reason of one line, and what to show below it."""
 
@@ -41,6 +54,9 @@ class Case:
     body: Callable[[], Optional[list]]  # None: passed; a list of Result: its parts
     about: str = ""
     parts: tuple = field(default_factory=tuple)
+    vendor: Optional[str] = None  # None: it has to do with no IOMMU, or with both
+    only: str = ""  # "VENDOR: REASON", for a test that the other vendor does not have
+    last: bool = False  # judges the results of the others
 
     @property
     def full_name(self) -> str:
@@ -66,8 +82,10 @@ class Case:
         return parts if parts is not None else result("passed")
 
 
-def select(cases: list, pattern: Optional[str]) -> list:
-    """The cases of which at least one name matches; all of them without a pattern."""
+def select(cases: list, pattern: Optional[str], vendor: Optional[str] = None) -> list:
+    """The cases of which at least one name matches, of one vendor or of all."""
+    if vendor:
+        cases = [case for case in cases if case.vendor in (None, vendor)]
     if not pattern:
         return cases
     regex = re.compile(pattern)
@@ -81,8 +99,8 @@ SHOWN_LINES = 60
 class Report:
     """Prints each result as it comes, keeps the count, and repeats the failures at the end."""
 
-    def __init__(self, total: int, pattern: Optional[str] = None):
-        self.total = total
+    def __init__(self, pattern: Optional[str] = None):
+        self.total = 0  # how many there will be, for the numbers at the left
         self.regex = re.compile(pattern) if pattern else None
         self.results: list = []
         self.lock = threading.Lock()
@@ -122,7 +140,7 @@ class Report:
 
 def run_all(cases: list, jobs: int, report: Report) -> None:
     with concurrent.futures.ThreadPoolExecutor(max_workers=jobs) as pool:
-        futures = [pool.submit(lambda c=case: report.add(c.run())) for case in cases]
+        futures = [pool.submit(lambda c=case: report.add(c.run())) for case in cases if not case.last]
         try:
             for future in concurrent.futures.as_completed(futures):
                 future.result()
@@ -131,3 +149,6 @@ def run_all(cases: list, jobs: int, report: Report) -> None:
                 future.cancel()
             print("interrupted: waiting for what is running", file=sys.stderr)
             raise
+    for case in cases:
+        if case.last:
+            report.add(case.run())

@@ -2,21 +2,27 @@
 """Group guest: conformance guests, which try a rule and judge it. How each is run stands in its document:
 
     doors: both                       two guests of one source, NAME and NAME.physdev
-    run: NAME key="value" ...         one run; keys: options, cmdline, devices, qemu-iommu, memory, status, says
+    run: NAME key="value" ...         one run on a machine of each vendor: guest/GUEST/NAME/intel and /amd
+
+Keys: options, cmdline, devices, cpu, memory, timeout, status, says, never. One of these with -intel or -amd behind it
+is for that vendor's machine alone. intel and amd are properties of that vendor's unit in QEMU. only="VENDOR: REASON"
+leaves the other vendor out. A line that begins further right goes on with the one before.
 """
 
 import re
 import shlex
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
-from .core import Case, Failed, Skipped
+from .core import VENDORS, Case, Failed, Skipped, vendors_of
 from .paths import ROOT
-from .vm import INTEL, Machine, boot, expect_status, expect_words
+from .vm import Machine, boot, expect_status, expect_words, iommu_of
 
 FOLDER = ROOT / "tests/guests"
 VERDICTS = {"SUCCESS", "SKIP", "ERROR", "FAILURE"}
-KEYS = {"options", "cmdline", "devices", "qemu-iommu", "cpu", "memory", "status", "says", "timeout"}
+KEYS = {"options", "cmdline", "devices", "cpu", "memory", "status", "says", "never", "timeout"}
+ALL_KEYS = KEYS | {f"{key}-{vendor}" for key in KEYS for vendor in VENDORS} | set(VENDORS) | {"only"}
 
 
 @dataclass
@@ -26,6 +32,9 @@ class GuestRun:
     machine: Machine
     status: int | None  # None: by the verdict
     says: tuple
+    never: tuple
+    vendor: str
+    only: str
 
 
 def document(main: Path) -> str:
@@ -36,35 +45,49 @@ def document(main: Path) -> str:
     return re.sub(r"^ \*[ ]?", "", match[1], flags=re.MULTILINE)
 
 
-def parse_run(name: str, line: str, about: str) -> GuestRun:
+def parse_line(name: str, line: str) -> tuple:
+    """Name and settings of a run line."""
     words = shlex.split(line)
-    run_name, settings = words[0], dict(word.split("=", 1) for word in words[1:])
-    if unknown := set(settings) - KEYS:
+    settings = dict(word.split("=", 1) for word in words[1:])
+    if unknown := set(settings) - ALL_KEYS:
         raise ValueError(f"{name}: unknown keys {unknown} in its run lines")
-    iommu = ",".join(filter(None, (INTEL, settings.get("qemu-iommu"))))
-    if settings.get("qemu-iommu") == "none":
-        iommu = "none"
-    machine = Machine(guest=name, iommu=iommu, devices=tuple(settings.get("devices", "nvme edu").split()),
-                      options=settings.get("options", ""), cmdline=settings.get("cmdline", ""),
-                      cpu=settings.get("cpu", "max"), memory=int(settings.get("memory", 256)),
-                      timeout=int(settings.get("timeout", 90)))
-    status = int(settings["status"]) if "status" in settings else None
-    return GuestRun(f"{name}/{run_name}", about, machine, status, tuple(filter(None, [settings.get("says")])))
+    return words[0], settings
 
 
+def run_on(vendor: str, name: str, settings: dict, about: str) -> GuestRun:
+    """The run on that vendor's machine."""
+    def setting(key: str, default: str | None = None) -> str | None:
+        return settings.get(f"{key}-{vendor}", settings.get(key, default))
+
+    machine = Machine(guest=name.split("/")[0], iommu=iommu_of(vendor, settings.get(vendor)),
+                      devices=tuple(setting("devices", "nvme edu").split()), options=setting("options", ""),
+                      cmdline=setting("cmdline", ""), cpu=setting("cpu", "max"), memory=int(setting("memory", "256")),
+                      timeout=int(setting("timeout", "90")))
+    status = setting("status")
+    return GuestRun(f"{name}/{vendor}", about, machine, None if status is None else int(status),
+                    tuple(filter(None, [setting("says")])), tuple(filter(None, [setting("never")])), vendor,
+                    settings.get("only", ""))
+
+
+def parse_run(name: str, line: str, about: str) -> list:
+    run_name, settings = parse_line(name, line)
+    return [run_on(vendor, f"{name}/{run_name}", settings, about) for vendor in vendors_of(settings.get("only", ""))]
+
+
+@lru_cache
 def runs() -> list:
     found = []
     for main in sorted(FOLDER.glob("*/main.c")):
         text = document(main)
         rule = re.search(r"Rule: (.*?)(?:\n\n|\Z)", text, re.DOTALL)
         about = " ".join(rule[1].split()) if rule else ""
-        lines = re.findall(r"^run: (.*)$", text, re.MULTILINE)
+        lines = re.findall(r"^run: (.*(?:\n[ ]+\S.*)*)", text, re.MULTILINE)
         if not lines or not rule:
             raise ValueError(f"{main} has no rule or no run line")
         names = [main.parent.name]
         if re.search(r"^doors: both$", text, re.MULTILINE):
             names.append(f"{main.parent.name}.physdev")
-        found += [parse_run(name, line, about) for name in names for line in lines]
+        found += [run for name in names for line in lines for run in parse_run(name, line, about)]
     return found
 
 
@@ -82,8 +105,9 @@ def run_guest(guest: GuestRun, efi=None, guests=None) -> None:
         if verdicts[0] != "SUCCESS":
             raise Failed(f"the guest's verdict is {verdicts[0]}", run.text)
         expect_status(run, 0)
-    expect_words(run, guest.says, ("unknown option",))
+    expect_words(run, guest.says, ("unknown option", *guest.never))
 
 
 def cases() -> list:
-    return [Case("guest", guest.name, lambda g=guest: run_guest(g), guest.about) for guest in runs()]
+    return [Case("guest", guest.name, lambda g=guest: run_guest(g), guest.about, vendor=guest.vendor, only=guest.only)
+            for guest in runs()]

@@ -102,6 +102,17 @@ def run_program(group: str, name: str, tables: str | None, build: Path = BUILD) 
     return results
 
 
+DRIVER_PREFIX = {"intel": "vtd_", "amd": "amdvi_"}  # of one source, driver tests are built for each vendor
+
+
+def vendor_of(group: str, program: str) -> str | None:
+    if group == "driver":
+        for vendor, prefix in DRIVER_PREFIX.items():
+            if program.startswith(prefix):
+                return vendor
+    return None
+
+
 def cases(tables: str | None) -> list:
     return [Case(group, name, lambda group=group, name=name: run_program(group, name, tables),
-                 parts=cases_of(sources)) for group, name, sources in declared()]
+                 parts=cases_of(sources), vendor=vendor_of(group, name)) for group, name, sources in declared()]

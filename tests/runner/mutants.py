@@ -4,6 +4,7 @@ then fail. The same test must pass on the unbroken copy; a patch that does not a
 nothing. A patch begins with
 
     # test: GROUP/NAME    the test that must fail: a unit or driver program or one of its cases, a boot or guest test
+                          (without a vendor at its end: the one on Intel's IOMMU)
     # why: ...            what the defect would mean
 """
 
@@ -24,25 +25,29 @@ class Named:
     """The test that a mutant names: the target it needs and how to run it in a workspace."""
 
     def __init__(self, name: str):
-        self.name = name
         group, _, rest = name.partition("/")
+        self.vendor = None
         if group in host.GROUPS:
             program = rest.split("/")[0]
+            self.vendor = host.vendor_of(group, program)
             self.target = f"{group}_{program}"
             self.case = lambda build: Case(group, program, lambda: host.run_program(group, program, None, build))
         elif group == "boot":
             self.target = "loader"
             scenario = self.find(boot.cases_by_name(), rest)
+            rest, self.vendor = scenario.name, scenario.vendor
             scenario = replace(scenario, machine=self.impatient(scenario.machine))
             self.case = lambda build: Case(group, rest, lambda: boot.run_scenario(
                 scenario, build / "BOOTX64.EFI", GUESTS))
         elif group == "guest":
             self.target = "loader"
             guest = self.find({run.name: run for run in guests.runs()}, rest)
+            rest, self.vendor = guest.name, guest.vendor
             guest = replace(guest, machine=self.impatient(guest.machine))
             self.case = lambda build: Case(group, rest, lambda: guests.run_guest(guest, build / "BOOTX64.EFI", GUESTS))
         else:
             raise Failed(f"no such group: {name}")
+        self.name = f"{group}/{rest}"
 
     @staticmethod
     def impatient(machine):
@@ -50,9 +55,10 @@ class Named:
 
     @staticmethod
     def find(known: dict, name: str):
-        if name not in known:
-            raise Failed(f"there is no test {name}")
-        return known[name]
+        for full in (name, f"{name}/intel"):
+            if full in known:
+                return known[full]
+        raise Failed(f"there is no test {name}")
 
     def failures(self, workspace: Workspace) -> list:
         """The results that failed and count: those of the named case, or of the program as a whole."""
@@ -99,7 +105,14 @@ def run_mutant(patch: Path) -> None:
         POOL.give(workspace)
 
 
+def vendor_of(patch: Path) -> str | None:
+    try:
+        return Named(header(patch, "test")).vendor
+    except Failed:
+        return None  # told when the mutant is run
+
+
 def cases() -> list:
     return [Case("mutant", patch.stem, lambda p=patch: run_mutant(p),
-                 f"{header(patch, 'test')} must fail: {header(patch, 'why')}")
+                 f"{header(patch, 'test')} must fail: {header(patch, 'why')}", vendor=vendor_of(patch))
             for patch in sorted(FOLDER.glob("*.patch"))]

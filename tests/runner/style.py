@@ -114,6 +114,32 @@ def layering() -> None:
     complain(bad, "includes that break the layers")
 
 
+FOLDERS = {"vtd": ROOT / "drivers/iommu/vtd", "amdvi": ROOT / "drivers/iommu/amdvi"}
+FOREIGN = {"vtd": r"(?<![a-z])(?:amd|ivrs|ivhd|ivmd)", "amdvi": r"(?<![a-z])(?:intel(?![a-z])|vt-?d(?![a-z])|dmar)"}
+OF_ONE_VENDOR = {"vtd": {"dmar.c", "dmar.h", "vtd.h"}, "amdvi": {"ivrs.c", "ivrs.h", "amdvi.h"}}
+
+
+def strangers() -> None:
+    """Lines, and names of files, with a word of the other vendor's."""
+    found = []
+    for folder, words in FOREIGN.items():
+        for path in sources():
+            if FOLDERS[folder] in path.parents:
+                lines = [path.name, *path.read_text(errors="replace").splitlines()]
+                found += [f"{path.relative_to(ROOT)}:{number}: {line.strip()}" for number, line in enumerate(lines)
+                          if re.search(words, line, re.IGNORECASE)]
+    complain(found, "lines in one vendor's folder that name the other")
+
+
+def same_shape() -> None:
+    if not (FOLDERS["amdvi"] / "unit.c").is_file():
+        raise Skipped("drivers/iommu/amdvi has no unit.c yet")
+    shapes = {folder: {path.relative_to(place).as_posix() for path in sources() if place in path.parents}
+              - OF_ONE_VENDOR[folder] for folder, place in FOLDERS.items()}
+    complain([f"drivers/iommu/{folder}/{name} has no counterpart" for folder, other in (("vtd", "amdvi"), ("amdvi", "vtd"))
+              for name in sorted(shapes[folder] - shapes[other])], "files that only one vendor's folder has")
+
+
 def tool(name: str) -> str:
     from shutil import which
     for candidate in (f"{name}-14", name):
@@ -152,6 +178,8 @@ CHECKS = (
     ("length", length, f"no source file is longer than {MAX_LINES} lines"),
     ("leftovers", leftovers, "no marks of unfinished work"),
     ("layering", layering, "each room names only the rooms below it"),
+    ("strangers", strangers, "no file of one IOMMU vendor names the other"),
+    ("same-shape", same_shape, "the folders of both IOMMU vendors hold the same file names"),
     ("format", formatting, "clang-format would change nothing"),
     ("tidy", tidy, "clang-tidy has nothing to say about kernel/ and drivers/"),
 )

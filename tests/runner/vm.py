@@ -14,7 +14,6 @@ from lib import machine as pc  # noqa: E402  (tools/lib, by paths.py)
 from lib.common import Trouble  # noqa: E402
 
 TIMED_OUT = 124
-INTEL = "intel"
 ICOUNT_SHIFT = 7  # fastest, and exact: one instruction is 2^7 ticks of the time-stamp counter
 
 DISK = "nvme,drive=disk,serial=sluice"
@@ -35,7 +34,7 @@ DEVICES = {
 @dataclass
 class Machine:
     guest: str | None = "hello"  # a name in build/guests, a path, or None for no file at all
-    iommu: str = INTEL
+    iommu: str = "intel"  # a vendor and properties of QEMU's unit; or none
     devices: tuple = ()
     options: str = ""
     p2m: str = "scramble"  # what works only when PFN equals MFN is not done
@@ -55,6 +54,10 @@ class Machine:
     guests: Path = GUESTS
 
 
+def iommu_of(vendor: str, properties: str | None) -> str:
+    return f"{vendor},{properties}" if properties else vendor
+
+
 @dataclass
 class Run:
     status: int  # as ./tools/run exits
@@ -63,6 +66,7 @@ class Run:
     told: dict | None
     qemu_status: int | None
     trace: list = field(default_factory=list)  # names of traced events, in order
+    vendor: str = "intel"  # whose unit the machine had, or none
 
     @property
     def summary(self) -> dict:
@@ -106,7 +110,7 @@ def boot(machine: Machine) -> Run:
         result = pc.run_machine(build_machine(machine, folder), machine.timeout)
         text = result.text() + (f"\nQEMU: {result.qemu_errors}" if result.qemu_errors else "")
         return Run(result.status, result.sentence, text, result.summary, result.qemu_status,
-                   read_trace(folder / "trace"))
+                   read_trace(folder / "trace"), machine.iommu.partition(",")[0])
     except Trouble as trouble:
         raise Failed(str(trouble)) from None
     finally:
@@ -124,7 +128,7 @@ def read_trace(file: Path) -> list:
     for line in file.read_text(errors="replace").splitlines():
         if MARK.search(line):
             events.append("mark")
-        elif match := re.match(r"(?:\d+@[\d.]+:)?(vtd_\w+)", line):
+        elif match := re.match(r"(?:\d+@[\d.]+:)?((?:vtd|amdvi)_\w+)", line):
             events.append(match[1])
     return events
 

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from . import image, story
@@ -18,7 +19,27 @@ EXIT_PORT = 0xF4
 FIRMWARE = "/usr/share/ovmf/OVMF.fd"
 DISK_BYTES = 4 << 20
 
+PT_MATTERS = (9, 0)  # no QEMU before it heeds amd-iommu's pt; 7.2 does not, 10.0 does
+
 IOMMU_DEVICES = {"intel": "intel-iommu", "amd": "amd-iommu", "none": None}
+
+
+@lru_cache
+def qemu_version(program):
+    """(major, minor) as `program --version` has it; None when it does not say."""
+    try:
+        said = subprocess.run([program, "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True, errors="replace", timeout=30, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"version (\d+)\.(\d+)", said)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def passes_by_default(program):
+    """Whether this QEMU's amd-iommu lets DMA pass untranslated unless it is told pt=off."""
+    version = qemu_version(program)
+    return version is not None and version >= PT_MATTERS
 
 
 @dataclass
@@ -55,9 +76,13 @@ class Machine:
         if vendor not in IOMMU_DEVICES:
             raise Trouble(f"--iommu is intel, amd or none, not '{vendor}'")
         device = IOMMU_DEVICES[vendor]
-        if device and properties:
+        if not device:
+            return []
+        if properties:
             device += "," + properties
-        return ["-device", device] if device else []
+        if vendor == "amd" and not re.search(r"(?:^|,)pt=", properties) and passes_by_default(self.qemu):
+            device += ",pt=off"
+        return ["-device", device]
 
     def _devices(self):
         nvme, edu = "nvme,drive=disk,serial=sluice", "edu,dma_mask=0xffffffffffffffff"

@@ -29,7 +29,8 @@ def arguments():
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--iommu", default="intel", metavar="intel|amd|none",
-        help="the machine's IOMMU; QEMU properties may follow, as in intel,aw-bits=48 (default intel)")
+        help="the machine's IOMMU; QEMU properties may follow, as in intel,aw-bits=48 (default intel). "
+             "amd gets pt=off where QEMU would otherwise not translate, unless pt is given")
     add("--guest", default="tour", metavar="FILE",
         help="guest kernel: a file, or the name of one of ours, such as hello (default tour)")
     add("--module", type=Path, metavar="FILE", help="module (initrd) for the guest")

@@ -15,10 +15,11 @@ sys.dont_write_bytecode = True
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.runner import core, host  # noqa: E402
-from lib import build, install  # noqa: E402  (tools/lib)
+from tests.runner import catalogue, core  # noqa: E402
+from lib import build, install, machine  # noqa: E402  (tools/lib)
 from lib.common import Trouble  # noqa: E402
 
+QEMU = "qemu-system-x86_64"
 GROUPS = ("style", "unit", "driver", "boot", "guest", "bench", "mutant")
 
 
@@ -27,8 +28,11 @@ def arguments() -> argparse.Namespace:
                                      epilog="Groups: " + ", ".join(GROUPS))
     parser.add_argument("--list", action="store_true", help="show the tests, run none")
     parser.add_argument("--filter", metavar="REGEX", help="only tests whose GROUP/NAME matches")
-    parser.add_argument("--iommu", choices=("intel", "amd"), default="intel",
-                        help="whose IOMMU the booted machines have; amd: there are no tests yet")
+    parser.add_argument("--iommu", choices=core.VENDORS,
+                        help="only tests of that vendor's IOMMU, and those that have to do with neither or both "
+                             "(default: all)")
+    parser.add_argument("--qemu", metavar="BIN", default=os.environ.get("QEMU") or QEMU,
+                        help="the QEMU for boots, guests and driver tests (default: $QEMU, or %(default)s)")
     parser.add_argument("--tables", metavar="DIR", default=os.environ.get("SLUICE_TABLES"),
                         help="more firmware tables for the parsers' tests (default: $SLUICE_TABLES)")
     parser.add_argument("--jobs", metavar="N", type=int, default=min(2, os.cpu_count() or 1),
@@ -46,26 +50,21 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def collect(options: argparse.Namespace) -> list:
-    from tests.runner import bench, boot, guests, mutants, style
-    if options.iommu == "amd":
-        return []
-    return (style.cases() + host.cases(options.tables) + boot.cases() + guests.cases() + bench.cases()
-            + mutants.cases())
-
-
-def show_list(cases: list, options: argparse.Namespace) -> None:
-    if options.iommu == "amd":
-        print("--iommu amd: not offered yet, there are no AMD-Vi tests")
+def show_list(cases: list) -> None:
     for case in cases:
+        only = f"  [only {case.only}]" if case.only else ""
         for name in case.names():
-            print(f"{name:<60} {case.about}".rstrip())
+            print(f"{name:<60} {case.about}{only}".rstrip())
 
 
-def prepare(allowed: bool) -> None:
+def prepare(options: argparse.Namespace) -> None:
     """Tools and programs; core.Failed with the reason when that is not possible."""
+    needs = install.BUILD_NEEDS | install.RUN_NEEDS | install.TEST_NEEDS
     try:
-        install.ensure(install.BUILD_NEEDS | install.RUN_NEEDS | install.TEST_NEEDS, allowed, "test")
+        if options.qemu != QEMU:
+            machine.find_qemu(options.qemu)
+            del needs[QEMU]
+        install.ensure(needs, not options.no_install, "test")
         build.build(tool="test")
     except Trouble as trouble:
         reason, _, output = str(trouble).partition("\n")
@@ -74,20 +73,26 @@ def prepare(allowed: bool) -> None:
 
 def main() -> int:
     options = arguments()
-    cases = core.select(collect(options), options.filter)
+    os.environ["QEMU"] = options.qemu
+    report = core.Report(options.filter)
+    whole = not options.filter and not options.iommu
+    try:
+        every = catalogue.cases(options.tables, lambda: report.results if whole else None)
+    except ValueError as mistake:
+        print(f"test: the list of tests is wrong: {mistake}", file=sys.stderr)
+        return 1
+    cases = core.select(every, options.filter, options.iommu)
     if options.list:
-        show_list(cases, options)
+        show_list(cases)
         return 0
-    if options.iommu == "amd":
-        print("--iommu amd: there are no AMD-Vi tests yet")
     if not cases:
         print(f"no test matches {options.filter!r}" if options.filter else "no tests")
         print("0 passed, 0 failed, 0 skipped")
         return 2 if options.filter else 0
     start = time.monotonic()
-    report = core.Report(sum(len(case.names()) for case in cases), options.filter)
+    report.total = sum(len(case.names()) for case in cases)
     try:
-        prepare(not options.no_install)
+        prepare(options)
         core.run_all(cases, options.jobs, report)
     except core.Failed as failure:
         report.add([core.Result("build", "failed", time.monotonic() - start, str(failure), failure.output)])

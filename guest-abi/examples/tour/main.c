@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The tour: a guest in ring 3 builds its own bus address space, reads a disk into it, and strays on purpose.
- * Every station says in one sentence what it does; the hypervisor's fault lines appear beside it.
+ * Every station says in one sentence what it does; where the IOMMU logs faults, the hypervisor's lines about
+ * them appear beside it.
  */
 #include "tour.h"
 

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rule: interrupts that a device makes up do no harm. Without interrupt remapping a device can send any
+ * Rule: interrupts that a device makes up do no harm. Where interrupts are not remapped a device can send any
  * vector by a write to 0xfeexxxxx, those of exceptions and an NMI among them; each is counted and survived,
- * and the guest's registers and exceptions are what they would be without.
+ * and the guest's registers and exceptions are what they would be without. Where they are, none arrives.
  *
  * From: docs/caveats.md; design rule "no panic is reachable by a device".
  *
  * Method: edu writes message after message; after each the guest makes a hypercall and takes an exception.
+ * QEMU's intel-iommu lets messages of the compatibility format pass whatever its unit is told, its amd-iommu
+ * blocks them.
  *
  * Errors: none.
  *
- * run: default devices="edu" says="stray interrupt"
+ * run: default devices="edu" says-intel="stray interrupt" never-amd="stray interrupt"
  * run: qemu64 devices="edu" cpu="qemu64"
  */
 #include "common/rule.h"

@@ -14,7 +14,8 @@
  * run: default
  * run: continued options="continue-every=1"
  * run: continued-by-3 options="continue-every=3"
- * run: wide qemu-iommu="aw-bits=48"
+ * run: wide intel="aw-bits=48"
+ *      only="intel: aw-bits; QEMU's amd-iommu has one width, which default tries"
  */
 #include "common/rule.h"
 

@@ -11,9 +11,10 @@
  *
  * Errors: none.
  *
- * run: default cmdline="width=39 premapped"
- * run: wide qemu-iommu="aw-bits=48" cmdline="width=48 premapped"
- * run: no-premap options="premap=off" cmdline="width=39"
+ * run: default cmdline-intel="width=39 premapped" cmdline-amd="width=64 premapped"
+ * run: wide intel="aw-bits=48" cmdline="width=48 premapped"
+ *      only="intel: aw-bits; QEMU's amd-iommu has one width, which default tries"
+ * run: no-premap options="premap=off" cmdline-intel="width=39" cmdline-amd="width=64"
  */
 #include "common/rule.h"
 
