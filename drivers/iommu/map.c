@@ -255,7 +255,7 @@ static int check_range(const struct iommu_context *context, uint64_t bfn, uint32
 {
     uint64_t frames = 1ull << order;
 
-    if ((bfn & (frames - 1)) != 0 || frames - 1 > context->max_bfn - bfn)
+    if ((bfn & (frames - 1)) != 0 || bfn > context->max_bfn || frames - 1 > context->max_bfn - bfn)
         return -EINVAL;
     return is_range_locked(context, bfn, frames) ? -EACCES : 0;
 }
