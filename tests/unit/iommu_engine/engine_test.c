@@ -287,24 +287,25 @@ static void stores_and_lines_are_at_their_floor(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(random_three_levels),
-        BOTH(random_four_levels_not_coherent),
-        BOTH(random_caching_mode),
-        BOTH(random_with_a_small_quota),
-        BOTH(random_on_two_units),
-        BOTH(random_without_page_selective_invalidation),
-        BOTH(orders_are_split),
-        BOTH(tables_come_free_at_the_flush),
-        BOTH(an_order_that_does_not_fit_changes_nothing),
-        BOTH(a_run_maps_what_single_elements_map),
-        BOTH(parked_tables_are_not_a_lack_of_quota),
-        BOTH(a_full_accumulator_flushes_by_itself),
-        BOTH(a_dropped_wait_kills_the_context),
-        BOTH(failing_allocations_leave_nothing),
-        BOTH(domain_ids_run_out_in_an_error),
-        BOTH(only_units_that_have_the_context_are_flushed),
-        BOTH(stores_and_lines_are_at_their_floor),
+        cmocka_unit_test(random_three_levels),
+        cmocka_unit_test(random_four_levels_not_coherent),
+        cmocka_unit_test(random_caching_mode),
+        cmocka_unit_test(random_with_a_small_quota),
+        cmocka_unit_test(random_on_two_units),
+        cmocka_unit_test(random_without_page_selective_invalidation),
+        cmocka_unit_test(orders_are_split),
+        cmocka_unit_test(tables_come_free_at_the_flush),
+        cmocka_unit_test(an_order_that_does_not_fit_changes_nothing),
+        cmocka_unit_test(a_run_maps_what_single_elements_map),
+        cmocka_unit_test(parked_tables_are_not_a_lack_of_quota),
+        cmocka_unit_test(a_full_accumulator_flushes_by_itself),
+        cmocka_unit_test(a_dropped_wait_kills_the_context),
+        cmocka_unit_test(failing_allocations_leave_nothing),
+        cmocka_unit_test(domain_ids_run_out_in_an_error),
+        cmocka_unit_test(only_units_that_have_the_context_are_flushed),
+        cmocka_unit_test(stores_and_lines_are_at_their_floor),
     };
 
-    return cmocka_run_group_tests_name("iommu_engine", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("iommu_engine_vtd", tests, oracle_vtd, NULL) +
+           cmocka_run_group_tests_name("iommu_engine_amdvi", tests, oracle_amdvi, NULL);
 }

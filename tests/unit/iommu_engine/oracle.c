@@ -107,6 +107,7 @@ static void look_at_release(uint64_t mfn, uint32_t flags)
                 assert_int_equal(entry, visible(oracle.now[page]));
         }
     }
+    assert_in_range(mfn, 1, ORACLE_MFNS);
     assert_true(oracle.references[mfn - 1] > 0);
     oracle.references[mfn - 1]--;
 }

@@ -45,13 +45,8 @@ void oracle_start(uint32_t quota);
 void oracle_operate(uint32_t operations, bool growing);
 void oracle_random_operations(uint64_t seed, uint32_t operations, uint32_t quota);
 
-/* Each case is run once in each vendor's format. */
+/* What sets a group of cases up to run in that vendor's format. */
 int oracle_vtd(void **state);
 int oracle_amdvi(void **state);
-#define BOTH(test)                                                                                           \
-    {#test "_vtd", test, oracle_vtd, NULL, NULL},                                                            \
-    {                                                                                                        \
-#test "_amdvi", test, oracle_amdvi, NULL, NULL                                                       \
-    }
 
 #endif

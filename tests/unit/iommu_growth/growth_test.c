@@ -158,15 +158,16 @@ static void a_root_that_is_refused_kills_the_context(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(random_growth_to_six_levels),
-        BOTH(random_growth_with_absence_remembered),
-        BOTH(random_growth_on_two_units),
-        BOTH(random_growth_with_small_quotas),
-        BOTH(growth_at_every_edge),
-        BOTH(a_refused_map_grows_nothing),
-        BOTH(growth_without_quota_changes_nothing),
-        BOTH(a_root_that_is_refused_kills_the_context),
+        cmocka_unit_test(random_growth_to_six_levels),
+        cmocka_unit_test(random_growth_with_absence_remembered),
+        cmocka_unit_test(random_growth_on_two_units),
+        cmocka_unit_test(random_growth_with_small_quotas),
+        cmocka_unit_test(growth_at_every_edge),
+        cmocka_unit_test(a_refused_map_grows_nothing),
+        cmocka_unit_test(growth_without_quota_changes_nothing),
+        cmocka_unit_test(a_root_that_is_refused_kills_the_context),
     };
 
-    return cmocka_run_group_tests_name("iommu_growth", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("iommu_growth_vtd", tests, oracle_vtd, NULL) +
+           cmocka_run_group_tests_name("iommu_growth_amdvi", tests, oracle_amdvi, NULL);
 }
