@@ -4,7 +4,7 @@
     .balign 4096
     .globl kernel_file
 kernel_file:
-    .incbin "sluice.elf"
+    .incbin SLUICE_ELF
     .globl kernel_file_end
 kernel_file_end:
     .byte 0

@@ -3,6 +3,7 @@
  * The UEFI loader: finds its configuration and the guest, puts the kernel in its place, leaves boot services.
  * It knows firmware; it knows nothing of guests or IOMMUs. This file is the flow, on one page.
  */
+#include "hook.h"
 #include "loader.h"
 
 #define REFUSAL_SECONDS 20u
@@ -75,5 +76,6 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *table)
     handover_describe(info);
     say("loader: kernel at ", hexadecimal(info->image.base), ", entry ", hexadecimal(entry),
         "; leaving boot services.", NULL);
+    hook_leave();
     return handover_jump(info, l4, entry);
 }

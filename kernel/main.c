@@ -14,6 +14,7 @@
 #include "cpu/trap.h"
 #include "drivers/iommu/iommu.h"
 #include "guest-abi/include/sluice/errno.h"
+#include "hook.h"
 #include "irq/irq.h"
 #include "lib/log.h"
 #include "lib/options.h"
@@ -120,6 +121,15 @@ static bool find_iommu(struct iommu_setup *setup)
     return false;
 }
 
+static bool enable_iommu(void)
+{
+    hook_before_enable();
+    if (iommu_enable() != 0)
+        return false;
+    hook_after_enable();
+    return true;
+}
+
 /* Denies all DMA that is not allowed; from here on a device reaches nothing by accident. */
 static bool take_iommu(void)
 {
@@ -131,7 +141,7 @@ static bool take_iommu(void)
         return true;
     }
     interrupt_set_handler(VECTOR_IOMMU_FAULT, iommu_fault_interrupt);
-    if (find_iommu(&setup) && iommu_init(&setup) == 0 && iommu_enable() == 0) {
+    if (find_iommu(&setup) && iommu_init(&setup) == 0 && enable_iommu()) {
         guest.iommu_on = true;
         return true;
     }

@@ -113,6 +113,9 @@ int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uin
 /* Removes what is there; absent is success. -EINVAL, -EACCES (locked), -EIO as above. Never allocates. */
 int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, struct iommu_flush *flush);
 
+/* True for a BFN whose accesses never reach a page table: interrupts, and HyperTransport where there is. */
+bool iommu_is_window(uint64_t bfn);
+
 struct iommu_mapping {
     uint64_t mfn;
     uint32_t flags; /* IOMMU_* */

@@ -243,6 +243,11 @@ static inline bool is_window(uint64_t bfn, uint64_t frames)
     return false;
 }
 
+bool iommu_is_window(uint64_t bfn)
+{
+    return is_window(bfn, 1);
+}
+
 static bool is_range_locked(const struct iommu_context *context, uint64_t bfn, uint64_t frames)
 {
     for (uint64_t i = 0; i < frames; i++)

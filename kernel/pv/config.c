@@ -182,6 +182,10 @@ static void write_command(const struct pci_function *function, uint32_t value, u
     uint32_t old = pci_read(function->id, PCI_COMMAND, 2);
     uint32_t bits = command_bits(function) & lanes, next = (old & ~bits) | (value & bits);
 
+    /* A function in reset answers with ones, which must not be written back to it. */
+    if (old == UINT16_MAX)
+        return;
+
     /* Nobody invalidates for a unit that stopped answering: its devices stay quiet. */
     if (some_unit_is_dead())
         next &= ~PCI_COMMAND_MASTER;

@@ -104,6 +104,8 @@ __attribute__((noinline, cold)) static int refusal(int error, uint64_t bfn, uint
 
     if (error != -EPERM && error != -EACCES)
         return error;
+    if (iommu_is_window(bfn))
+        return -EACCES;
     if (iommu_lookup(guest.context, bfn, &installed) || !(installed.flags & IOMMU_LOCKED))
         return error;
     return installed.mfn == mfn && (installed.flags & PERMISSIONS) == flags ? 0 : -EACCES;

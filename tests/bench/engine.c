@@ -67,7 +67,8 @@ void host_pci_write(uint16_t segment, uint16_t id, uint16_t offset, uint8_t byte
 static int init(const struct iommu_setup *setup, struct iommu_limits *limits)
 {
     (void)setup;
-    *limits = (struct iommu_limits){.levels = 4, .levels_max = 4, .address_bits = 48, .coherent = coherent, .domains = 65536};
+    *limits = (struct iommu_limits){
+        .levels = 4, .levels_max = 4, .address_bits = 48, .coherent = coherent, .domains = 65536};
     return 0;
 }
 static int nothing(void)

@@ -2,8 +2,8 @@
 #include "tests/driver/machine.h"
 
 #include "drivers/iommu/host.h"
-#include "drivers/iommu/vtd/vtd.h"
 #include "tests/driver/qtest.h"
+#include "tests/driver/vendor.h"
 #include "tests/host/log_capture.h"
 
 #include <setjmp.h>
@@ -73,9 +73,7 @@ void host_range_withhold(uint64_t mfn, uint64_t frames)
 
 void host_frame_release(uint64_t mfn, uint32_t flags)
 {
-    const struct vtd_unit *unit = vtd_unit_at(0);
-
-    if (unit->waits == host_record.waits_before_flush || *unit->status != unit->waits)
+    if (vendor_waits() == host_record.waits_before_flush || !vendor_wait_is_done())
         host_record.released_early++;
     host_record.released++;
     host_record.last_released_mfn = mfn;
@@ -89,27 +87,26 @@ volatile void *host_mmio_map(uint64_t physical, uint64_t size)
 }
 uint32_t host_mmio_read32(const volatile void *address)
 {
-    return qtest_read32((uint64_t)address);
+    return (uint32_t)vendor_mmio_read((uint64_t)address, 4);
 }
 uint64_t host_mmio_read64(const volatile void *address)
 {
-    uint64_t value = qtest_read64((uint64_t)address);
-
-    if (host_record.hide_queue && (uint64_t)address == VTD_BASE + VTD_ECAP)
-        value &= ~VTD_ECAP_QI;
-    return value;
+    return vendor_mmio_read((uint64_t)address, 8);
 }
 void host_mmio_write32(volatile void *address, uint32_t value)
 {
-    if ((uint64_t)address == VTD_BASE + VTD_GCMD) {
-        host_record.commands++;
-        host_record.commands_te_off += (value & VTD_GLOBAL_TE) == 0;
-    }
-    qtest_write32((uint64_t)address, value);
+    vendor_mmio_write((uint64_t)address, 4, value);
 }
 void host_mmio_write64(volatile void *address, uint64_t value)
 {
-    qtest_write64((uint64_t)address, value);
+    vendor_mmio_write((uint64_t)address, 8, value);
+}
+
+void note_command(bool translation)
+{
+    host_record.commands++;
+    host_record.commands_off += !translation;
+    host_record.commands_last_on = translation;
 }
 
 void host_store64(uint64_t *address, uint64_t value)
@@ -145,7 +142,9 @@ void host_pause(void)
 
 uint32_t host_pci_read(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes)
 {
-    return segment == 0 ? qtest_pci_read(id, offset, bytes) : UINT32_MAX;
+    if (segment != 0)
+        return UINT32_MAX;
+    return vendor_pci_read(id, offset, bytes, qtest_pci_read(id, offset, bytes));
 }
 void host_pci_write(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes, uint32_t value)
 {
@@ -162,20 +161,23 @@ static void set_up_edu(uint16_t id, uint64_t bar)
     assert_int_equal(qtest_read32(bar) & 0xff, 0xed);
 }
 
-static void start(const char *properties, bool bridge)
+void machine_start(uint32_t kind)
 {
-    char iommu[128];
-    const char *arguments[] = {"-device",
-                               iommu,
-                               "-device",
-                               "edu,addr=4,dma_mask=0xffffffffffffffff",
-                               bridge ? "-device" : NULL,
-                               "pcie-pci-bridge,id=bridge,addr=5",
-                               "-device",
-                               "edu,bus=bridge,addr=1,dma_mask=0xffffffffffffffff",
-                               NULL};
+    bool bridge = (kind & MACHINE_BRIDGE) != 0;
+    const char *arguments[32] = {"-device", vendor_device(kind), "-device",
+                                 "edu,addr=4,dma_mask=0xffffffffffffffff"};
+    size_t count = 4;
 
-    snprintf(iommu, sizeof iommu, "intel-iommu%s", properties);
+    if (bridge) {
+        arguments[count++] = "-device";
+        arguments[count++] = "pcie-pci-bridge,id=bridge,addr=5";
+        arguments[count++] = "-device";
+        arguments[count++] = "edu,bus=bridge,addr=1,dma_mask=0xffffffffffffffff";
+    }
+    for (const char *const *pattern = vendor_trace(); *pattern != NULL; pattern++) {
+        arguments[count++] = "-trace";
+        arguments[count++] = *pattern;
+    }
     host_record = (struct host_record){.allocation_limit = -1};
     next_mfn = FIRST_FREE_MFN;
     now_ns = 1;
@@ -188,29 +190,17 @@ static void start(const char *properties, bool bridge)
         qtest_pci_write(BRIDGE_ID, 0x04, 2, 0x0006);
         set_up_edu(BRIDGED_EDU_ID, BRIDGED_EDU_BAR);
     }
-    dmar_begin(&machine.dmar);
-    dmar_drhd(&machine.dmar, 1, 0, VTD_BASE);
-}
-
-void machine_start(const char *properties)
-{
-    start(properties, false);
-}
-
-void machine_start_with_bridge(const char *properties)
-{
-    start(properties, true);
+    vendor_started(kind);
+    vendor_table_begin();
+    vendor_table_unit(vendor_base, true);
 }
 
 int machine_init(void)
 {
-    const struct iommu_setup setup = {.vendor = IOMMU_VENDOR_VTD,
-                                      .table = machine.dmar.bytes,
-                                      .table_size = machine.dmar.size,
-                                      .physical_bits = 40,
-                                      .fault_address = 0xfee00000,
-                                      .fault_data = 0xf1};
+    struct iommu_setup setup = {
+        .physical_bits = 40, .fault_address = FAULT_ADDRESS, .fault_data = FAULT_DATA};
 
+    vendor_setup(&setup);
     return iommu_init(&setup);
 }
 
@@ -230,6 +220,12 @@ void machine_up(void)
     iommu_flush_begin(&machine.flush, machine.context);
 }
 
+void a_second_goes_by(void)
+{
+    for (uint32_t i = 0; i < 10; i++)
+        iommu_fault_tick();
+}
+
 int machine_stop(void **state)
 {
     (void)state;
@@ -240,14 +236,14 @@ int machine_stop(void **state)
 void map_now(uint64_t bfn, uint64_t mfn, uint32_t flags)
 {
     assert_int_equal(iommu_map(machine.context, bfn, mfn, 0, flags, &machine.flush), 0);
-    host_record.waits_before_flush = vtd_unit_at(0)->waits;
+    host_record.waits_before_flush = vendor_waits();
     assert_int_equal(iommu_flush(&machine.flush), 0);
 }
 
 void unmap_now(uint64_t bfn)
 {
     assert_int_equal(iommu_unmap(machine.context, bfn, 0, &machine.flush), 0);
-    host_record.waits_before_flush = vtd_unit_at(0)->waits;
+    host_record.waits_before_flush = vendor_waits();
     assert_int_equal(iommu_flush(&machine.flush), 0);
 }
 
@@ -302,4 +298,9 @@ bool edu_reaches(uint64_t bus_address, uint64_t mfn)
     reached = bytes[0] != 0x5a;
     memset(bytes, 0, 8);
     return reached;
+}
+
+bool is_bus_master(uint16_t id)
+{
+    return (qtest_pci_read(id, 4, 2) & 4) != 0;
 }

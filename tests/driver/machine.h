@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine of a driver test: QEMU's VT-d and edu models, with drivers/iommu as the product compiles it.
+ * The machine of a driver test: QEMU's IOMMU and edu models, with drivers/iommu as the product compiles it.
  */
 #ifndef SLUICE_TESTS_MACHINE_H
 #define SLUICE_TESTS_MACHINE_H
 
 #include "drivers/iommu/iommu.h"
-#include "tests/host/dmar_builder.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,24 +13,32 @@
 #define EDU_ID         0x20u   /* 00:04.0 */
 #define BRIDGED_EDU_ID 0x0108u /* 01:01.0, behind the bridge 00:05.0 */
 #define BRIDGE_ID      0x28u
-#define BRIDGE_ALIAS   0x0100u /* 01:00.0: what DMA from behind the bridge shows */
-#define VTD_BASE       0xfed90000ull
+#define BRIDGE_ALIAS   0x0100u /* 01:00.0: what DMA from behind the bridge should show */
+
+#define FAULT_ADDRESS 0xfee00000u /* the MSI that machine_init() asks for */
+#define FAULT_DATA    0xf1u
+
+#define RW (IOMMU_READ | IOMMU_WRITE)
 
 struct machine {
-    struct dmar_builder dmar; /* of the plain machine: one unit, everything included; change it before init */
     struct iommu_context *context;
     struct iommu_flush flush;
 };
 extern struct machine machine;
 
-/* Starts QEMU with -device intel-iommu and these properties ("" or ",aw-bits=48"), and sets edu up. */
-void machine_start(const char *properties);
-void machine_start_with_bridge(const char *properties);
+/*
+ * Starts QEMU with the vendor's IOMMU (MACHINE_* of vendor.h) and sets edu up. The firmware table has one
+ * unit for everything; change it before machine_init().
+ */
+void machine_start(uint32_t kind);
 /* iommu_init(), iommu_enable(), a context with a quota of 64 tables and edu in it. */
 void machine_up(void);
 int machine_init(void);
 /* Ends QEMU and removes its files. */
 int machine_stop(void **state);
+
+/* Faults are read, and the limits of the log are open again. */
+void a_second_goes_by(void);
 
 /* One element: map or unmap, then flush; asserts success. */
 void map_now(uint64_t bfn, uint64_t mfn, uint32_t flags);
@@ -47,6 +54,8 @@ void edu_store(uint64_t bus_address, uint32_t bytes);
 void bridged_edu_store(uint64_t bus_address, uint32_t bytes);
 /* Whether a store of edu's to the bus address arrives in the frame. Leaves the frame zeroed. */
 bool edu_reaches(uint64_t bus_address, uint64_t mfn);
+/* Whether a function may still master the bus. */
+bool is_bus_master(uint16_t id);
 
 /* What the product did with the host. */
 struct host_record {
@@ -59,10 +68,13 @@ struct host_record {
     int64_t frames_out;                           /* allocated and not freed */
     int64_t allocation_limit;                     /* allocations until one fails; negative: never */
     void (*on_store)(void);                       /* after every store that hardware may see */
-    bool hide_queue;                              /* the unit looks as if it had no invalidation queue */
-    uint32_t commands;                            /* writes of the global command register */
-    uint32_t commands_te_off;                     /* ... that had translation off */
+    uint32_t commands;                            /* writes of the register that switches translation */
+    uint32_t commands_off;                        /* ... that had translation off */
+    bool commands_last_on;                        /* the latest of them had it on */
 };
 extern struct host_record host_record;
+
+/* For vendor_*.c: the driver writes the register that switches translation. */
+void note_command(bool translation);
 
 #endif

@@ -123,7 +123,7 @@ static void run_qemu(int socket, const char *const *extra, const char *rom, cons
         getenv("QEMU") != NULL ? getenv("QEMU") : "qemu-system-x86_64",
         "-M", "q35,accel=tcg,memory-backend=ram,kernel-irqchip=off", "-m", "64M", "-object", object,
         "-bios", rom, "-icount", "shift=10,sleep=off", "-nodefaults", "-display", "none", "-net", "none",
-        "-qtest", "stdio", "-qtest-log", "none", "-trace", "vtd_inv_desc*", "-D", events,
+        "-qtest", "stdio", "-qtest-log", "none", "-D", events,
     };
     /* clang-format on */
     size_t count = 0;

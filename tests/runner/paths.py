@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 EFI = BUILD / "BOOTX64.EFI"
+HOOKED = BUILD / "BOOTX64.hooks.EFI"  # with tests/hooks in it
 GUESTS = BUILD / "guests"
 
 if str(ROOT / "tools") not in sys.path:

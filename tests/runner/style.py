@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from .core import Case, Failed, Skipped
-from .paths import BUILD, ROOT
+from .paths import BUILD, EFI, HOOKED, ROOT
 
 MAX_LINES = 600
 CODE = (".c", ".h", ".S", ".py", ".ld")
@@ -173,6 +173,25 @@ def tidy() -> None:
         complain(found or [done.stdout], "findings of clang-tidy")
 
 
+def names_in(image: Path) -> set:
+    """Names of functions in a linked kernel that are hooks for tests."""
+    done = subprocess.run([tool("llvm-nm"), str(image)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(f"{image.name} cannot be read", done.stderr)
+    return {line.split()[-1] for line in done.stdout.splitlines() if line.split()[-1].startswith("hook_")}
+
+
+def no_hooks() -> None:
+    """By names in the kernel, and by words in the whole file, whose loader has no names."""
+    shipped, hooked = BUILD / "sluice.debug.elf", BUILD / "sluice_hooks.debug.elf"
+    if not names_in(hooked) or b"hook: " not in HOOKED.read_bytes():
+        raise Failed("the image for tests has no hooks either: the check shows nothing")
+    if found := names_in(shipped):
+        raise Failed(f"the shipped image has {', '.join(sorted(found))}")
+    if b"hook: " in EFI.read_bytes():
+        raise Failed("the shipped image speaks of hooks")
+
+
 CHECKS = (
     ("licence", licence, "every source file begins with its SPDX line"),
     ("length", length, f"no source file is longer than {MAX_LINES} lines"),
@@ -180,6 +199,7 @@ CHECKS = (
     ("layering", layering, "each room names only the rooms below it"),
     ("strangers", strangers, "no file of one IOMMU vendor names the other"),
     ("same-shape", same_shape, "the folders of both IOMMU vendors hold the same file names"),
+    ("no-hooks", no_hooks, "the shipped image has nothing of tests/hooks in it"),
     ("format", formatting, "clang-format would change nothing"),
     ("tidy", tidy, "clang-tidy has nothing to say about kernel/ and drivers/"),
 )

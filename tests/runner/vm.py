@@ -120,14 +120,21 @@ def boot(machine: Machine) -> Run:
 MARK = re.compile(r"pci_cfg_read \S+ 0*0:0*0\.0 @0xfc ")  # by the guest flush-counts alone
 
 
+# Translation switched on or off: VT-d's event tells of changes, AMD-Vi's of every write (bit 0 is IommuEn).
+SWITCH = re.compile(r"vtd_dmar_enable enable (\d)|memory_region_ops_write .* addr 0xfed80018 value 0x([0-9a-f]+) ")
+
+
 def read_trace(file: Path) -> list:
-    """The names of the events in order; "mark" for a read of the host bridge's last register."""
+    """The names of the events in order; "mark" for a read of the host bridge's last register, "on" and "off" for
+    a write that leaves translation so."""
     if not file.exists():
         return []
     events = []
     for line in file.read_text(errors="replace").splitlines():
         if MARK.search(line):
             events.append("mark")
+        elif match := SWITCH.search(line):
+            events.append("on" if int(match[1] or match[2], 16) & 1 else "off")
         elif match := re.match(r"(?:\d+@[\d.]+:)?((?:vtd|amdvi)_\w+)", line):
             events.append(match[1])
     return events

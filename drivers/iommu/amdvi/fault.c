@@ -110,10 +110,12 @@ static const char *event_text(uint8_t code)
     return texts[code & 0xf] != NULL ? texts[code & 0xf] : "an event that Sluice does not know";
 }
 
-static const char *fault_reason(uint64_t low)
+static const char *fault_reason(const struct amdvi_unit *unit, uint64_t low)
 {
     if ((low & AMDVI_EVENT_INTERRUPT) != 0)
         return "no entry of the interrupt table allows it";
+    if (amdvi_context_of(unit, AMDVI_EVENT_SOURCE(low)) == NULL)
+        return "the device may not do DMA";
     if ((low & AMDVI_EVENT_PRESENT) == 0)
         return "not present";
     if ((low & AMDVI_EVENT_RESERVED) != 0)
@@ -147,7 +149,7 @@ static void report(const struct amdvi_unit *unit, struct ring_record event)
         .code = code,
         .by_page_table = page_fault && access_of(event.low) != IOMMU_ACCESS_INTERRUPT &&
                          (event.low & AMDVI_EVENT_RESERVED) == 0,
-        .reason = page_fault ? fault_reason(event.low) : event_text(code),
+        .reason = page_fault ? fault_reason(unit, event.low) : event_text(code),
     };
 
     if (is_of_a_device(code))
@@ -211,17 +213,27 @@ void amdvi_read_faults(void)
     }
 }
 
+/* The command was posted and is not known to be done. */
+static bool is_outstanding(const struct ring *commands, uint32_t slot)
+{
+    uint32_t mask = commands->size - 1;
+
+    return ((slot - commands->head) & mask) < ((commands->tail - commands->head) & mask);
+}
+
+/* The latest that the log complains of: older complaints, not yet read, were seen to. */
 uint32_t amdvi_illegal_slot(const struct amdvi_unit *unit)
 {
     const struct ring *events = &unit->events;
-    uint32_t tail = ring_index(events, amdvi_read(unit, AMDVI_EVENT_TAIL));
+    uint32_t tail = ring_index(events, amdvi_read(unit, AMDVI_EVENT_TAIL)), slot = AMDVI_NO_SLOT;
 
     for (uint32_t i = events->head; i != tail; i = ring_next(events, i)) {
         const volatile struct ring_record *event = &events->records[i];
         uint64_t offset = event->high - (unit->commands_mfn << 12);
 
-        if (AMDVI_EVENT_CODE(event->low) == AMDVI_EVENT_BAD_COMMAND && offset < AMDVI_PAGE_SIZE)
-            return ring_index(&unit->commands, offset);
+        if (AMDVI_EVENT_CODE(event->low) == AMDVI_EVENT_BAD_COMMAND && offset < AMDVI_PAGE_SIZE &&
+            is_outstanding(&unit->commands, ring_index(&unit->commands, offset)))
+            slot = ring_index(&unit->commands, offset);
     }
-    return AMDVI_NO_SLOT;
+    return slot;
 }

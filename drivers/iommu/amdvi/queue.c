@@ -30,8 +30,11 @@ bool amdvi_queue_enable(struct amdvi_unit *unit)
     if (!amdvi_poll_status(unit, AMDVI_STATUS_COMMANDS, 0))
         return false;
     amdvi_write(unit, AMDVI_COMMAND_BASE, AMDVI_RING_BASE(unit->commands_mfn));
-    amdvi_write(unit, AMDVI_COMMAND_HEAD, 0);
-    amdvi_write(unit, AMDVI_COMMAND_TAIL, 0);
+    /* Both pointers are 0 by that (3.4.2); what is not is told. */
+    if (amdvi_read(unit, AMDVI_COMMAND_HEAD) != 0)
+        amdvi_write(unit, AMDVI_COMMAND_HEAD, 0);
+    if (amdvi_read(unit, AMDVI_COMMAND_TAIL) != 0)
+        amdvi_write(unit, AMDVI_COMMAND_TAIL, 0);
     unit->commands.head = unit->commands.tail = 0;
     return true;
 }

@@ -9,7 +9,7 @@
 
 /* DMA there never reaches a page table: spec 48882 revision 3.08, section 2.1.4.1. */
 #define HYPERTRANSPORT_BFN    0xfd00000u
-#define HYPERTRANSPORT_FRAMES 0x3000000u
+#define HYPERTRANSPORT_FRAMES 0x300000u
 
 #define PCI_VENDOR 0x00u
 #define NO_VENDOR  0xffffu

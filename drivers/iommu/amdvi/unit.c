@@ -91,6 +91,9 @@ static const char *open_unit(struct amdvi_unit *unit, const struct ivrs_unit *bl
     if (amdvi_read(unit, AMDVI_CONTROL) == UINT64_MAX || amdvi_read(unit, AMDVI_STATUS) == UINT64_MAX)
         return "nothing answers at its register address";
     unit->features = amdvi_read(unit, AMDVI_FEATURES);
+    /* A unit without features has at least a command buffer of 256: reset value, 3.4.2. */
+    if (unit->features == 0 && amdvi_read(unit, AMDVI_COMMAND_BASE) == 0)
+        return "nothing answers at its register address";
     if (AMDVI_FEATURE_HATS(unit->features) == AMDVI_HATS_NONE)
         return "no supported address width (HATS is 3)";
     read_capability(unit, block);

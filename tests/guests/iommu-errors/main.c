@@ -104,6 +104,9 @@ static void judge_maps(uint64_t beyond)
         {"end of the interrupt window", {0xfeeff, mfn, IOMMU_MAP_OP_readable, 0}, -EACCES},
     };
     for (uint32_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        /* A bus of 64 bits has BFNs that a narrower one has not. */
+        if (bad[i].status == -EINVAL && bad[i].op.flags == IOMMU_RW && bad[i].op.bfn < beyond)
+            continue;
         for (uint32_t at = 0; at < ELEMENTS; at++)
             bad_map_at(&bad[i], at);
     }

@@ -91,7 +91,8 @@ void guest_main(void)
     need_iommu();
     bfn = unused_bfns(1);
     every_frame_that_is_not_ours();
-    refused(0xfed90, "the VT-d unit's registers");
+    refused(0xfed90, "a VT-d unit's registers");
+    refused(0xfed80, "an AMD-Vi unit's registers");
     refused(0xfee00, "the local APIC's registers");
     refused(0xfec00, "the IO-APIC's registers");
     refused(0xb0000, "the configuration window");

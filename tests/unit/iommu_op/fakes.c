@@ -238,6 +238,11 @@ uint32_t iommu_reserved_count(void)
     return 2;
 }
 
+bool iommu_is_window(uint64_t bfn)
+{
+    return bfn - 0xfee00 < 0x100;
+}
+
 struct iommu_reserved iommu_reserved_at(uint32_t index)
 {
     if (index == 0)
