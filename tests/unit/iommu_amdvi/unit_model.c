@@ -299,6 +299,8 @@ void model_write(uint32_t index, uint32_t offset, uint64_t value)
         return;
     }
     *place = value;
+    if (offset == AMDVI_COMMAND_BASE)
+        unit->command_head = unit->command_tail = 0; /* 3.4.2 */
     if (offset == AMDVI_CONTROL)
         control_changed(index, old);
     else if (offset == AMDVI_DEVICE_TABLE_BASE && is_on(unit))
