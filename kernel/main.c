@@ -107,6 +107,7 @@ static bool find_iommu(struct iommu_setup *setup)
     setup->physical_bits = cpu_features.physical_bits;
     setup->fault_address = msi.address;
     setup->fault_data = msi.data;
+    setup->x2apic = !lapic_uses_window();
     setup->vendor = IOMMU_VENDOR_VTD;
     setup->table = acpi_table("DMAR", 0, &setup->table_size);
     if (setup->table == NULL) {
@@ -143,6 +144,8 @@ static bool take_iommu(void)
     interrupt_set_handler(VECTOR_IOMMU_FAULT, iommu_fault_interrupt);
     if (find_iommu(&setup) && iommu_init(&setup) == 0 && enable_iommu()) {
         guest.iommu_on = true;
+        if (iommu_interrupts_remapped())
+            log_line("iommu: interrupts are remapped: what no entry allows is blocked");
         return true;
     }
     log_line(

@@ -32,6 +32,19 @@ struct iommu_limits {
     uint32_t domains;
 };
 
+/* Entries that remap interrupts, as hardware sees them, and whose they are. It has a page of its own. */
+#define IOMMU_INTERRUPTS_MAX 1024u
+struct iommu_interrupt_table {
+    uint32_t unit;
+    uint32_t count;           /* entries, a multiple of 64, IOMMU_INTERRUPTS_MAX at most */
+    uint32_t destination_max; /* highest APIC id that an entry can name */
+    void *entries;
+    uint64_t entries_mfn;
+    uint64_t used[IOMMU_INTERRUPTS_MAX / 64];
+    uint16_t owner[IOMMU_INTERRUPTS_MAX]; /* requester id, of those in use */
+};
+_Static_assert(sizeof(struct iommu_interrupt_table) <= 4096, "a page");
+
 struct iommu_driver {
     const char *name;
     const struct page_format *format;
@@ -55,9 +68,23 @@ struct iommu_driver {
     void (*submit)(uint32_t unit); /* adds a wait and tells the unit */
     int (*wait)(uint32_t unit);    /* until that wait is done: 0, or -EIO and the unit is dead */
     void (*read_faults)(void);     /* reads, reports and clears what is there */
+    /* The table of the requester's entries, or NULL: -ENODEV no unit or no remapping, -ENOMEM, -EIO. `make`:
+     * where there is none, it is made. */
+    int (*interrupt_table)(uint16_t segment, uint16_t requester_id, bool make,
+                           struct iommu_interrupt_table **table);
+    /* Sets or (NULL) blocks an entry, makes the unit forget the old one and waits. 0 or -EIO. */
+    int (*interrupt_write)(const struct iommu_interrupt_table *table, uint16_t requester_id, uint32_t index,
+                           const struct iommu_interrupt *interrupt);
+    struct iommu_message (*interrupt_message)(uint32_t index, const struct iommu_interrupt *interrupt);
+    int (*interrupt_source)(enum iommu_interrupt_source kind, uint8_t id, uint16_t *segment,
+                            uint16_t *requester_id);
+    bool (*interrupts_remapped)(void);
 };
 
 extern const struct iommu_driver vtd_driver, amdvi_driver;
+
+/* The vendor's that iommu_init() found units with, or NULL. */
+const struct iommu_driver *iommu_driver(void);
 
 /* Adds a reserved range, or finds the same one; its number, or -ENOSPC. flags: IOMMU_READ, IOMMU_WRITE. */
 int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind kind, uint32_t flags);
@@ -79,7 +106,7 @@ void iommu_isolate(uint32_t unit, uint16_t segment, uint16_t requester_id);
 
 /* ---- map.c ---- */
 
-void iommu_map_begin(const struct iommu_driver *driver);
+void iommu_map_begin(const struct iommu_driver *in_use);
 /* BFNs that never reach a page table: interrupts, HyperTransport. Maps there are refused; at most two. */
 void iommu_map_window(uint64_t bfn, uint64_t frames);
 
@@ -103,7 +130,7 @@ struct iommu_fault {
     uint32_t unit;
     uint16_t segment, source; /* requester id */
     enum iommu_access access;
-    uint64_t bfn;
+    uint64_t bfn;       /* of an interrupt: its index or address */
     uint8_t code;       /* hardware's number for it */
     bool by_page_table; /* absent or not permitted there: the bus map may know better than the reason */
     const char *reason; /* in words */

@@ -61,9 +61,9 @@ static bool storms_now(const struct iommu_fault *fault)
 static const char *access_text(enum iommu_access access)
 {
     static const char *const texts[] = {
-        [IOMMU_ACCESS_READ] = "read from",
-        [IOMMU_ACCESS_WRITE] = "write to",
-        [IOMMU_ACCESS_INTERRUPT] = "interrupt by",
+        [IOMMU_ACCESS_READ] = "read from BFN",
+        [IOMMU_ACCESS_WRITE] = "write to BFN",
+        [IOMMU_ACCESS_INTERRUPT] = "interrupt",
     };
 
     return texts[access];
@@ -75,9 +75,9 @@ void iommu_fault_report(const struct iommu_fault *fault)
 
     iommu_counters.faults++;
     if (log_limit_pass(&fault_limit))
-        log_line("iommu: device %02x:%02x.%x %s BFN 0x%llx: %s (reason 0x%02x)", source >> 8,
-                 source >> 3 & 31, source & 7, access_text(fault->access), (unsigned long long)fault->bfn,
-                 describe(fault), fault->code);
+        log_line("iommu: device %02x:%02x.%x %s 0x%llx: %s (reason 0x%02x)", source >> 8, source >> 3 & 31,
+                 source & 7, access_text(fault->access), (unsigned long long)fault->bfn, describe(fault),
+                 fault->code);
     else
         iommu_counters.faults_suppressed++;
     if (storms_now(fault)) {

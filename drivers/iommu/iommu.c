@@ -49,6 +49,11 @@ int iommu_enable(void)
     return driver != NULL ? driver->enable() : -EIO;
 }
 
+const struct iommu_driver *iommu_driver(void)
+{
+    return driver;
+}
+
 /* ---- reserved ranges ---- */
 
 static bool is_same_range(const struct iommu_reserved *range, uint64_t bfn, uint64_t frames, uint32_t flags)

@@ -29,6 +29,7 @@ struct iommu_setup {
     uint8_t physical_bits;  /* width of a machine address */
     uint64_t fault_address; /* MSI that fault events are sent as */
     uint32_t fault_data;
+    bool x2apic; /* the CPU's local APIC is in x2APIC mode: APIC ids of 32 bits */
 };
 
 /*
@@ -143,6 +144,48 @@ struct iommu_reserved {
 
 uint32_t iommu_reserved_count(void);
 struct iommu_reserved iommu_reserved_at(uint32_t index);
+
+/* ---- interrupts ---- */
+
+enum iommu_interrupt_source { IOMMU_SOURCE_IOAPIC, IOMMU_SOURCE_HPET };
+
+/* What the CPU gets: fixed delivery to one local APIC. */
+struct iommu_interrupt {
+    uint8_t vector; /* 0x10 and up */
+    bool level;
+    uint32_t destination; /* APIC id, physical; no broadcast */
+};
+
+/* What the device must send for it. An IO-APIC's entry has the index of the address, and vector and level. */
+struct iommu_message {
+    uint64_t address;
+    uint32_t data;
+};
+
+/*
+ * An entry for the requester id in its unit's table, blocked until it is set; its index. 0; -ENODEV no unit
+ * covers it, or that unit does not remap interrupts; -ENOSPC its table is full; -ENOMEM; -EIO unit dead.
+ */
+int iommu_interrupt_allocate(uint16_t segment, uint16_t requester_id, uint32_t *index);
+
+/*
+ * Sets the entry, or blocks it with NULL; when it returns the unit has forgotten what was there. *message is
+ * what the device must be programmed with, if message is not NULL. 0; -ENOENT not an entry of the
+ * requester's; -EINVAL vector or destination; -ENODEV, -EIO as above.
+ */
+int iommu_interrupt_set(uint16_t segment, uint16_t requester_id, uint32_t index,
+                        const struct iommu_interrupt *interrupt, struct iommu_message *message);
+
+/* Blocks the entry and gives it back. Errors as of iommu_interrupt_set(); after -EIO it is nobody's. */
+int iommu_interrupt_free(uint16_t segment, uint16_t requester_id, uint32_t index);
+
+/* Requester id that an IO-APIC (by its id) or an HPET (by its number) shows, as firmware says. 0 or -ENOENT.
+ */
+int iommu_interrupt_source(enum iommu_interrupt_source kind, uint8_t id, uint16_t *segment,
+                           uint16_t *requester_id);
+
+/* True when every unit that firmware names remaps interrupts. */
+bool iommu_interrupts_remapped(void);
 
 /* ---- faults, counters, description ---- */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What only AMD-Vi has: a device table in which denying must be written, an event log in memory, units with
- * and without INVALIDATE_IOMMU_ALL, the exclusion range and the HyperTransport window. QEMU never writes the
- * log, so its events are put there (amdvi_gaps.h).
+ * What only AMD-Vi has, or shows under QEMU: a device table in which denying must be written, an event log in
+ * memory, units with and without INVALIDATE_IOMMU_ALL, the exclusion range and the HyperTransport window.
+ * QEMU never writes the log, so its events are put there (amdvi_gaps.h).
  */
 #include "drivers/iommu/amdvi/amdvi.h"
 #include "drivers/iommu/host.h"
@@ -239,6 +239,23 @@ static void a_refusal_that_the_log_has_no_room_for(void **state)
     assert_int_equal(captured_count(vendor_words(WORDS_REFUSED_EXACTLY)), 1);
 }
 
+/*
+ * A device without entries sends what it likes: nothing of it arrives. To APIC 0:
+ * QEMU's amd-iommu blocks any other address before it looks at the device's entry.
+ */
+static void a_message_without_an_entry_is_blocked(void **state)
+{
+    uint32_t index;
+
+    (void)state;
+    machine_start(MACHINE_PLAIN);
+    machine_up();
+    edu_send((struct iommu_message){.address = 0xfee00000, .data = 0x41});
+    assert_int_equal(iommu_interrupt_allocate(0, EDU_ID, &index), 0);
+    edu_send((struct iommu_message){.address = 0xfee00000, .data = 0x41});
+    expect_interrupts(NULL, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +270,7 @@ int main(void)
         cmocka_unit_test_teardown(an_event_that_comes_late, machine_stop),
         cmocka_unit_test_teardown(an_old_complaint_is_not_the_new_one, machine_stop),
         cmocka_unit_test_teardown(a_refusal_that_the_log_has_no_room_for, machine_stop),
+        cmocka_unit_test_teardown(a_message_without_an_entry_is_blocked, machine_stop),
     };
 
     return cmocka_run_group_tests_name("amdvi_only", tests, NULL, NULL);

@@ -15,16 +15,19 @@
 
 #include <cmocka.h>
 
-#define FIRST_FREE_MFN  0x400u
-#define EDU_BAR         0xe0000000ull
-#define BRIDGED_EDU_BAR 0xe1000000ull
-#define EDU_SOURCE      0x80u
-#define EDU_DESTINATION 0x88u
-#define EDU_COUNT       0x90u
-#define EDU_COMMAND     0x98u
-#define EDU_START       1u
-#define EDU_TO_MEMORY   2u
-#define EDU_BUFFER      0x40000u
+#define FIRST_FREE_MFN   0x400u
+#define EDU_BAR          0xe0000000ull
+#define BRIDGED_EDU_BAR  0xe1000000ull
+#define EDU_SOURCE       0x80u
+#define EDU_DESTINATION  0x88u
+#define EDU_COUNT        0x90u
+#define EDU_COMMAND      0x98u
+#define EDU_START        1u
+#define EDU_RAISE        0x60u
+#define PCI_CAPABILITIES 0x34u
+#define CAPABILITY_MSI   0x05u
+#define EDU_TO_MEMORY    2u
+#define EDU_BUFFER       0x40000u
 
 struct machine machine;
 struct host_record host_record;
@@ -174,6 +177,8 @@ void machine_start(uint32_t kind)
         arguments[count++] = "-device";
         arguments[count++] = "edu,bus=bridge,addr=1,dma_mask=0xffffffffffffffff";
     }
+    arguments[count++] = "-trace";
+    arguments[count++] = "apic_deliver_irq";
     for (const char *const *pattern = vendor_trace(); *pattern != NULL; pattern++) {
         arguments[count++] = "-trace";
         arguments[count++] = *pattern;
@@ -298,6 +303,20 @@ bool edu_reaches(uint64_t bus_address, uint64_t mfn)
     reached = bytes[0] != 0x5a;
     memset(bytes, 0, 8);
     return reached;
+}
+
+void edu_send(struct iommu_message message)
+{
+    uint16_t at = (uint16_t)qtest_pci_read(EDU_ID, PCI_CAPABILITIES, 1);
+
+    while (at != 0 && qtest_pci_read(EDU_ID, at, 1) != CAPABILITY_MSI)
+        at = (uint16_t)qtest_pci_read(EDU_ID, at + 1, 1);
+    assert_int_not_equal(at, 0);
+    qtest_pci_write(EDU_ID, at + 4, 4, (uint32_t)message.address);
+    qtest_pci_write(EDU_ID, at + 8, 4, (uint32_t)(message.address >> 32)); /* it has a 64-bit address */
+    qtest_pci_write(EDU_ID, at + 12, 2, message.data);
+    qtest_pci_write(EDU_ID, at + 2, 2, qtest_pci_read(EDU_ID, at + 2, 2) | 1);
+    qtest_write32(EDU_BAR + EDU_RAISE, 1);
 }
 
 bool is_bus_master(uint16_t id)

@@ -54,6 +54,8 @@ void edu_store(uint64_t bus_address, uint32_t bytes);
 void bridged_edu_store(uint64_t bus_address, uint32_t bytes);
 /* Whether a store of edu's to the bus address arrives in the frame. Leaves the frame zeroed. */
 bool edu_reaches(uint64_t bus_address, uint64_t mfn);
+/* edu's MSI: its capability is programmed with the message, which is sent. */
+void edu_send(struct iommu_message message);
 /* Whether a function may still master the bus. */
 bool is_bus_master(uint16_t id);
 

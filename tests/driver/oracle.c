@@ -2,6 +2,7 @@
 #include "tests/driver/oracle.h"
 
 #include "tests/driver/machine.h"
+#include "tests/driver/qtest.h"
 #include "tests/driver/vendor.h"
 #include "tests/host/log_capture.h"
 
@@ -59,4 +60,49 @@ void expect_no_fault(void)
 {
     assert_false(vendor_fault_is_pending());
     assert_int_equal(iommu_counters.faults, 0);
+}
+
+/* ---- interrupts ---- */
+
+#define DELIVERED_MAX 8u
+
+struct delivered {
+    unsigned destination, logical, mode, vector, level;
+};
+
+/* What the local APIC was given so far, but for the one vector 0 that the machine begins with. */
+static uint32_t read_delivered(struct delivered delivered[DELIVERED_MAX])
+{
+    const char *line;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; (line = qtest_trace_line("apic_deliver_irq", i)) != NULL; i++) {
+        struct delivered one = {0};
+
+        assert_int_equal(sscanf(line,
+                                "apic_deliver_irq dest %u dest_mode %u delivery_mode %u vector %u "
+                                "trigger_mode %u",
+                                &one.destination, &one.logical, &one.mode, &one.vector, &one.level),
+                         5);
+        if (i == 0 && one.vector == 0)
+            continue;
+        assert_in_range(count, 0, DELIVERED_MAX - 1);
+        delivered[count++] = one;
+    }
+    return count;
+}
+
+void expect_interrupts(const struct iommu_interrupt *expected, uint32_t count)
+{
+    struct delivered delivered[DELIVERED_MAX];
+
+    qtest_stop();
+    assert_int_equal(read_delivered(delivered), count);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(delivered[i].destination, expected[i].destination);
+        assert_int_equal(delivered[i].vector, expected[i].vector);
+        assert_int_equal(delivered[i].level, expected[i].level);
+        assert_int_equal(delivered[i].logical, 0);
+        assert_int_equal(delivered[i].mode, 0);
+    }
 }

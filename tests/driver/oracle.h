@@ -13,6 +13,8 @@
 #ifndef SLUICE_TESTS_ORACLE_H
 #define SLUICE_TESTS_ORACLE_H
 
+#include "drivers/iommu/iommu.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,6 +28,10 @@ void expect_told(uint16_t id, enum access access, uint64_t bfn, const char *why)
  * there, or what lies there without an IOMMU. A read needs machine_up().
  */
 void expect_blocked(enum access access, uint64_t bfn, uint64_t mfn, const char *why);
+
+/* Ends QEMU, whose trace is whole then: its local APICs were sent these interrupts, in this order, and
+ * nothing else. */
+void expect_interrupts(const struct iommu_interrupt *expected, uint32_t count);
 
 /* No fault was told of so far, and none waits to be. */
 void expect_no_fault(void);

@@ -198,14 +198,29 @@ void qtest_stop(void)
     keep_trace();
 }
 
-uint32_t qtest_trace_count(const char *event)
+const char *qtest_trace_line(const char *event, uint32_t index)
 {
-    uint32_t count = 0;
     size_t length = strlen(event);
 
     for (const char *at = trace; (at = strstr(at, event)) != NULL; at += length)
-        count += at[length] == ' ';
+        if (at[length] == ' ' && index-- == 0)
+            return at;
+    return NULL;
+}
+
+uint32_t qtest_trace_count(const char *event)
+{
+    uint32_t count = 0;
+
+    while (qtest_trace_line(event, count) != NULL)
+        count++;
     return count;
+}
+
+void qtest_pulse_pin(uint32_t pin)
+{
+    command("set_irq_in /machine/q35/ioapic unnamed-gpio-in %u 1\n", pin);
+    command("set_irq_in /machine/q35/ioapic unnamed-gpio-in %u 0\n", pin);
 }
 
 uint8_t *qtest_ram(void)

@@ -17,6 +17,11 @@ void qtest_stop(void);
 
 /* Lines of QEMU's trace that name this event. Only after qtest_stop(). */
 uint32_t qtest_trace_count(const char *event);
+/* The index-th of them, from the event's name on, or NULL. */
+const char *qtest_trace_line(const char *event, uint32_t index);
+
+/* Raises and lowers a pin of the IO-APIC. */
+void qtest_pulse_pin(uint32_t pin);
 
 uint8_t *qtest_ram(void);
 uint32_t qtest_read32(uint64_t physical);

@@ -16,10 +16,11 @@
 
 /* Kinds of machine; they may be combined. */
 #define MACHINE_PLAIN             0x0u
-#define MACHINE_BRIDGE            0x1u /* a second edu, behind a PCIe-to-PCI bridge */
-#define MACHINE_WIDE              0x2u /* the widest bus addresses that the unit offers */
-#define MACHINE_REMEMBERS_ABSENCE 0x4u /* the unit says that it caches that nothing is mapped */
-#define MACHINE_NO_WIDTH          0x8u /* the unit has no usable width of bus addresses */
+#define MACHINE_BRIDGE            0x1u  /* a second edu, behind a PCIe-to-PCI bridge */
+#define MACHINE_WIDE              0x2u  /* the widest bus addresses that the unit offers */
+#define MACHINE_REMEMBERS_ABSENCE 0x4u  /* the unit says that it caches that nothing is mapped */
+#define MACHINE_NO_WIDTH          0x8u  /* the unit has no usable width of bus addresses */
+#define MACHINE_SHORT_ENTRIES     0x10u /* interrupt entries of the shortest kind there is */
 
 /* The words after -device, and the patterns of trace events that vendor_counts() needs; NULL ends them. */
 const char *vendor_device(uint32_t kind);
@@ -31,12 +32,15 @@ uint8_t vendor_bus_bits(uint32_t kind);
 
 extern const uint64_t vendor_base;       /* physical address of the registers */
 extern const uint16_t vendor_bridged_id; /* what DMA from behind the bridge shows, under QEMU */
+extern const uint16_t vendor_ioapic_id;  /* what QEMU's IO-APIC shows */
+extern const uint32_t vendor_interrupts; /* entries that a requester may get */
 
 /* The firmware table, structure by structure. A reserved range is [first, last] in bytes. */
 void vendor_table_begin(void);
 void vendor_table_unit(uint64_t base, bool everything);
 void vendor_table_device(uint16_t id); /* of the unit before */
 void vendor_table_bridge(uint16_t id, uint8_t secondary_bus);
+void vendor_table_ioapic(void); /* number 0, of the unit before, as vendor_ioapic_id */
 void vendor_table_reserved(uint64_t first, uint64_t last, uint16_t id);
 /* Fills in the vendor, the table and its size. */
 void vendor_setup(struct iommu_setup *setup);
@@ -81,6 +85,9 @@ struct vendor_count {
 };
 #define VENDOR_COUNTS_MAX 8u
 uint32_t vendor_counts(struct vendor_count counts[VENDOR_COUNTS_MAX]);
+
+/* The redirection entry of an IO-APIC's pin that sends the message. */
+uint64_t vendor_pin_entry(struct iommu_message message, struct iommu_interrupt interrupt);
 
 /* ---- disturbances ---- */
 

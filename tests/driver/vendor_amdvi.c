@@ -27,6 +27,9 @@ const uint64_t vendor_base = AMDVI_BASE;
 /* QEMU asks for the bus number when it starts, before anybody has given the bridge one. */
 const uint16_t vendor_bridged_id = 0x0000;
 
+const uint16_t vendor_ioapic_id = 0x00a0; /* 00:14.0 */
+const uint32_t vendor_interrupts = 256;
+
 static struct ivrs_builder ivrs;
 
 /* ---- QEMU and the table ---- */
@@ -51,6 +54,8 @@ void vendor_started(uint32_t kind)
     amdvi_gaps = (struct amdvi_gaps){.hide_npcache = (kind & MACHINE_REMEMBERS_ABSENCE) == 0};
     if ((kind & MACHINE_WIDE) == 0)
         amdvi_gaps.features_off = EFR_HATS; /* 0: four levels */
+    if ((kind & MACHINE_SHORT_ENTRIES) != 0)
+        amdvi_gaps.features_off |= AMDVI_FEATURE_INT_128;
     if ((kind & MACHINE_NO_WIDTH) != 0)
         amdvi_gaps.features_on = EFR_HATS; /* 3: reserved */
 }
@@ -87,6 +92,11 @@ void vendor_table_bridge(uint16_t id, uint8_t secondary_bus)
 
     ivrs_select(&ivrs, id, 0);
     ivrs_alias_range(&ivrs, first, first | 0xff, first, 0);
+}
+
+void vendor_table_ioapic(void)
+{
+    ivrs_special(&ivrs, IVRS_SPECIAL_IOAPIC, 0, vendor_ioapic_id, 0);
 }
 
 void vendor_table_reserved(uint64_t first, uint64_t last, uint16_t id)
@@ -242,6 +252,12 @@ uint32_t vendor_counts(struct vendor_count counts[VENDOR_COUNTS_MAX])
     for (uint32_t i = 0; i < count; i++)
         counts[i] = all[i];
     return count;
+}
+
+/* The entry has the index where it would have the vector and the delivery mode. */
+uint64_t vendor_pin_entry(struct iommu_message message, struct iommu_interrupt interrupt)
+{
+    return (message.data & 0x7ff) | (interrupt.level ? 1u << 15 : 0);
 }
 
 /* ---- disturbances ---- */

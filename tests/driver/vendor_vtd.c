@@ -19,7 +19,11 @@
 const uint64_t vendor_base = 0xfed90000;
 const uint16_t vendor_bridged_id = BRIDGE_ALIAS;
 
-bool vtd_hide_queue;
+const uint16_t vendor_ioapic_id = 0xff00;
+const uint32_t vendor_interrupts = 1024;
+
+bool vtd_hide_queue, vtd_hide_remapping;
+uint32_t vtd_remapping_stops;
 static struct dmar_builder dmar;
 
 /* ---- QEMU and the table ---- */
@@ -44,7 +48,8 @@ const char *const *vendor_trace(void)
 void vendor_started(uint32_t kind)
 {
     (void)kind;
-    vtd_hide_queue = false;
+    vtd_hide_queue = vtd_hide_remapping = false;
+    vtd_remapping_stops = 0;
 }
 
 uint8_t vendor_bus_bits(uint32_t kind)
@@ -78,6 +83,11 @@ void vendor_table_bridge(uint16_t id, uint8_t secondary_bus)
     add_scope(DMAR_SCOPE_BRIDGE, id);
 }
 
+void vendor_table_ioapic(void)
+{
+    add_scope(DMAR_SCOPE_IOAPIC, vendor_ioapic_id);
+}
+
 void vendor_table_reserved(uint64_t first, uint64_t last, uint16_t id)
 {
     dmar_rmrr(&dmar, 0, first, last);
@@ -99,13 +109,18 @@ uint64_t vendor_mmio_read(uint64_t physical, uint8_t bytes)
 
     if (vtd_hide_queue && physical == vendor_base + VTD_ECAP)
         value &= ~VTD_ECAP_QI;
+    if (vtd_hide_remapping && physical == vendor_base + VTD_ECAP)
+        value &= ~VTD_ECAP_IR;
     return value;
 }
 
 void vendor_mmio_write(uint64_t physical, uint8_t bytes, uint64_t value)
 {
-    if (physical == vendor_base + VTD_GCMD)
+    if (physical == vendor_base + VTD_GCMD) {
         note_command((value & VTD_GLOBAL_TE) != 0);
+        vtd_remapping_stops +=
+            (value & VTD_GLOBAL_IRE) == 0 && (qtest_read32(vendor_base + VTD_GSTS) & VTD_GLOBAL_IRE) != 0;
+    }
     if (bytes == 8)
         qtest_write64(physical, value);
     else
@@ -157,9 +172,9 @@ void vendor_firmware_leaves_it_on(void)
 
 bool vendor_is_on(void)
 {
-    const uint32_t on = VTD_GLOBAL_TE | VTD_GLOBAL_QIE | VTD_GLOBAL_SRTP;
+    const uint32_t on = VTD_GLOBAL_TE | VTD_GLOBAL_QIE | VTD_GLOBAL_SRTP | VTD_GLOBAL_IRE | VTD_GLOBAL_SIRTP;
 
-    return (global_status() & (on | VTD_GLOBAL_IRE)) == on;
+    return (global_status() & (on | VTD_GLOBAL_CFI)) == on;
 }
 
 bool vendor_invalidated_all_once(void)
@@ -216,6 +231,7 @@ uint32_t vendor_counts(struct vendor_count counts[VENDOR_COUNTS_MAX])
         {"vtd_inv_desc_iotlb_global", iommu_counters.iotlb_global},
         {"vtd_inv_desc_iotlb_domain", iommu_counters.iotlb_domain},
         {"vtd_inv_desc_iotlb_pages", iommu_counters.iotlb_page},
+        {"vtd_inv_desc_iec", iommu_counters.interrupt_entry},
         {"vtd_inv_desc_wait_sw", iommu_counters.waits},
     };
     const uint32_t count = sizeof all / sizeof *all;
@@ -223,6 +239,13 @@ uint32_t vendor_counts(struct vendor_count counts[VENDOR_COUNTS_MAX])
     for (uint32_t i = 0; i < count; i++)
         counts[i] = all[i];
     return count;
+}
+
+/* 5.1.5.1: the entry has the handle where it would have a destination, and the vector that will arrive. */
+uint64_t vendor_pin_entry(struct iommu_message message, struct iommu_interrupt interrupt)
+{
+    return (message.address >> 4 & 0xffff) << 48 | (message.address >> 2 & 1) << 11 |
+           (interrupt.level ? 1u << 15 : 0) | interrupt.vector;
 }
 
 /* ---- disturbances ---- */

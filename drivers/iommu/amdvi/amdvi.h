@@ -3,7 +3,7 @@
  * What the files of this folder share: the unit.
  *
  * unit.c finds units and brings them up; scope.c knows which unit a requester id belongs to; device.c holds
- * the device table; queue.c sends commands; fault.c reads the event log.
+ * the device table; interrupt.c the interrupt tables; queue.c sends commands; fault.c reads the event log.
  */
 #ifndef SLUICE_AMDVI_AMDVI_H
 #define SLUICE_AMDVI_AMDVI_H
@@ -28,7 +28,8 @@ struct amdvi_unit {
     uint8_t flags;        /* IVHD flags */
     bool caches_absence;  /* NpCache */
     bool dead;
-    bool enabled; /* translation is on, with our tables */
+    bool enabled;              /* translation is on, with our tables */
+    uint64_t interrupt_format; /* of the control bits GAEn and XTEn, those that the unit runs with */
     struct amdvi_device *devices;
     uint64_t devices_mfn;
     struct ring commands;
@@ -89,6 +90,20 @@ struct iommu_context *amdvi_context_of(const struct amdvi_unit *unit, uint16_t r
 void amdvi_isolate(struct amdvi_unit *unit, uint16_t requester_id);
 /* Clears bus mastering of everything that is attached. */
 void amdvi_cut_off_all(const struct amdvi_unit *unit);
+
+/* ---- interrupt.c ---- */
+
+/* How wide entries of interrupt tables and their APIC ids are. */
+void amdvi_interrupts_init(struct amdvi_unit *unit, bool x2apic);
+/* Which IO-APICs and HPETs *ivrs names. unit_of as of amdvi_scopes_init(). */
+void amdvi_sources_init(const struct ivrs *ivrs, struct amdvi_unit *const *unit_of);
+int amdvi_interrupt_table(uint16_t segment, uint16_t requester_id, bool make,
+                          struct iommu_interrupt_table **table);
+int amdvi_interrupt_write(const struct iommu_interrupt_table *table, uint16_t requester_id, uint32_t index,
+                          const struct iommu_interrupt *interrupt);
+struct iommu_message amdvi_interrupt_message(uint32_t index, const struct iommu_interrupt *interrupt);
+int amdvi_interrupt_source(enum iommu_interrupt_source kind, uint8_t id, uint16_t *segment,
+                           uint16_t *requester_id);
 
 /* ---- queue.c ---- */
 

@@ -117,6 +117,40 @@ static inline struct ring_record amdvi_device_translated(uint64_t root_mfn, uint
                                 .high = domain};
 }
 
+/* ---- interrupt remapping tables: section 2.2.5 ---- */
+
+/*
+ * 2^8 entries, a page at most: bits 10 to 8 of an index stand where an MSI has its delivery mode, and those
+ * bits are 0, fixed, in every index below.
+ */
+#define AMDVI_INTERRUPT_ORDER   8u
+#define AMDVI_INTERRUPT_ENTRIES (1u << AMDVI_INTERRUPT_ORDER)
+
+#define AMDVI_INTERRUPT_ENABLE (1ull << 0) /* RemapEn; IntType and DM are 0: fixed, physical */
+
+/* Entry of 32 bits; all zero blocks. */
+static inline uint32_t amdvi_interrupt_entry32(uint8_t vector, uint8_t destination)
+{
+    return (uint32_t)AMDVI_INTERRUPT_ENABLE | (uint32_t)destination << 8 | (uint32_t)vector << 16;
+}
+/* Entry of 128 bits, for units with GAEn on; all zero blocks. */
+static inline struct ring_record amdvi_interrupt_entry128(uint8_t vector, uint32_t destination)
+{
+    return (struct ring_record){.low = AMDVI_INTERRUPT_ENABLE | (uint64_t)(destination & 0xffffff) << 8,
+                                .high = (uint64_t)(destination >> 24) << 56 | vector};
+}
+
+/* The interrupt half of a device with a table of its own: its first qword, the second stays 0. */
+static inline uint64_t amdvi_device_interrupts(uint64_t table_mfn)
+{
+    return AMDVI_INTERRUPTS_VALID | AMDVI_INTERRUPTS_LENGTH(AMDVI_INTERRUPT_ORDER) | table_mfn << 12 |
+           AMDVI_INTERRUPTS_REMAP;
+}
+
+/* An interrupt request: the data is the index, and the message itself says how it is triggered. */
+#define AMDVI_MESSAGE_ADDRESS 0xfee00000u
+#define AMDVI_MESSAGE_LEVEL   0xc000u /* level, asserted */
+
 /* ---- page table entries: section 2.2.3 ---- */
 
 #define AMDVI_PAGE_PRESENT    (1ull << 0)

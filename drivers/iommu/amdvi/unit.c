@@ -104,6 +104,7 @@ static bool prepare_unit(struct amdvi_unit *unit, const struct iommu_setup *setu
 {
     unit->fault_address = setup->fault_address;
     unit->fault_data = setup->fault_data;
+    amdvi_interrupts_init(unit, setup->x2apic);
     return amdvi_devices_init(unit) && amdvi_queue_init(unit) && amdvi_fault_init(unit);
 }
 
@@ -136,6 +137,7 @@ static int find_units(const struct iommu_setup *setup)
         unit_count++;
     }
     amdvi_scopes_init(&ivrs, unit_of);
+    amdvi_sources_init(&ivrs, unit_of);
     return unit_count != 0 ? 0 : -ENODEV;
 }
 
@@ -219,6 +221,7 @@ static const char *take_over(struct amdvi_unit *unit)
     amdvi_write(unit, AMDVI_DEVICE_TABLE_BASE, AMDVI_DEVICE_TABLE(unit->devices_mfn));
     /* No interrupt passes by our table, so that the format of its entries is free to change. */
     amdvi_control(unit, AMDVI_CONTROL_INT_128 | AMDVI_CONTROL_X2APIC, false);
+    amdvi_control(unit, unit->interrupt_format, true);
     amdvi_write(unit, AMDVI_EXCLUSION_BASE, 0);
     amdvi_write(unit, AMDVI_EXCLUSION_LIMIT, 0);
     return NULL;
@@ -251,6 +254,16 @@ static int amdvi_enable(void)
         unit->enabled = true;
     }
     return 0;
+}
+
+/* Every unit remaps: what a device's entry does not send through a table is aborted. */
+static bool interrupts_remapped(void)
+{
+    bool all = unit_count == ivrs.unit_count && !ivrs.truncated;
+
+    for (uint32_t i = 0; i < unit_count; i++)
+        all &= units[i].enabled && !units[i].dead;
+    return all;
 }
 
 /* ---- the driver ---- */
@@ -322,4 +335,9 @@ const struct iommu_driver amdvi_driver = {
     .submit = submit,
     .wait = wait,
     .read_faults = amdvi_read_faults,
+    .interrupt_table = amdvi_interrupt_table,
+    .interrupt_write = amdvi_interrupt_write,
+    .interrupt_message = amdvi_interrupt_message,
+    .interrupt_source = amdvi_interrupt_source,
+    .interrupts_remapped = interrupts_remapped,
 };

@@ -36,6 +36,13 @@ static const char *reason_text(uint8_t reason)
     return reason < sizeof texts / sizeof *texts && texts[reason] != NULL ? texts[reason] : "unknown reason";
 }
 
+static enum iommu_access access_of(uint8_t reason, uint64_t high)
+{
+    if (VTD_REASON_IS_INTERRUPT(reason))
+        return IOMMU_ACCESS_INTERRUPT;
+    return (high & VTD_FAULT_READ) != 0 ? IOMMU_ACCESS_READ : IOMMU_ACCESS_WRITE;
+}
+
 static void report(const struct vtd_unit *unit, uint64_t low, uint64_t high)
 {
     uint8_t reason = VTD_FAULT_REASON(high);
@@ -43,8 +50,8 @@ static void report(const struct vtd_unit *unit, uint64_t low, uint64_t high)
         .unit = unit->index,
         .segment = unit->segment,
         .source = VTD_FAULT_SOURCE(high),
-        .access = (high & VTD_FAULT_READ) != 0 ? IOMMU_ACCESS_READ : IOMMU_ACCESS_WRITE,
-        .bfn = low >> 12,
+        .access = access_of(reason, high),
+        .bfn = VTD_REASON_IS_INTERRUPT(reason) ? VTD_FAULT_INTERRUPT(low) : low >> 12,
         .code = reason,
         .by_page_table = reason == VTD_REASON_NO_WRITE || reason == VTD_REASON_NO_READ,
         .reason = reason_text(reason),

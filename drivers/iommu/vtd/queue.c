@@ -93,6 +93,12 @@ static void put(struct vtd_unit *unit, uint32_t slot, struct ring_record record)
         host_cache_flush(place, sizeof *place);
 }
 
+static void append(struct vtd_unit *unit, struct ring_record record)
+{
+    put(unit, unit->queue.tail, record);
+    unit->queue.tail = ring_next(&unit->queue, unit->queue.tail);
+}
+
 static void post(struct vtd_unit *unit, struct ring_record record)
 {
     if (unit->dead)
@@ -102,8 +108,7 @@ static void post(struct vtd_unit *unit, struct ring_record record)
         if (vtd_wait(unit) != 0)
             return;
     }
-    put(unit, unit->queue.tail, record);
-    unit->queue.tail = ring_next(&unit->queue, unit->queue.tail);
+    append(unit, record);
 }
 
 static uint32_t drain(const struct vtd_unit *unit)
@@ -159,6 +164,18 @@ void vtd_post_iotlb_pages(struct vtd_unit *unit, uint16_t domain, uint64_t bfn, 
                        bfn << 12 | (leaf_only ? VTD_PAGE_HINT : 0) | order);
 }
 
+void vtd_post_interrupts_global(struct vtd_unit *unit)
+{
+    iommu_counters.interrupt_entry++;
+    post(unit, vtd_descriptor_interrupt_global());
+}
+
+void vtd_post_interrupt_entry(struct vtd_unit *unit, uint32_t index)
+{
+    iommu_counters.interrupt_entry++;
+    post(unit, vtd_descriptor_interrupt_entry(index));
+}
+
 /* Ends what was posted by a wait and rings the tail once. */
 void vtd_submit(struct vtd_unit *unit)
 {
@@ -166,8 +183,7 @@ void vtd_submit(struct vtd_unit *unit)
         return;
     iommu_counters.waits++;
     unit->waits++;
-    put(unit, unit->queue.tail, vtd_descriptor_wait(unit->status_address, unit->waits));
-    unit->queue.tail = ring_next(&unit->queue, unit->queue.tail);
+    append(unit, vtd_descriptor_wait(unit->status_address, unit->waits));
     vtd_write64(unit, VTD_IQT, ring_offset(unit->queue.tail));
 }
 
@@ -187,14 +203,16 @@ static void recover(struct vtd_unit *unit)
     vtd_write32(unit, VTD_FSTS, VTD_FSTS_IQE);
     vtd_write64(unit, VTD_IQT, ring_offset(unit->queue.tail));
     unit->queue.head = slot;
-    if (ring_room(&unit->queue) < 3)
+    if (ring_room(&unit->queue) < 4)
         return;
-    put(unit, unit->queue.tail, vtd_descriptor_context_global());
-    unit->queue.tail = ring_next(&unit->queue, unit->queue.tail);
-    put(unit, unit->queue.tail, vtd_descriptor_iotlb_global(drain(unit)));
-    unit->queue.tail = ring_next(&unit->queue, unit->queue.tail);
+    append(unit, vtd_descriptor_context_global());
+    append(unit, vtd_descriptor_iotlb_global(drain(unit)));
     iommu_counters.context_global++;
     iommu_counters.iotlb_global++;
+    if (unit->remaps) {
+        append(unit, vtd_descriptor_interrupt_global());
+        iommu_counters.interrupt_entry++;
+    }
     vtd_submit(unit);
 }
 

@@ -54,8 +54,10 @@
 #define VTD_CAP_DRD                (1ull << 55)                             /* Read Draining */
 
 /* Extended Capability Register: 11.4.3 */
-#define VTD_ECAP_C                  (1ull << 0)                              /* Page-walk Coherency */
-#define VTD_ECAP_QI                 (1ull << 1)                              /* Queued Invalidation */
+#define VTD_ECAP_C                  (1ull << 0) /* Page-walk Coherency */
+#define VTD_ECAP_QI                 (1ull << 1) /* Queued Invalidation */
+#define VTD_ECAP_IR                 (1ull << 3) /* Interrupt Remapping */
+#define VTD_ECAP_EIM                (1ull << 4) /* Extended Interrupt Mode: APIC ids of 32 bits */
 #define VTD_ECAP_IOTLB_OFFSET(ecap) (((uint32_t)((ecap) >> 8) & 0x3ff) * 16) /* IRO */
 
 /* Global Command and Global Status: the same bits, 11.4.4 and 11.4.5 */
@@ -70,6 +72,10 @@
 #define VTD_GLOBAL_KEPT  (VTD_GLOBAL_TE | VTD_GLOBAL_QIE | VTD_GLOBAL_IRE | VTD_GLOBAL_CFI | 1u << 28)
 
 #define VTD_RTADDR_MODE 0xc00ull /* Translation Table Mode; 0: legacy */
+
+/* Interrupt Remapping Table Address: 11.4.29. 2^order entries. */
+#define VTD_IRTA_EIME              (1ull << 11) /* Extended Interrupt Mode Enable */
+#define VTD_IRTA_TABLE(mfn, order) ((uint64_t)(mfn) << 12 | ((order)-1u))
 
 /* Context Command: 11.4.7 */
 #define VTD_CCMD_ICC         (1ull << 63) /* Invalidate Context-Cache */
@@ -109,8 +115,11 @@
 #define VTD_FAULT_TOP_CLEAR    (1u << 31)
 
 /* Fault reasons that a page table gives: 7.2.1 */
-#define VTD_REASON_NO_WRITE 0x05u
-#define VTD_REASON_NO_READ  0x06u
+#define VTD_REASON_NO_WRITE             0x05u
+#define VTD_REASON_NO_READ              0x06u
+/* Those of interrupts, 20h to 26h. The record then has the index in the low qword. */
+#define VTD_REASON_IS_INTERRUPT(reason) ((reason) >> 4 == 2)
+#define VTD_FAULT_INTERRUPT(low)        ((low) >> 48)
 
 /* ---- tables in memory ---- */
 
@@ -141,15 +150,41 @@ static inline struct vtd_entry vtd_context_entry(uint64_t table_mfn, uint8_t lev
 #define VTD_PAGE_READ  (1ull << 0)
 #define VTD_PAGE_WRITE (1ull << 1)
 
+/* Interrupt Remapping Table Entry, remapped format: 9.10 */
+#define VTD_INTERRUPT_PRESENT      (1ull << 0)            /* P */
+#define VTD_INTERRUPT_LEVEL        (1ull << 4)            /* TM; DM, RH and DLM are 0: physical, fixed */
+#define VTD_INTERRUPT_VECTOR(v)    ((uint64_t)(v) << 16)  /* V */
+#define VTD_INTERRUPT_ID(id)       ((uint64_t)(id) << 32) /* DST in extended mode */
+#define VTD_INTERRUPT_XAPIC_ID(id) ((uint64_t)(id) << 40) /* ... and otherwise */
+#define VTD_INTERRUPT_SVT          (1ull << 18)           /* of the second qword: verify all of SID */
+
+/* The source is always verified: an entry is of use to the requester that it was made for alone. */
+static inline struct vtd_entry vtd_interrupt_entry(uint16_t requester_id, uint8_t vector, bool level,
+                                                   uint32_t destination, bool extended)
+{
+    return (struct vtd_entry){
+        .low = VTD_INTERRUPT_PRESENT | (level ? VTD_INTERRUPT_LEVEL : 0) | VTD_INTERRUPT_VECTOR(vector) |
+               (extended ? VTD_INTERRUPT_ID(destination) : VTD_INTERRUPT_XAPIC_ID(destination & 0xff)),
+        .high = VTD_INTERRUPT_SVT | requester_id};
+}
+
+/* An interrupt request in remappable format: 5.1.2.2. With SHV, the data is added to the handle: 0. */
+#define VTD_MESSAGE_ADDRESS    0xfee00000u
+#define VTD_MESSAGE_REMAPPABLE (1u << 4)
+#define VTD_MESSAGE_SHV        (1u << 3)
+#define VTD_MESSAGE_INDEX(i)   (((i)&0x7fffu) << 5 | ((i) >> 15 & 1u) << 2)
+
 /* ---- invalidation descriptors: 6.5.2 ---- */
 
 #define VTD_DESCRIPTOR_CONTEXT     0x1u
 #define VTD_DESCRIPTOR_IOTLB       0x2u
+#define VTD_DESCRIPTOR_INTERRUPT   0x4u
 #define VTD_DESCRIPTOR_WAIT        0x5u
 #define VTD_DESCRIPTOR_GLOBAL      (1u << 4)
 #define VTD_DESCRIPTOR_DOMAIN      (2u << 4)
 #define VTD_DESCRIPTOR_DEVICE      (3u << 4) /* of a context-cache descriptor */
 #define VTD_DESCRIPTOR_PAGE        (3u << 4) /* of an IOTLB descriptor */
+#define VTD_DESCRIPTOR_INDEX       (1u << 4) /* of an interrupt-entry descriptor */
 #define VTD_DESCRIPTOR_DRAIN_WRITE (1u << 6)
 #define VTD_DESCRIPTOR_DRAIN_READ  (1u << 7)
 #define VTD_WAIT_STATUS_WRITE      (1u << 5)
@@ -183,6 +218,17 @@ static inline struct ring_record vtd_descriptor_iotlb_pages(uint32_t drain, uint
     return (struct ring_record){.low = VTD_DESCRIPTOR_IOTLB | VTD_DESCRIPTOR_PAGE | drain |
                                        (uint64_t)domain << 16,
                                 .high = bfn << 12 | (leaf_only ? VTD_PAGE_HINT : 0) | order};
+}
+
+/* Interrupt Entry Cache Invalidate Descriptor: 6.5.2.7. Granularity 0 is everything. */
+static inline struct ring_record vtd_descriptor_interrupt_global(void)
+{
+    return (struct ring_record){.low = VTD_DESCRIPTOR_INTERRUPT};
+}
+static inline struct ring_record vtd_descriptor_interrupt_entry(uint32_t index)
+{
+    return (struct ring_record){.low = VTD_DESCRIPTOR_INTERRUPT | VTD_DESCRIPTOR_INDEX |
+                                       (uint64_t)(uint16_t)index << 32};
 }
 
 /* Invalidation Wait Descriptor: 6.5.2.8. Writes value to the dword at address when all before it is done. */

@@ -29,8 +29,8 @@ static bool is_bridge(uint16_t segment, uint16_t id)
            (host_pci_read(segment, id, PCI_HEADER_TYPE, 1) & 0x7f) == PCI_HEADER_BRIDGE;
 }
 
-/* Follows a scope's path through the bridges: 8.3.1. False when a bridge on the way is not there. */
-static bool resolve(uint16_t segment, const struct dmar_scope *scope, uint16_t *id)
+/* Follows the path through the bridges: 8.3.1. */
+bool vtd_scope_resolve(uint16_t segment, const struct dmar_scope *scope, uint16_t *id)
 {
     uint32_t bus = scope->start_bus;
 
@@ -61,7 +61,7 @@ static bool claim_scope(struct vtd_unit *unit, uint16_t segment, const struct dm
 
     if (scope->kind != DMAR_SCOPE_ENDPOINT && scope->kind != DMAR_SCOPE_BRIDGE)
         return true;
-    if (!resolve(segment, scope, &id)) {
+    if (!vtd_scope_resolve(segment, scope, &id)) {
         log_line("iommu: a DMAR scope leads over %02x:%02x.%x, which is no bridge: left out", id >> 8,
                  id >> 3 & 31, id & 7);
         return false;
@@ -136,7 +136,7 @@ int vtd_reserved_init(const struct dmar *dmar, uint8_t address_bits)
             const struct dmar_scope *scope = &dmar->scopes[range->first_scope + s];
             uint16_t id = 0;
 
-            if (scope->kind == DMAR_SCOPE_ENDPOINT && resolve(range->segment, scope, &id))
+            if (scope->kind == DMAR_SCOPE_ENDPOINT && vtd_scope_resolve(range->segment, scope, &id))
                 iommu_reserve_for(range->segment, id, number);
         }
     }

@@ -119,7 +119,8 @@ static bool prepare_unit(struct vtd_unit *unit, const struct iommu_setup *setup)
 {
     unit->fault_address = setup->fault_address;
     unit->fault_data = setup->fault_data;
-    return vtd_context_init(unit) && vtd_queue_init(unit);
+    return vtd_context_init(unit) && vtd_queue_init(unit) &&
+           vtd_interrupts_init(unit, dmar.interrupt_remapping, setup->x2apic);
 }
 
 static int find_units(const struct iommu_setup *setup)
@@ -144,6 +145,7 @@ static int find_units(const struct iommu_setup *setup)
         unit_count++;
     }
     vtd_scopes_init(&dmar, unit_of);
+    vtd_sources_init(&dmar, unit_of);
     return unit_count != 0 ? 0 : -ENODEV;
 }
 
@@ -230,8 +232,6 @@ static const char *take_over(struct vtd_unit *unit)
                 return "switching translation off";
         }
     }
-    if ((status & VTD_GLOBAL_IRE) != 0 && !vtd_global_command(unit, VTD_GLOBAL_IRE, false))
-        return "switching interrupt remapping off";
     if (!vtd_queue_enable(unit))
         return "enabling its invalidation queue";
     if ((unit->cap & VTD_CAP_RWBF) != 0 && !vtd_global_command(unit, VTD_GLOBAL_WBF, true))
@@ -239,18 +239,22 @@ static const char *take_over(struct vtd_unit *unit)
     vtd_write64(unit, VTD_RTADDR, unit->root_mfn << 12);
     if (!vtd_global_command(unit, VTD_GLOBAL_SRTP, true))
         return "setting its root table";
-    return NULL;
+    return vtd_interrupts_take_over(unit);
 }
 
-static const char *enable_translation(struct vtd_unit *unit)
+static const char *enable_remapping(struct vtd_unit *unit)
 {
     /* 6.6: after a new root table the context cache first, then the IOTLB that depends on it. */
     vtd_post_context_global(unit);
     vtd_post_iotlb_global(unit);
+    if (unit->interrupts != NULL)
+        vtd_post_interrupts_global(unit);
     vtd_submit(unit);
     if (vtd_wait(unit) != 0 || unit->dead)
         return "its first invalidation";
     vtd_fault_enable(unit);
+    if (!vtd_interrupts_enable(unit))
+        return "enabling interrupt remapping";
     return vtd_global_command(unit, VTD_GLOBAL_TE, true) ? NULL : "enabling translation";
 }
 
@@ -270,7 +274,7 @@ static int vtd_enable(void)
         const char *failed = take_over(unit);
 
         if (failed == NULL)
-            failed = enable_translation(unit);
+            failed = enable_remapping(unit);
         if (failed == NULL)
             failed = drop_protected_ranges(unit);
         if (failed != NULL) {
@@ -280,6 +284,15 @@ static int vtd_enable(void)
         unit->enabled = true;
     }
     return 0;
+}
+
+static bool interrupts_remapped(void)
+{
+    bool all = unit_count == dmar.unit_count && !dmar.truncated;
+
+    for (uint32_t i = 0; i < unit_count; i++)
+        all &= units[i].remaps && !units[i].dead;
+    return all;
 }
 
 /* ---- the driver ---- */
@@ -349,4 +362,9 @@ const struct iommu_driver vtd_driver = {
     .submit = submit,
     .wait = wait,
     .read_faults = vtd_read_faults,
+    .interrupt_table = vtd_interrupt_table,
+    .interrupt_write = vtd_interrupt_write,
+    .interrupt_message = vtd_interrupt_message,
+    .interrupt_source = vtd_interrupt_source,
+    .interrupts_remapped = interrupts_remapped,
 };

@@ -3,7 +3,8 @@
  * What the files of this folder share: the unit.
  *
  * unit.c finds units and brings them up; scope.c knows which unit a requester id belongs to; device.c holds
- * the root and context tables; queue.c invalidates; fault.c reads what was blocked.
+ * the root and context tables; interrupt.c the interrupt-remapping table; queue.c invalidates; fault.c reads
+ * what was blocked.
  */
 #ifndef SLUICE_VTD_VTD_H
 #define SLUICE_VTD_VTD_H
@@ -35,6 +36,9 @@ struct vtd_unit {
     uint64_t fault_address; /* the MSI of its fault event */
     uint32_t fault_data;
     uint32_t recoveries; /* refused descriptors since the last good wait */
+    bool x2apic;         /* entries of the interrupt-remapping table have 32-bit APIC ids */
+    bool remaps;         /* interrupt remapping is on, with our table */
+    struct iommu_interrupt_table *interrupts; /* NULL: the unit does not remap interrupts */
 };
 
 extern const struct page_format vtd_page_format;
@@ -77,6 +81,8 @@ bool vtd_global_command(struct vtd_unit *unit, uint32_t bit, bool on);
 void vtd_scopes_init(const struct dmar *dmar, struct vtd_unit *const *unit_of);
 /* The unit that the requester's DMA passes, or NULL: none, or one that is not usable. */
 struct vtd_unit *vtd_unit_of(uint16_t segment, uint16_t requester_id);
+/* Requester id at the end of a scope's path. False when a bridge on the way is not there. */
+bool vtd_scope_resolve(uint16_t segment, const struct dmar_scope *scope, uint16_t *id);
 /* Adds the usable RMRRs to the reserved ranges and lets their devices reach them and nothing else. */
 int vtd_reserved_init(const struct dmar *dmar, uint8_t address_bits);
 
@@ -92,6 +98,25 @@ void vtd_isolate(struct vtd_unit *unit, uint16_t requester_id);
 /* Clears bus mastering of everything that is attached. */
 void vtd_cut_off_all(const struct vtd_unit *unit);
 
+/* ---- interrupt.c ---- */
+
+/* A table in which every interrupt is blocked, where the unit can remap; if not, says why. False: no memory.
+ */
+bool vtd_interrupts_init(struct vtd_unit *unit, bool firmware_allows, bool x2apic);
+/* Which IO-APICs and HPETs *dmar names. unit_of as of vtd_scopes_init(). */
+void vtd_sources_init(const struct dmar *dmar, struct vtd_unit *const *unit_of);
+/* Points the unit at its table, or switches remapping off. What failed, or NULL. */
+const char *vtd_interrupts_take_over(struct vtd_unit *unit);
+/* Switches remapping on where there is a table, after the first invalidation. False: no answer. */
+bool vtd_interrupts_enable(struct vtd_unit *unit);
+int vtd_interrupt_table(uint16_t segment, uint16_t requester_id, bool make,
+                        struct iommu_interrupt_table **table);
+int vtd_interrupt_write(const struct iommu_interrupt_table *table, uint16_t requester_id, uint32_t index,
+                        const struct iommu_interrupt *interrupt);
+struct iommu_message vtd_interrupt_message(uint32_t index, const struct iommu_interrupt *interrupt);
+int vtd_interrupt_source(enum iommu_interrupt_source kind, uint8_t id, uint16_t *segment,
+                         uint16_t *requester_id);
+
 /* ---- queue.c ---- */
 
 bool vtd_queue_init(struct vtd_unit *unit);   /* memory only */
@@ -102,6 +127,8 @@ void vtd_post_iotlb_global(struct vtd_unit *unit);
 void vtd_post_iotlb_domain(struct vtd_unit *unit, uint16_t domain);
 void vtd_post_iotlb_pages(struct vtd_unit *unit, uint16_t domain, uint64_t bfn, uint32_t order,
                           bool leaf_only);
+void vtd_post_interrupts_global(struct vtd_unit *unit); /* these two only on a unit with a queue */
+void vtd_post_interrupt_entry(struct vtd_unit *unit, uint32_t index);
 void vtd_submit(struct vtd_unit *unit);
 int vtd_wait(struct vtd_unit *unit);
 
