@@ -260,7 +260,7 @@ static int check_range(const struct iommu_context *context, uint64_t bfn, uint32
 {
     uint64_t frames = 1ull << order;
 
-    if ((bfn & (frames - 1)) != 0 || frames - 1 > context->max_bfn - bfn)
+    if ((bfn & (frames - 1)) != 0 || bfn > context->max_bfn || frames - 1 > context->max_bfn - bfn)
         return -EINVAL;
     return is_range_locked(context, bfn, frames) ? -EACCES : 0;
 }
@@ -270,8 +270,7 @@ SELDOM static int map_order(struct iommu_context *context, uint64_t bfn, uint64_
                             uint32_t flags, struct iommu_flush *flush)
 {
     uint64_t frames = 1ull << order;
-
-    int error = check_range(context, bfn, order);
+    int error = context->dead ? -EIO : check_range(context, bfn, order);
 
     if (error == 0 && ((mfn & (frames - 1)) != 0 || frames - 1 > context->max_mfn - mfn))
         error = -EINVAL;
@@ -299,6 +298,10 @@ int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_
 {
     if (order > ORDER_MAX || mfn > context->max_mfn)
         return -EINVAL;
+    if (order != 0)
+        return map_order(context, bfn, mfn, order, flags, flush);
+    if (is_window(bfn, 1))
+        return -EACCES;
     if (bfn > context->reach) {
         int error = reach_out(context, bfn, flush);
 
@@ -307,10 +310,6 @@ int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_
     }
     if (context->dead)
         return -EIO;
-    if (order != 0)
-        return map_order(context, bfn, mfn, order, flags, flush);
-    if (is_window(bfn, 1))
-        return -EACCES;
     return map_one(context, bfn, mfn, flags, flush);
 }
 

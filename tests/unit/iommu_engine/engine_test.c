@@ -1,324 +1,59 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The engine and the accumulator against a flat oracle, under the eyes of the model IOMMU.
- *
- * The oracle is an array: BFN -> entry. After every store of the engine the device sees, for any page, either
- * what stood there at the last flush or what has been put there since; after a flush only the latter. What is
- * released is no longer reachable. The tables in use are exactly those that the live entries need.
- */
+/* The engine and the accumulator: random operations, orders, runs, limits, failures and costs. */
 #include "drivers/iommu/driver.h"
 #include "guest-abi/include/sluice/errno.h"
 #include "tests/unit/iommu_engine/model.h"
+#include "tests/unit/iommu_engine/oracle.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#define RW      (IOMMU_READ | IOMMU_WRITE)
-#define REGIONS 6u
-#define SPAN    1536u /* BFNs of a region: three leaf tables */
-#define PAGES   (REGIONS * SPAN)
-#define MFNS    64u
-#define HISTORY 8u
-
-static struct oracle {
-    uint64_t now[PAGES];
-    uint64_t seen[PAGES][HISTORY]; /* what was right at some time since the last flush */
-    uint32_t seen_count[PAGES];
-    uint32_t references[MFNS];
-    uint32_t touched[PAGES];
-    uint32_t touched_count;
-} oracle;
-static struct iommu_context *context;
-static struct iommu_flush flush;
-static uint64_t random_state;
-static uint32_t current_page; /* the page an operation is about */
-static uint64_t current_new;
-static bool in_operation;
-
-static uint32_t random_below(uint32_t limit)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (uint32_t)((random_state >> 11) % limit);
-}
-
-/* Regions that share no table, share upper tables, and straddle every kind of boundary. */
-static uint64_t bfn_of(uint32_t page)
-{
-    static const uint64_t starts[REGIONS] = {0,        0x40000 - 512, 0x40000 + 4096,
-                                             0x100000, 0x3fff800,     0x7fff800};
-
-    return starts[page / SPAN] + page % SPAN;
-}
-
-static uint64_t entry_of(uint32_t mfn, uint32_t flags)
-{
-    return (uint64_t)(mfn + 1) << 12 | vtd_driver.format->leaf_bits[flags];
-}
-
-/* What hardware makes of an entry: nothing, when it permits nothing. */
-static uint64_t visible(uint64_t entry)
-{
-    return (entry & RW) != 0 ? entry : 0;
-}
-
-/* ---- judging ---- */
-
-static bool is_plausible(uint32_t page, uint64_t entry)
-{
-    if (entry == visible(oracle.now[page]))
-        return true;
-    for (uint32_t i = 0; i < oracle.seen_count[page]; i++)
-        if (entry == visible(oracle.seen[page][i]))
-            return true;
-    return in_operation && page == current_page && entry == visible(current_new);
-}
-
-static void judge_page(uint32_t page, bool remember)
-{
-    for (uint32_t unit = 0; unit < model.units; unit++)
-        assert_true(is_plausible(page, model_translate(unit, context, bfn_of(page), remember)));
-}
-
-static void look_after_store(void)
-{
-    judge_page(random_below(PAGES), false);
-    judge_page(current_page, random_below(4) == 0);
-    judge_page(random_below(PAGES), true);
-}
-
-/* By the time anything is released, no unit may hold a translation that is no longer right. */
-static void look_at_release(uint64_t mfn, uint32_t flags)
-{
-    (void)flags;
-    for (uint32_t i = 0; i < oracle.touched_count; i++) {
-        uint32_t page = oracle.touched[i];
-
-        for (uint32_t unit = 0; unit < model.units; unit++) {
-            uint64_t entry;
-
-            if (model_cached(unit, context, bfn_of(page), &entry))
-                assert_int_equal(entry, visible(oracle.now[page]));
-        }
-    }
-    assert_true(oracle.references[mfn - 1] > 0);
-    oracle.references[mfn - 1]--;
-}
-
-static uint32_t tables_needed(void)
-{
-    uint32_t tables = 1;
-
-    for (uint32_t level = 1; level < model.levels; level++) {
-        uint64_t last = UINT64_MAX;
-
-        for (uint32_t page = 0; page < PAGES; page++) {
-            uint64_t table = bfn_of(page) >> (9 * level);
-
-            if (oracle.now[page] != 0 && table != last) {
-                tables++;
-                last = table;
-            }
-        }
-    }
-    return tables;
-}
-
-/* ---- operations ---- */
-
-/* Entries change one by one; the model may look after each store. */
-static void set_oracle(uint32_t page, uint64_t entry)
-{
-    if (oracle.now[page] == entry)
-        return;
-    if (oracle.seen_count[page] == 0)
-        oracle.touched[oracle.touched_count++] = page;
-    if (oracle.seen_count[page] < HISTORY)
-        oracle.seen[page][oracle.seen_count[page]++] = oracle.now[page];
-    oracle.now[page] = entry;
-}
-
-static void flush_now(void)
-{
-    assert_int_equal(iommu_flush(&flush), 0);
-    /* An early flush inside an operation releases too, hence the oracle's history ends only here. */
-    for (uint32_t i = 0; i < oracle.touched_count; i++)
-        oracle.seen_count[oracle.touched[i]] = 0;
-    for (uint32_t i = 0; i < oracle.touched_count; i++)
-        judge_page(oracle.touched[i], true);
-    oracle.touched_count = 0;
-    for (uint32_t i = 0; i < 8; i++)
-        judge_page(random_below(PAGES), true);
-}
-
-static bool history_is_full(uint32_t page)
-{
-    return oracle.seen_count[page] == HISTORY || oracle.touched_count == PAGES;
-}
-
-static void map_page(uint32_t page)
-{
-    static const uint32_t flag_choices[] = {IOMMU_READ, RW, IOMMU_WRITE, IOMMU_READ | IOMMU_WITHHELD,
-                                            RW | IOMMU_PREMAP};
-    uint32_t mfn = random_below(MFNS), flags = flag_choices[random_below(5)];
-    int error;
-
-    if (history_is_full(page) || iommu_flush_full(&flush))
-        flush_now();
-    current_page = page;
-    current_new = entry_of(mfn, flags);
-    in_operation = true;
-    oracle.references[mfn]++;
-    error = iommu_map(context, bfn_of(page), mfn + 1, 0, flags, &flush);
-    in_operation = false;
-    if (error == 0) {
-        set_oracle(page, current_new);
-        return;
-    }
-    assert_int_equal(error, -ENOMEM);
-    oracle.references[mfn]--;
-    flush_now();
-    assert_true(tables_needed() + model.levels > iommu_tables_quota(context));
-}
-
-static void unmap_page(uint32_t page)
-{
-    if (history_is_full(page) || iommu_flush_full(&flush))
-        flush_now();
-    current_page = page;
-    current_new = 0;
-    in_operation = true;
-    assert_int_equal(iommu_unmap(context, bfn_of(page), 0, &flush), 0);
-    in_operation = false;
-    set_oracle(page, 0);
-}
-
-static void check_lookup(uint32_t page)
-{
-    struct iommu_mapping mapping = {0};
-    int error = iommu_lookup(context, bfn_of(page), &mapping);
-
-    if (oracle.now[page] == 0) {
-        assert_int_equal(error, -ENOENT);
-        return;
-    }
-    assert_int_equal(error, 0);
-    assert_int_equal(entry_of((uint32_t)mapping.mfn - 1, mapping.flags), oracle.now[page]);
-}
-
-static void check_everything(void)
-{
-    flush_now();
-    assert_int_equal(iommu_tables_used(context), tables_needed());
-    for (uint32_t page = 0; page < PAGES; page++) {
-        judge_page(page, true);
-        check_lookup(page);
-    }
-}
-
-static void start(uint32_t quota)
-{
-    memset(&oracle, 0, sizeof oracle);
-    model_init();
-    assert_int_equal(iommu_context_create(&context, quota), 0);
-    for (uint16_t unit = 0; unit < model.units; unit++)
-        assert_int_equal(iommu_attach(context, unit, 0), 0);
-    iommu_flush_begin(&flush, context);
-}
-
-/* First a few pages of each table, so that tables come and go all the time; then everything. */
-static uint32_t pick_page(bool sparse)
-{
-    return sparse ? random_below(REGIONS * 3) * 512 + random_below(3) : random_below(PAGES);
-}
-
-static void random_operations(uint64_t seed, uint32_t operations, uint32_t quota)
-{
-    random_state = seed;
-    start(quota);
-    model.on_store = look_after_store;
-    model.on_release = look_at_release;
-    for (uint32_t i = 0; i < operations; i++) {
-        bool sparse = i < operations / 2;
-        uint32_t page = pick_page(sparse), run = random_below(4) == 0 && !sparse ? random_below(48) : 1;
-        bool unmap = random_below(100) < 45 + (i / 4096 % 2) * 10; /* waves of filling and emptying */
-
-        for (; run > 0; run--, page = page + 1 < PAGES ? page + 1 : 0) {
-            if (unmap)
-                unmap_page(page);
-            else
-                map_page(page);
-        }
-        if (random_below(sparse ? 3 : 8) == 0)
-            flush_now();
-        if (i % 20000 == 0)
-            check_everything();
-    }
-    check_everything();
-    for (uint32_t page = 0; page < PAGES; page++)
-        unmap_page(page);
-    flush_now();
-    assert_int_equal(iommu_tables_used(context), 1);
-    for (uint32_t mfn = 0; mfn < MFNS; mfn++)
-        assert_int_equal(oracle.references[mfn], 0);
-}
-
-static void set_model(uint8_t levels, bool coherent, bool caching_mode, uint32_t units)
-{
-    model.levels = levels;
-    model.coherent = coherent;
-    model.caching_mode = caching_mode;
-    model.units = units;
-    model.order_max = 18;
-}
-
 static void random_three_levels(void **state)
 {
     (void)state;
-    set_model(3, true, false, 1);
-    random_operations(1, 30000, 100);
+    oracle_set_model(3, true, false, 1);
+    oracle_random_operations(1, 30000, 100);
 }
 
 static void random_four_levels_not_coherent(void **state)
 {
     (void)state;
-    set_model(4, false, false, 1);
-    random_operations(2, 30000, 100);
+    oracle_set_model(4, false, false, 1);
+    oracle_random_operations(2, 30000, 100);
 }
 
 static void random_caching_mode(void **state)
 {
     (void)state;
-    set_model(3, false, true, 1);
-    random_operations(3, 20000, 100);
+    oracle_set_model(3, false, true, 1);
+    oracle_random_operations(3, 20000, 100);
 }
 
 static void random_with_a_small_quota(void **state)
 {
     (void)state;
-    set_model(4, true, false, 1);
-    random_operations(4, 20000, 14);
+    oracle_set_model(4, true, false, 1);
+    oracle_random_operations(4, 20000, 14);
 }
 
 static void random_on_two_units(void **state)
 {
     (void)state;
-    set_model(4, false, false, 2);
-    random_operations(5, 15000, 100);
+    oracle_set_model(4, false, false, 2);
+    oracle_random_operations(5, 15000, 100);
 }
 
 static void random_without_page_selective_invalidation(void **state)
 {
     (void)state;
-    set_model(3, true, false, 1);
+    oracle_set_model(3, true, false, 1);
     model.order_max = -1;
-    random_operations(6, 10000, 100);
+    oracle_random_operations(6, 10000, 100);
 }
 
 /* ---- orders, runs, limits ---- */
@@ -335,8 +70,8 @@ static void orders_are_split(void **state)
     struct iommu_mapping mapping;
 
     (void)state;
-    set_model(3, false, false, 1);
-    start(100);
+    oracle_set_model(3, false, false, 1);
+    oracle_start(100);
     model.on_release = release_counts;
     assert_int_equal(iommu_map(context, 0x400, 0x200, 9, RW, &flush), 0);
     assert_int_equal(iommu_flush(&flush), 0);
@@ -364,8 +99,8 @@ static void orders_are_split(void **state)
 static void tables_come_free_at_the_flush(void **state)
 {
     (void)state;
-    set_model(3, true, false, 1);
-    start(100);
+    oracle_set_model(3, true, false, 1);
+    oracle_start(100);
     assert_int_equal(iommu_map(context, 0x5000, 7, 0, RW, &flush), 0);
     assert_int_equal(iommu_flush(&flush), 0);
     assert_int_equal(iommu_unmap(context, 0x5000, 0, &flush), 0);
@@ -380,11 +115,11 @@ static void an_order_that_does_not_fit_changes_nothing(void **state)
     struct iommu_mapping mapping;
 
     (void)state;
-    set_model(3, true, false, 1);
+    oracle_set_model(3, true, false, 1);
     for (uint32_t quota = 0; quota < 12; quota++) {
         int error;
 
-        start(quota);
+        oracle_start(quota);
         error = iommu_map(context, 0x40000 - 4096, 0x1000, 12, RW, &flush);
         assert_int_equal(error, quota < 1 + 8 ? -ENOMEM : 0);
         assert_int_equal(iommu_flush(&flush), 0);
@@ -401,8 +136,8 @@ static void a_run_maps_what_single_elements_map(void **state)
     uint64_t done;
 
     (void)state;
-    set_model(4, false, true, 1);
-    start(100);
+    oracle_set_model(4, false, true, 1);
+    oracle_start(100);
     model.on_release = release_counts;
     assert_int_equal(iommu_map(context, 1000, 7, 0, RW, &flush), 0);
     assert_int_equal(iommu_map_run(context, 100, 5100, 2000, RW | IOMMU_PREMAP, &flush, &done), 0);
@@ -424,8 +159,8 @@ static void a_run_maps_what_single_elements_map(void **state)
 static void parked_tables_are_not_a_lack_of_quota(void **state)
 {
     (void)state;
-    set_model(3, true, false, 1);
-    start(2); /* the root, and one branch of two tables */
+    oracle_set_model(3, true, false, 1);
+    oracle_start(2); /* the root, and one branch of two tables */
     for (uint64_t i = 0; i < 100; i++) {
         assert_int_equal(iommu_map(context, i << 18, 1, 0, RW, &flush), 0);
         assert_int_equal(iommu_unmap(context, i << 18, 0, &flush), 0);
@@ -439,8 +174,8 @@ static void parked_tables_are_not_a_lack_of_quota(void **state)
 static void a_full_accumulator_flushes_by_itself(void **state)
 {
     (void)state;
-    set_model(3, true, false, 1);
-    start(100);
+    oracle_set_model(3, true, false, 1);
+    oracle_start(100);
     model.on_release = release_counts;
     for (uint64_t i = 0; i < 3 * IOMMU_FLUSH_PARKED; i++)
         assert_int_equal(iommu_map(context, 5, 1 + i % 2, 0, RW, &flush), 0);
@@ -455,8 +190,8 @@ static void a_dropped_wait_kills_the_context(void **state)
     uint32_t tables;
 
     (void)state;
-    set_model(3, true, false, 2);
-    start(100);
+    oracle_set_model(3, true, false, 2);
+    oracle_start(100);
     model.on_release = release_counts;
     assert_int_equal(iommu_map(context, 5, 1, 0, RW, &flush), 0);
     assert_int_equal(iommu_flush(&flush), 0);
@@ -477,7 +212,7 @@ static void failing_allocations_leave_nothing(void **state)
     int error = -ENOMEM;
 
     (void)state;
-    set_model(3, true, false, 1);
+    oracle_set_model(3, true, false, 1);
     for (int64_t limit = 0; error != 0; limit++) {
         model_init();
         model.allocation_limit = limit;
@@ -498,7 +233,7 @@ static void domain_ids_run_out_in_an_error(void **state)
     uint32_t created = 0;
 
     (void)state;
-    set_model(3, true, false, 1);
+    oracle_set_model(3, true, false, 1);
     model_init();
     while ((error = iommu_context_create(&context, 2)) == 0)
         created++;
@@ -509,7 +244,7 @@ static void domain_ids_run_out_in_an_error(void **state)
 static void only_units_that_have_the_context_are_flushed(void **state)
 {
     (void)state;
-    set_model(3, true, false, 3);
+    oracle_set_model(3, true, false, 3);
     memset(&oracle, 0, sizeof oracle);
     model_init();
     assert_int_equal(iommu_context_create(&context, 10), 0);
@@ -532,8 +267,8 @@ static void stores_and_lines_are_at_their_floor(void **state)
     uint64_t stores, lines;
 
     (void)state;
-    set_model(3, false, false, 1);
-    start(100);
+    oracle_set_model(3, false, false, 1);
+    oracle_start(100);
     assert_int_equal(iommu_map(context, 0x1000, 1, 0, RW, &flush), 0);
     assert_int_equal(iommu_flush(&flush), 0);
     stores = model.stores;
@@ -571,5 +306,6 @@ int main(void)
         cmocka_unit_test(stores_and_lines_are_at_their_floor),
     };
 
-    return cmocka_run_group_tests_name("iommu_engine", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("iommu_engine_vtd", tests, oracle_vtd, NULL) +
+           cmocka_run_group_tests_name("iommu_engine_amdvi", tests, oracle_amdvi, NULL);
 }

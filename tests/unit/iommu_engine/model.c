@@ -3,7 +3,6 @@
 
 #include "drivers/iommu/driver.h"
 #include "drivers/iommu/host.h"
-#include "drivers/iommu/vtd/vtd.h"
 #include "guest-abi/include/sluice/errno.h"
 
 #include <setjmp.h>
@@ -39,7 +38,16 @@ static struct unit {
     struct pending pending[PENDING_MAX];
     uint32_t pending_count;
     bool dead;
+    /* The entry of its one device. */
+    uint64_t root_mfn;
+    uint8_t levels;
 } units[MODEL_UNITS];
+
+/* What the stores so far have made of a frame. */
+static struct table {
+    uint32_t live; /* entries that are not 0 */
+    uint32_t level;
+} tables[MODEL_FRAMES];
 
 struct model model = {.allocation_limit = -1};
 static _Alignas(4096) uint8_t memory[MODEL_FRAMES << 12];  /* what the CPU sees */
@@ -94,9 +102,77 @@ void host_frame_release(uint64_t mfn, uint32_t flags)
         model.on_release(mfn, flags);
 }
 
+/* ---- entries, as the vendors' hardware reads them ---- */
+
+#define ADDRESS 0x000ffffffffff000ull
+
+static bool is_amd(void)
+{
+    return model.vendor == IOMMU_VENDOR_AMDVI;
+}
+
+/* VT-d: R is bit 0 and W bit 1. AMD-Vi: IR is bit 61 and IW bit 62, and neither counts without PR, bit 0. */
+uint32_t model_permissions(uint64_t entry)
+{
+    if (is_amd())
+        return (entry & 1) != 0 ? (uint32_t)(entry >> 61 & 3) : 0;
+    return (uint32_t)(entry & 3);
+}
+
+/* Bits 9 to 11 of an entry of AMD-Vi: the level of what it points at. */
+static uint32_t next_level(uint64_t entry)
+{
+    return (uint32_t)(entry >> 9) & 7;
+}
+
+/* What an entry must never have, whatever it is: reserved bits; on AMD-Vi all but nothing without PR. */
+static void check_entry(uint64_t entry)
+{
+    if (entry == 0)
+        return;
+    if (is_amd()) {
+        assert_true((entry & 1) != 0);
+        assert_int_equal(entry >> 52 & 0x7f, 0);
+        assert_int_equal(entry >> 63, 0);
+        assert_true(next_level(entry) < 6);
+    } else {
+        assert_int_equal(entry & 0xffcull, 0);
+        assert_int_equal(entry >> 62, 0);
+    }
+}
+
+/*
+ * All entries of a table are of one level, and what they point at is of the level below or still empty. Only
+ * AMD-Vi's say so: no level is skipped there, and 7, a page of another size, is never used.
+ */
+static void check_store(uint32_t frame, uint64_t old, uint64_t value)
+{
+    struct table *table = &tables[frame];
+
+    table->live -= old != 0;
+    check_entry(value);
+    if (value == 0)
+        return;
+    if (is_amd()) {
+        uint32_t below = next_level(value);
+
+        assert_true(table->live == 0 || table->level == below + 1);
+        table->level = below + 1;
+        if (below != 0) {
+            uint64_t child = (value & ADDRESS) >> 12;
+
+            assert_in_range(child, MODEL_FIRST_MFN, MODEL_FIRST_MFN + MODEL_FRAMES - 1);
+            child -= MODEL_FIRST_MFN;
+            assert_true(tables[child].live == 0 || tables[child].level == below);
+        }
+    }
+    table->live++;
+}
+
 void host_store64(uint64_t *address, uint64_t value)
 {
     assert_int_equal((uintptr_t)address % sizeof *address, 0);
+    check_store((uint32_t)(offset_of(address) >> 12), *address, value);
     *(volatile uint64_t *)address = value;
     model.stores++;
     if (model.on_store != NULL)
@@ -170,48 +246,74 @@ static void remember_entry(struct unit *unit, uint16_t domain, uint64_t bfn, uin
         (struct cached){true, domain, (uint8_t)level, aligned(bfn, level), entry};
 }
 
-/* Reserved bits of a VT-d entry: it must never carry one. */
-static void check_entry(uint64_t entry)
+uint8_t model_device_levels(uint32_t unit)
 {
-    assert_int_equal(entry & 0xf80ull & ~3ull, 0);
-    assert_int_equal(entry >> 62, 0);
+    return units[unit].levels;
+}
+
+/* What an entry at that level means to a walk that got there with those permissions; 0 ends it. */
+static uint64_t entry_seen(uint64_t entry, uint32_t level, uint32_t *permissions)
+{
+    check_entry(entry);
+    *permissions &= model_permissions(entry);
+    if (is_amd()) {
+        if (entry == 0)
+            return 0;
+        assert_int_equal(next_level(entry), level - 1);
+        return level > 1 ? entry : (entry & ~(3ull << 61)) | (uint64_t)*permissions << 61;
+    }
+    if (model_permissions(entry) == 0)
+        return 0;
+    return level > 1 ? entry : (entry & ~3ull) | *permissions;
+}
+
+/* The lowest table that is remembered is where a walk starts: level n covers what its entry covers. */
+static uint64_t start_of_walk(struct unit *unit, uint16_t domain, uint64_t bfn, uint32_t *level)
+{
+    for (uint32_t known = 2; known <= unit->levels; known++) {
+        const struct cached *cached = look_up(unit, domain, bfn, known);
+
+        if (cached != NULL) {
+            *level = known - 1;
+            return (cached->entry & ADDRESS) >> 12;
+        }
+    }
+    *level = unit->levels;
+    return unit->root_mfn;
+}
+
+static uint64_t walk(struct unit *unit, uint16_t domain, uint64_t bfn, bool remember)
+{
+    uint32_t level, permissions = IOMMU_READ | IOMMU_WRITE;
+    uint64_t table, entry = 0;
+
+    if (unit->levels == 0 || bfn >> (9 * unit->levels) != 0)
+        return 0;
+    table = start_of_walk(unit, domain, bfn, &level);
+    for (; level >= 1; level--) {
+        entry = read_entry(table, (uint32_t)(bfn >> (9 * (level - 1))) % 512);
+        entry = entry_seen(entry, level, &permissions);
+        if (entry == 0)
+            return 0;
+        if (level > 1 && remember)
+            remember_entry(unit, domain, bfn, level, entry);
+        table = (entry & ADDRESS) >> 12;
+    }
+    return permissions != 0 ? entry : 0;
 }
 
 uint64_t model_translate(uint32_t unit_index, const struct iommu_context *context, uint64_t bfn,
                          bool remember)
 {
     struct unit *unit = &units[unit_index];
-    uint16_t domain = context->domain;
-    const struct cached *cached = look_up(unit, domain, bfn, 1);
-    uint64_t table = context->table.pool_mfn, entry = 0;
-    uint32_t level = model.levels;
+    const struct cached *cached = look_up(unit, context->domain, bfn, 1);
+    uint64_t entry;
 
     if (cached != NULL)
         return cached->entry;
-    /* The lowest table that is remembered is where the walk starts: level n covers what its entry covers. */
-    for (uint32_t known = 2; known <= model.levels; known++) {
-        cached = look_up(unit, domain, bfn, known);
-        if (cached != NULL) {
-            table = (cached->entry & VTD_ENTRY_ADDRESS) >> 12;
-            level = known - 1;
-            break;
-        }
-    }
-    for (; level >= 1; level--) {
-        entry = read_entry(table, (uint32_t)(bfn >> (9 * (level - 1))) % 512);
-        check_entry(entry);
-        if ((entry & (VTD_PAGE_READ | VTD_PAGE_WRITE)) == 0) {
-            entry = 0;
-            break;
-        }
-        if (level > 1) {
-            if (remember)
-                remember_entry(unit, domain, bfn, level, entry);
-            table = (entry & VTD_ENTRY_ADDRESS) >> 12;
-        }
-    }
+    entry = walk(unit, context->domain, bfn, remember);
     if (remember && (entry != 0 || model.caching_mode))
-        remember_entry(unit, domain, bfn, 1, entry);
+        remember_entry(unit, context->domain, bfn, 1, entry);
     return entry;
 }
 
@@ -291,19 +393,39 @@ static int wait(uint32_t unit)
 
 static int init(const struct iommu_setup *setup, struct iommu_limits *limits)
 {
+    uint32_t width = 12u + 9u * model.levels_max;
+
     (void)setup;
     *limits = (struct iommu_limits){.levels = model.levels,
-                                    .levels_max = model.levels,
-                                    .address_bits = (uint8_t)(12 + 9 * model.levels),
+                                    .levels_max = model.levels_max,
+                                    .address_bits = (uint8_t)(width < 64 ? width : 64),
                                     .coherent = model.coherent,
                                     .flush_on_map = model.caching_mode,
                                     .domains = 16};
     return 0;
 }
 
+static int reserve(void)
+{
+    int number = 0;
+
+    if (model.reserved.frames != 0)
+        number = iommu_reserved_add(model.reserved.bfn, model.reserved.frames, IOMMU_KIND_IDENTITY,
+                                    IOMMU_READ | IOMMU_WRITE);
+    return number < 0 ? number : 0;
+}
+
 static int nothing(void)
 {
     return 0;
+}
+
+static void tell_root(struct unit *unit, const struct iommu_context *context)
+{
+    unit->root_mfn = page_table_root(&context->table);
+    unit->levels = context->table.levels;
+    if (model.on_store != NULL)
+        model.on_store();
 }
 
 /* The segment is the unit here. */
@@ -313,6 +435,23 @@ static int attach(struct iommu_context *context, uint16_t segment, uint16_t requ
     if (segment >= model.units)
         return -ENODEV;
     context->units |= 1ull << segment;
+    tell_root(&units[segment], context);
+    return 0;
+}
+
+/* One device after the other; each takes its root and levels at once. */
+static int root_changed(struct iommu_context *context)
+{
+    for (uint32_t unit = 0; unit < model.units; unit++) {
+        if ((context->units >> unit & 1) == 0)
+            continue;
+        if (model.refuse_roots) {
+            units[unit].dead = true;
+            iommu_unit_died(unit);
+            return -EIO;
+        }
+        tell_root(&units[unit], context);
+    }
     return 0;
 }
 
@@ -337,32 +476,25 @@ static void no_faults(void)
 {
 }
 
-const struct iommu_driver vtd_driver = {
-    .name = "model",
-    .format = &vtd_page_format,
-    .init = init,
-    .reserve = nothing,
-    .enable = nothing,
-    .attach = attach,
-    .unit_count = unit_count,
-    .unit_dead = unit_dead,
-    .unit_registers = unit_registers,
-    .page_order_max = page_order_max,
-    .post_pages = post_pages,
-    .post_domain = post_domain,
-    .submit = submit,
-    .wait = wait,
-    .read_faults = no_faults,
-};
-const struct iommu_driver amdvi_driver = {.name = "none"};
+#define MODEL_DRIVER(page_format)                                                                            \
+    {                                                                                                        \
+        .name = "model", .format = &(page_format), .init = init, .reserve = reserve, .enable = nothing,      \
+        .attach = attach, .root_changed = root_changed, .unit_count = unit_count, .unit_dead = unit_dead,    \
+        .unit_registers = unit_registers, .page_order_max = page_order_max, .post_pages = post_pages,        \
+        .post_domain = post_domain, .submit = submit, .wait = wait, .read_faults = no_faults,                \
+    }
+extern const struct page_format vtd_page_format, amdvi_page_format;
+const struct iommu_driver vtd_driver = MODEL_DRIVER(vtd_page_format);
+const struct iommu_driver amdvi_driver = MODEL_DRIVER(amdvi_page_format);
 
 void model_init(void)
 {
-    const struct iommu_setup setup = {.vendor = IOMMU_VENDOR_VTD, .physical_bits = 40};
+    const struct iommu_setup setup = {.vendor = model.vendor, .physical_bits = 40};
 
     memset(units, 0, sizeof units);
+    memset(tables, 0, sizeof tables);
     next_frame = 0;
-    model.drop_waits = false;
+    model.drop_waits = model.refuse_roots = false;
     model.allocation_limit = -1;
     model.frames_out = 0;
     model.stores = model.line_flushes = 0;

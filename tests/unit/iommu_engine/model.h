@@ -4,7 +4,8 @@
  *
  * It caches translations, intermediate tables and, in caching mode, absence; it forgets only what it is told
  * to, and only when a wait completes. When it is not coherent it sees only lines that were written back. It
- * stands in for a vendor's folder: VT-d's entry format, and several units if need be.
+ * stands in for a vendor's folder: either vendor's entry format, by that vendor's rules, and several units if
+ * need be. A device walks from the root and with the levels that its unit was last told of.
  */
 #ifndef SLUICE_TESTS_IOMMU_MODEL_H
 #define SLUICE_TESTS_IOMMU_MODEL_H
@@ -20,14 +21,17 @@
 
 struct model {
     /* How the machine is: set before model_init(). */
-    uint8_t levels;
+    enum iommu_vendor vendor;   /* whose entry format */
+    uint8_t levels, levels_max; /* a tree begins with the first and may grow to the second */
     bool coherent;
     bool caching_mode;
     uint32_t units;
     int order_max;
+    struct iommu_range reserved; /* an identity range that every context has; no frames: none */
 
     /* Levers and observations. */
     bool drop_waits;          /* units stop answering */
+    bool refuse_roots;        /* ... when they are told of a new root */
     int64_t allocation_limit; /* allocations until one fails; negative: never */
     int64_t frames_out;       /* allocated and not freed */
     uint64_t stores, line_flushes;
@@ -36,6 +40,12 @@ struct model {
     void (*on_release)(uint64_t mfn, uint32_t flags);
 };
 extern struct model model;
+
+/* What the vendor's hardware lets a device do through an entry: of IOMMU_READ, IOMMU_WRITE. */
+uint32_t model_permissions(uint64_t entry);
+
+/* Levels that a device of that unit walks. */
+uint8_t model_device_levels(uint32_t unit);
 
 /* Starts over with empty memory and caches, and runs iommu_init(). */
 void model_init(void);
