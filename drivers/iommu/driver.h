@@ -13,7 +13,7 @@
 #define IOMMU_RESERVED_MAX 64u /* a set of reserved ranges is 64 bits */
 
 struct iommu_context {
-    uint64_t reach; /* last BFN that the tree reaches as it is now */
+    uint64_t end; /* BFNs from here on need a closer look: map.c. 0 when dead */
     uint64_t max_bfn, max_mfn;
     bool dead;         /* one of its units has stopped answering */
     bool flush_on_map; /* one of its units caches that nothing is mapped, or buffers writes */
@@ -107,8 +107,10 @@ void iommu_isolate(uint32_t unit, uint16_t segment, uint16_t requester_id);
 /* ---- map.c ---- */
 
 void iommu_map_begin(const struct iommu_driver *in_use);
-/* BFNs that never reach a page table: interrupts, HyperTransport. Maps there are refused; at most two. */
+/* BFNs that never reach a page table beside the interrupt window: HyperTransport. Maps there are refused. */
 void iommu_map_window(uint64_t bfn, uint64_t frames);
+/* To be called when a tree is made; from then on map.c sees to it. */
+void iommu_map_set_end(struct iommu_context *context);
 
 /* ---- reserved.c: a vendor names what its firmware table reserves, between begin and attach ---- */
 

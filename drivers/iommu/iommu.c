@@ -71,7 +71,7 @@ int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind k
         return -ENOSPC;
     if (index == reserved_count)
         reserved[reserved_count++] = (struct iommu_reserved){bfn, frames, kind, flags};
-    if (kind != IOMMU_KIND_IDENTITY)
+    if (kind == IOMMU_KIND_HYPERTRANSPORT)
         iommu_map_window(bfn, frames);
     return (int)index;
 }
@@ -187,8 +187,8 @@ static int context_create(struct iommu_context **result, uint32_t quota, uint64_
     context = context_allocate((uint32_t)pages, first_levels(ranges));
     if (context == NULL)
         return -ENOMEM;
-    context->reach = reach_of(context->table.levels);
     context->max_bfn = reach_of(limits.levels_max);
+    iommu_map_set_end(context);
     context->max_mfn = machine_max_mfn;
     context->flush_on_map = limits.flush_on_map;
     context->reserved = ranges;
@@ -254,11 +254,17 @@ uint32_t iommu_tables_quota(const struct iommu_context *context)
     return context->table.quota;
 }
 
+static void kill_context(struct iommu_context *context)
+{
+    context->dead = true;
+    context->end = 0;
+}
+
 void iommu_unit_died(uint32_t unit)
 {
     for (uint32_t i = 0; i < context_count; i++)
         if ((contexts[i]->units >> unit & 1) != 0)
-            contexts[i]->dead = true;
+            kill_context(contexts[i]);
 }
 
 /* ---- faults and description ---- */

@@ -10,23 +10,22 @@
 /* Kept out of the single-element paths, which the hypercalls take and which should stay short. */
 #define SELDOM __attribute__((noinline, cold))
 
-#define ORDER_MAX   18u /* 1 GiB */
-#define WINDOWS_MAX 2u
+#define ORDER_MAX     18u /* 1 GiB */
+#define MSI_FIRST_BFN 0xfee00u
+#define MSI_FRAMES    0x100u
 
 static const struct iommu_driver *driver;
-static struct iommu_range windows[WINDOWS_MAX];
-static uint32_t window_count;
+static struct iommu_range upper_window; /* HyperTransport, where there is */
 
 void iommu_map_begin(const struct iommu_driver *in_use)
 {
     driver = in_use;
-    window_count = 0;
+    upper_window = (struct iommu_range){.bfn = UINT64_MAX};
 }
 
 void iommu_map_window(uint64_t bfn, uint64_t frames)
 {
-    if (window_count < WINDOWS_MAX)
-        windows[window_count++] = (struct iommu_range){bfn, frames};
+    upper_window = (struct iommu_range){bfn, frames};
 }
 
 /* ---- the accumulator ---- */
@@ -203,6 +202,35 @@ __attribute__((always_inline)) static inline int unmap_one(struct iommu_context 
     return 0;
 }
 
+static inline bool is_msi_window(uint64_t bfn, uint64_t frames)
+{
+    return bfn < MSI_FIRST_BFN + MSI_FRAMES && bfn + frames > MSI_FIRST_BFN;
+}
+
+/* What is no memory to a device: its accesses there never reach a page table. */
+static inline bool is_window(uint64_t bfn, uint64_t frames)
+{
+    if (is_msi_window(bfn, frames))
+        return true;
+    return bfn + frames > upper_window.bfn && bfn < upper_window.bfn + upper_window.frames;
+}
+
+static uint64_t lower(uint64_t left, uint64_t right)
+{
+    return left < right ? left : right;
+}
+
+/*
+ * One comparison on the short way covers what needs a closer look: BFNs above the tree's reach, those from
+ * the upper window on, and, by an end of 0, a dead unit.
+ */
+void iommu_map_set_end(struct iommu_context *context)
+{
+    uint64_t reach = lower(page_table_reach(context->table.levels), context->max_bfn);
+
+    context->end = lower(reach + 1, upper_window.bfn);
+}
+
 /*
  * Above the tree's reach: gives it the levels that bfn needs. Devices walk the old root until they are told
  * of the new one, and both lead to the same tables, so that no translation is wrong in between.
@@ -216,31 +244,18 @@ SELDOM static int reach_out(struct iommu_context *context, uint64_t bfn, struct 
         return -EINVAL;
     if (context->dead)
         return -EIO;
-    while (error == 0 && bfn > context->reach) {
+    while (error == 0 && bfn > page_table_reach(context->table.levels)) {
         error = page_table_raise(&context->table);
         if (error != 0 && flush->parked_tables != IOMMU_NO_TABLE) {
             error = iommu_flush(flush);
             continue;
         }
-        if (error == 0) {
-            context->reach = page_table_reach(context->table.levels);
-            if (context->reach > context->max_bfn)
-                context->reach = context->max_bfn;
-            raised = true;
-        }
+        raised |= error == 0;
     }
+    iommu_map_set_end(context);
     if (raised && driver->root_changed(context) != 0)
         return -EIO;
     return error;
-}
-
-/* What is no memory to a device: its accesses there never reach a page table. */
-static inline bool is_window(uint64_t bfn, uint64_t frames)
-{
-    for (uint32_t i = 0; i < window_count; i++)
-        if (bfn < windows[i].bfn + windows[i].frames && bfn + frames > windows[i].bfn)
-            return true;
-    return false;
 }
 
 bool iommu_is_window(uint64_t bfn)
@@ -278,7 +293,7 @@ SELDOM static int map_order(struct iommu_context *context, uint64_t bfn, uint64_
         return error;
     if (is_window(bfn, frames))
         return -EACCES;
-    if (bfn + frames - 1 > context->reach) {
+    if (bfn + frames - 1 >= context->end) {
         error = reach_out(context, bfn + frames - 1, flush);
         if (error != 0)
             return error;
@@ -300,16 +315,14 @@ int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_
         return -EINVAL;
     if (order != 0)
         return map_order(context, bfn, mfn, order, flags, flush);
-    if (is_window(bfn, 1))
+    if (is_msi_window(bfn, 1))
         return -EACCES;
-    if (bfn > context->reach) {
-        int error = reach_out(context, bfn, flush);
+    if (bfn >= context->end) {
+        int error = is_window(bfn, 1) ? -EACCES : reach_out(context, bfn, flush);
 
         if (error != 0)
             return error;
     }
-    if (context->dead)
-        return -EIO;
     return map_one(context, bfn, mfn, flags, flush);
 }
 
@@ -324,7 +337,7 @@ int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uin
         return -EINVAL;
     if (is_window(bfn, frames))
         return -EACCES;
-    if (bfn + frames - 1 > context->reach) {
+    if (bfn + frames - 1 >= context->end) {
         int error = reach_out(context, bfn + frames - 1, flush);
 
         if (error != 0)
@@ -365,14 +378,23 @@ SELDOM static int unmap_order(struct iommu_context *context, uint64_t bfn, uint3
     return error;
 }
 
-int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, struct iommu_flush *flush)
+/* At or after the end: the engine knows that nothing is there where its tree does not reach. */
+SELDOM static int unmap_beyond(struct iommu_context *context, uint64_t bfn, uint32_t order,
+                               struct iommu_flush *flush)
 {
-    if (order > ORDER_MAX || bfn > context->max_bfn)
+    if (bfn > context->max_bfn)
         return -EINVAL;
     if (context->dead)
         return -EIO;
-    if (bfn > context->reach)
-        return check_range(context, bfn, order); /* nothing is there */
+    return unmap_order(context, bfn, order, flush);
+}
+
+int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, struct iommu_flush *flush)
+{
+    if (order > ORDER_MAX)
+        return -EINVAL;
+    if (bfn >= context->end)
+        return unmap_beyond(context, bfn, order, flush);
     return order == 0 ? unmap_one(context, bfn, flush) : unmap_order(context, bfn, order, flush);
 }
 

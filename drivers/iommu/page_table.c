@@ -109,8 +109,11 @@ static void set_cursor(struct page_table *table, uint64_t bfn, uint32_t page)
 
 int page_table_seek(struct page_table *table, uint64_t bfn)
 {
-    uint32_t level, page = walk(table, bfn, &level);
+    uint32_t level, page;
 
+    if (bfn > page_table_reach(table->levels))
+        return -ENOENT;
+    page = walk(table, bfn, &level);
     if (level != 1)
         return -ENOENT;
     set_cursor(table, bfn, page);

@@ -71,7 +71,7 @@ void page_faults_are_decoded(void **state)
     expect_page_fault(present, 7, "read from BFN 0x7", "mapped write-only");
     expect_page_fault(AMDVI_EVENT_WRITE | present, 8, "write to BFN 0x8", "writing is withheld");
     expect_page_fault(AMDVI_EVENT_PRESENT | AMDVI_EVENT_RESERVED, 5, "read from BFN 0x5", "reserved bits");
-    expect_page_fault(AMDVI_EVENT_INTERRUPT, 0xfee00, "interrupt by", "no entry of the interrupt table");
+    expect_page_fault(AMDVI_EVENT_INTERRUPT, 0xfee00, "interrupt 0x", "no entry of the interrupt table");
     /* The bus map allows it: as hardware says. */
     expect_page_fault(0, 5, "read from BFN 0x5", ": not present (");
     expect_page_fault(present, 5, "read from BFN 0x5", "no read permission");
