@@ -228,7 +228,7 @@ void iommu_map_set_end(struct iommu_context *context)
 {
     uint64_t reach = lower(page_table_reach(context->table.levels), context->max_bfn);
 
-    context->end = lower(reach + 1, upper_window.bfn);
+    context->end = context->dead ? 0 : lower(reach + 1, upper_window.bfn);
 }
 
 /*
