@@ -206,6 +206,8 @@ static void an_ioapic_has_entries_as_a_device_has(void **state)
     struct iommu_message message;
 
     (void)state;
+    if (qtest_version() >= vendor_ioapic_bypasses_from)
+        skip();
     machine_start(MACHINE_PLAIN);
     vendor_table_ioapic();
     machine_up();

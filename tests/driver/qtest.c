@@ -223,6 +223,27 @@ void qtest_pulse_pin(uint32_t pin)
     command("set_irq_in /machine/q35/ioapic unnamed-gpio-in %u 0\n", pin);
 }
 
+static const char *program(void)
+{
+    return getenv("QEMU") != NULL ? getenv("QEMU") : "qemu-system-x86_64";
+}
+
+uint32_t qtest_version(void)
+{
+    char command_line[512];
+    unsigned version = 0;
+    FILE *answer_of;
+
+    snprintf(command_line, sizeof command_line, "'%s' --version", program());
+    answer_of = popen(command_line, "r");
+    if (answer_of == NULL)
+        return 0;
+    if (fscanf(answer_of, "QEMU emulator version %u", &version) != 1)
+        version = 0;
+    pclose(answer_of);
+    return version;
+}
+
 uint8_t *qtest_ram(void)
 {
     return ram;

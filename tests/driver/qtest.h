@@ -23,6 +23,9 @@ const char *qtest_trace_line(const char *event, uint32_t index);
 /* Raises and lowers a pin of the IO-APIC. */
 void qtest_pulse_pin(uint32_t pin);
 
+/* The first number of QEMU's version; 0 when it does not say. */
+uint32_t qtest_version(void);
+
 uint8_t *qtest_ram(void);
 uint32_t qtest_read32(uint64_t physical);
 uint64_t qtest_read64(uint64_t physical);

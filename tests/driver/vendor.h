@@ -33,6 +33,8 @@ uint8_t vendor_bus_bits(uint32_t kind);
 extern const uint64_t vendor_base;       /* physical address of the registers */
 extern const uint16_t vendor_bridged_id; /* what DMA from behind the bridge shows, under QEMU */
 extern const uint16_t vendor_ioapic_id;  /* what QEMU's IO-APIC shows */
+/* The first QEMU whose IO-APIC passes by this unit. */
+extern const uint32_t vendor_ioapic_bypasses_from;
 extern const uint32_t vendor_interrupts; /* entries that a requester may get */
 
 /* The firmware table, structure by structure. A reserved range is [first, last] in bytes. */

@@ -27,7 +27,8 @@ const uint64_t vendor_base = AMDVI_BASE;
 /* QEMU asks for the bus number when it starts, before anybody has given the bridge one. */
 const uint16_t vendor_bridged_id = 0x0000;
 
-const uint16_t vendor_ioapic_id = 0x00a0; /* 00:14.0 */
+const uint16_t vendor_ioapic_id = 0x00a0;        /* 00:14.0 */
+const uint32_t vendor_ioapic_bypasses_from = 10; /* its pins deliver what their entries say, unremapped */
 const uint32_t vendor_interrupts = 256;
 
 static struct ivrs_builder ivrs;

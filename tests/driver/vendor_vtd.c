@@ -20,6 +20,7 @@ const uint64_t vendor_base = 0xfed90000;
 const uint16_t vendor_bridged_id = BRIDGE_ALIAS;
 
 const uint16_t vendor_ioapic_id = 0xff00;
+const uint32_t vendor_ioapic_bypasses_from = UINT32_MAX;
 const uint32_t vendor_interrupts = 1024;
 
 bool vtd_hide_queue, vtd_hide_remapping;
@@ -32,7 +33,8 @@ const char *vendor_device(uint32_t kind)
 {
     static char words[128];
 
-    snprintf(words, sizeof words, "intel-iommu%s%s%s", (kind & MACHINE_WIDE) != 0 ? ",aw-bits=48" : "",
+    snprintf(words, sizeof words, "intel-iommu%s%s%s",
+             (kind & MACHINE_WIDE) != 0 ? ",aw-bits=48" : ",aw-bits=39",
              (kind & MACHINE_REMEMBERS_ABSENCE) != 0 ? ",caching-mode=on" : "",
              (kind & MACHINE_NO_WIDTH) != 0 ? ",dma-translation=off" : "");
     return words;
