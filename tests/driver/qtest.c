@@ -115,12 +115,17 @@ static void map_ram(const char *path)
     close(file);
 }
 
+static const char *program(void)
+{
+    return getenv("QEMU") != NULL ? getenv("QEMU") : "qemu-system-x86_64";
+}
+
 static void run_qemu(int socket, const char *const *extra, const char *rom, const char *memory)
 {
     char object[160], events[96], errors[96];
     /* clang-format off */
     const char *arguments[ARGUMENTS_MAX] = {
-        getenv("QEMU") != NULL ? getenv("QEMU") : "qemu-system-x86_64",
+        program(),
         "-M", "q35,accel=tcg,memory-backend=ram,kernel-irqchip=off", "-m", "64M", "-object", object,
         "-bios", rom, "-icount", "shift=10,sleep=off", "-nodefaults", "-display", "none", "-net", "none",
         "-qtest", "stdio", "-qtest-log", "none", "-D", events,
@@ -221,11 +226,6 @@ void qtest_pulse_pin(uint32_t pin)
 {
     command("set_irq_in /machine/q35/ioapic unnamed-gpio-in %u 1\n", pin);
     command("set_irq_in /machine/q35/ioapic unnamed-gpio-in %u 0\n", pin);
-}
-
-static const char *program(void)
-{
-    return getenv("QEMU") != NULL ? getenv("QEMU") : "qemu-system-x86_64";
 }
 
 uint32_t qtest_version(void)
