@@ -10,6 +10,8 @@
 
 #define IOMMU_UNITS_MAX    64u /* a context keeps the set of its units in 64 bits */
 #define IOMMU_CONTEXTS_MAX 32u
+#define IOMMU_MSI_BFN      0xfee00u /* device writes there are interrupts */
+#define IOMMU_MSI_FRAMES   0x100u
 #define IOMMU_RESERVED_MAX 64u /* a set of reserved ranges is 64 bits */
 
 struct iommu_context {

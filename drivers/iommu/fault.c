@@ -40,22 +40,37 @@ static const char *describe(const struct iommu_fault *fault)
     return fault->reason;
 }
 
-/* True when this fault is the one too many. */
+static uint32_t least_faults(void)
+{
+    uint32_t least = 0;
+
+    for (uint32_t i = 1; i < STORM_DEVICES; i++)
+        if (storms[i].faults < storms[least].faults)
+            least = i;
+    return least;
+}
+
+/*
+ * True when this fault is the one too many. When every place is taken, the device with the fewest faults
+ * loses its own, and the newcomer begins with as many: nobody is missed, however many devices take turns.
+ */
 static bool storms_now(const struct iommu_fault *fault)
 {
     uint32_t i = 0;
 
     while (i < storm_count && (storms[i].unit != fault->unit || storms[i].source != fault->source))
         i++;
-    if (i == STORM_DEVICES)
-        return false;
-    if (i == storm_count) {
+    if (i == STORM_DEVICES) {
+        i = least_faults();
+        storms[i].unit = fault->unit;
+        storms[i].source = fault->source;
+    } else if (i == storm_count) {
         storms[i].unit = fault->unit;
         storms[i].source = fault->source;
         storms[i].faults = 0;
         storm_count++;
     }
-    return ++storms[i].faults == STORM_FAULTS;
+    return ++storms[i].faults >= STORM_FAULTS;
 }
 
 static const char *access_text(enum iommu_access access)
@@ -80,7 +95,7 @@ void iommu_fault_report(const struct iommu_fault *fault)
                  fault->code);
     else
         iommu_counters.faults_suppressed++;
-    if (storms_now(fault)) {
+    if (storms_now(fault) && !iommu_is_isolated(source)) {
         log_line("iommu: device %02x:%02x.%x does nothing but fault: its DMA is switched off", source >> 8,
                  source >> 3 & 31, source & 7);
         iommu_isolate(fault->unit, fault->segment, source);

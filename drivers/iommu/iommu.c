@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The vendor-neutral half: contexts, what may be mapped, the flush accumulator and its plan.
+ * The vendor-neutral half: which vendor there is, contexts, reserved ranges, isolated devices.
  */
 #include "drivers/iommu/iommu.h"
 
 #include "drivers/iommu/driver.h"
 #include "drivers/iommu/host.h"
 #include "guest-abi/include/sluice/errno.h"
-#include "lib/log.h"
-
-#define MSI_FIRST_BFN 0xfee00u
-#define MSI_FRAMES    0x100u
+#include "lib/string.h"
 
 struct iommu_counters iommu_counters;
 
@@ -21,6 +18,7 @@ static struct iommu_context *contexts[IOMMU_CONTEXTS_MAX]; /* domain id = index 
 static uint32_t context_count;
 static struct iommu_reserved reserved[IOMMU_RESERVED_MAX];
 static uint32_t reserved_count;
+static uint64_t isolated[(UINT16_MAX + 1) / 64]; /* a bit for each requester id of segment 0 */
 
 /* ---- bringing the units up ---- */
 
@@ -31,6 +29,7 @@ int iommu_init(const struct iommu_setup *setup)
     driver = setup->vendor == IOMMU_VENDOR_VTD ? &vtd_driver : &amdvi_driver;
     context_count = 0;
     reserved_count = 0;
+    memset(isolated, 0, sizeof isolated);
     iommu_map_begin(driver);
     iommu_counters = (struct iommu_counters){0};
     machine_max_mfn = (1ull << (setup->physical_bits - 12)) - 1;
@@ -38,7 +37,7 @@ int iommu_init(const struct iommu_setup *setup)
     if (error == 0)
         error = driver->reserve();
     if (error == 0)
-        error = iommu_reserved_add(MSI_FIRST_BFN, MSI_FRAMES, IOMMU_KIND_MSI, 0);
+        error = iommu_reserved_add(IOMMU_MSI_BFN, IOMMU_MSI_FRAMES, IOMMU_KIND_MSI, 0);
     if (error < 0)
         driver = NULL;
     return error < 0 ? error : 0;
@@ -225,6 +224,13 @@ void iommu_isolate(uint32_t unit, uint16_t segment, uint16_t requester_id)
 {
     iommu_cut_off(segment, requester_id);
     driver->isolate(unit, requester_id);
+    if (segment == 0)
+        isolated[requester_id / 64] |= 1ull << requester_id % 64;
+}
+
+bool iommu_is_isolated(uint16_t requester_id)
+{
+    return (isolated[requester_id / 64] >> requester_id % 64 & 1) != 0;
 }
 
 struct iommu_context *iommu_context_of_domain(uint16_t domain)

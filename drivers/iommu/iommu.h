@@ -97,9 +97,10 @@ static inline bool iommu_flush_full(const struct iommu_flush *flush)
 /*
  * Maps [bfn, bfn + 2^order) to [mfn, ...) with flags (at least R or W effective or withheld). A present
  * entry is replaced by one 64-bit store. The caller has taken the references. 0; -EINVAL beyond the bus
- * width or misaligned; -EACCES touches a locked entry; -ENOMEM quota; -EIO unit dead. On an error nothing
- * changed. Orders other than 0 may be split by the engine. Rather than overrun the accumulator, or fail for
- * want of tables that are parked in it, the accumulator is flushed early.
+ * width or misaligned; -EACCES touches a locked entry; -ENOMEM quota; -EIO unit dead. On an error no
+ * mapping changed (a tree may have grown). Orders other than 0 may be split by the engine. Rather than
+ * overrun the accumulator, or fail for want of tables that are parked in it, the accumulator is flushed
+ * early.
  */
 int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order, uint32_t flags,
               struct iommu_flush *flush);
@@ -209,6 +210,13 @@ uint32_t iommu_unit_count(void);
 bool iommu_unit_dead(uint32_t unit);
 /* Physical page ranges of the units' registers: never to be mapped by anyone else. */
 struct iommu_range iommu_unit_registers(uint32_t unit);
+/*
+ * Registers that firmware names, of units that cannot be used as well, and what else nobody's CPU or DMA may
+ * be let to. index counts from 0; frames 0 ends the list.
+ */
+struct iommu_range iommu_registers_at(uint32_t index);
+/* True when the requester (segment 0) did nothing but fault: its bus mastering stays off. */
+bool iommu_is_isolated(uint16_t requester_id);
 const char *iommu_vendor_name(void);
 
 #endif

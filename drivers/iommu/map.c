@@ -10,9 +10,7 @@
 /* Kept out of the single-element paths, which the hypercalls take and which should stay short. */
 #define SELDOM __attribute__((noinline, cold))
 
-#define ORDER_MAX     18u /* 1 GiB */
-#define MSI_FIRST_BFN 0xfee00u
-#define MSI_FRAMES    0x100u
+#define ORDER_MAX 18u /* 1 GiB */
 
 static const struct iommu_driver *driver;
 static struct iommu_range upper_window; /* HyperTransport, where there is */
@@ -204,7 +202,7 @@ __attribute__((always_inline)) static inline int unmap_one(struct iommu_context 
 
 static inline bool is_msi_window(uint64_t bfn, uint64_t frames)
 {
-    return bfn < MSI_FIRST_BFN + MSI_FRAMES && bfn + frames > MSI_FIRST_BFN;
+    return bfn < IOMMU_MSI_BFN + IOMMU_MSI_FRAMES && bfn + frames > IOMMU_MSI_BFN;
 }
 
 /* What is no memory to a device: its accesses there never reach a page table. */
@@ -280,7 +278,7 @@ static int check_range(const struct iommu_context *context, uint64_t bfn, uint32
     return is_range_locked(context, bfn, frames) ? -EACCES : 0;
 }
 
-/* Orders above 0: everything that can fail is looked at before anything changes. */
+/* Orders above 0: everything that can fail is looked at before a mapping changes. */
 SELDOM static int map_order(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order,
                             uint32_t flags, struct iommu_flush *flush)
 {

@@ -9,11 +9,8 @@
 #include "lib/log.h"
 
 #define DEVICES_MAX        256u
-#define REGISTERS_MAX      64u
-#define RESERVED_BYTES_MAX (2ull << 30) /* 4 KiB entries: more would take too long at boot */
-
-#define INTERRUPTS_BFN    0xfee00u
-#define INTERRUPTS_FRAMES 0x100u
+#define REGISTERS_MAX      (IOMMU_UNITS_MAX + 1) /* and the HyperTransport window */
+#define RESERVED_BYTES_MAX (2ull << 30)          /* 4 KiB entries: more would take too long at boot */
 
 /* A device and the set of the reserved ranges it is named for. */
 static struct reserved_device {
@@ -38,10 +35,15 @@ void iommu_reserve_registers(uint64_t bfn, uint64_t frames)
         registers[register_count++] = (struct iommu_range){bfn, frames};
 }
 
+struct iommu_range iommu_registers_at(uint32_t index)
+{
+    return index < register_count ? registers[index] : (struct iommu_range){0};
+}
+
 /* Writes to the interrupt window never reach memory. */
 static bool holds_registers(uint64_t first, uint64_t last)
 {
-    if (first < INTERRUPTS_BFN + INTERRUPTS_FRAMES && last >= INTERRUPTS_BFN)
+    if (first < IOMMU_MSI_BFN + IOMMU_MSI_FRAMES && last >= IOMMU_MSI_BFN)
         return true;
     for (uint32_t i = 0; i < register_count; i++)
         if (first < registers[i].bfn + registers[i].frames && last >= registers[i].bfn)

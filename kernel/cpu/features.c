@@ -91,6 +91,7 @@ static void read_features(void)
     }
     struct cpuid extended = cpu_id(0x80000001, 0);
     f->nx = bit(extended.edx, 20);
+    f->cmpxchg16b = bit(cpu_id(1, 0).ecx, 13);
     f->page_1g = bit(extended.edx, 26);
     f->invariant_tsc = extended_max >= 0x80000007 && bit(cpu_id(0x80000007, 0).edx, 8);
     f->physical_bits = extended_max >= 0x80000008 ? (uint8_t)cpu_id(0x80000008, 0).eax : 36;
@@ -144,6 +145,11 @@ bool cpu_features_init(void)
     if (!f->nx) {
         log_line("cpu: the no-execute bit is missing or switched off in the firmware's set-up; Sluice does "
                  "not run without it");
+        return false;
+    }
+    if (!f->cmpxchg16b) {
+        log_line(
+            "cpu: there is no CMPXCHG16B, without which an IOMMU's entries cannot be changed while it runs");
         return false;
     }
     bool has_smap = f->smap;

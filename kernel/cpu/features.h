@@ -10,7 +10,8 @@ struct cpu_features {
     char vendor[13];
     char brand[49];
     uint8_t physical_bits; /* width of a machine address */
-    bool nx, smep, smap, umip, pge, page_1g, fsgsbase, pcid, x2apic, invariant_tsc, clflushopt, hypervisor;
+    bool nx, cmpxchg16b, smep, smap, umip, pge, page_1g, fsgsbase, pcid, x2apic, invariant_tsc, clflushopt,
+        hypervisor;
     uint32_t clflush_line; /* bytes */
 };
 

@@ -165,6 +165,13 @@ static bool some_unit_is_dead(void)
     return false;
 }
 
+/* A device that does nothing but fault stays quiet, and so does the bridge that speaks for such a device. */
+static bool is_isolated(const struct pci_function *function)
+{
+    return iommu_is_isolated(function->id) || iommu_is_isolated(function->requester_id) ||
+           (function->kind == PCI_KIND_BRIDGE && iommu_is_isolated(pci_id(function->secondary_bus, 0, 0)));
+}
+
 /* The bits that are the guest's. */
 static uint32_t command_bits(const struct pci_function *function)
 {
@@ -187,7 +194,7 @@ static void write_command(const struct pci_function *function, uint32_t value, u
         return;
 
     /* Nobody invalidates for a unit that stopped answering: its devices stay quiet. */
-    if (some_unit_is_dead())
+    if (some_unit_is_dead() || is_isolated(function))
         next &= ~PCI_COMMAND_MASTER;
     if (next & ~old & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY))
         program_all_bars(function);

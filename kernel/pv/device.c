@@ -113,7 +113,7 @@ struct span {
 };
 
 /* Local APIC, MSI window, HPET, IO-APICs, and the units' registers as their number needs. */
-#define KEPT_MAX (3u + ACPI_IOAPICS_MAX + 64u)
+#define KEPT_MAX (3u + ACPI_IOAPICS_MAX + 65u)
 
 static struct span kept[KEPT_MAX];
 static uint32_t kept_count;
@@ -137,8 +137,8 @@ static void collect_kept(void)
     keep(acpi_hpet_base(), FRAME_SIZE);
     for (uint32_t i = 0; i < count; i++)
         keep(ioapics[i].base, FRAME_SIZE);
-    for (uint32_t i = 0; i < iommu_unit_count(); i++) {
-        struct iommu_range registers = iommu_unit_registers(i);
+    for (uint32_t i = 0; iommu_registers_at(i).frames != 0; i++) {
+        struct iommu_range registers = iommu_registers_at(i);
 
         keep(registers.bfn << FRAME_SHIFT, registers.frames << FRAME_SHIFT);
     }

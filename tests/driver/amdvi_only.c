@@ -104,7 +104,7 @@ static void every_event_code_has_words(void **state)
         [0x6] = "unit 0: the unit could not read the command buffer",
         [0x7] = "unit 0: a device did not answer the invalidation of its own translation cache",
         [0x8] = "device 00:04.0 write to BFN 0x123: an invalid request of a device (reason 0x08)",
-        [0x9] = "unit 0: an invalid request for a page",
+        [0x9] = "device 00:04.0 write to BFN 0x123: an invalid request for a page (reason 0x09)",
         [0xa] = "unit 0: an event counter came to zero",
         [0xb] = "unit 0: a fault in the log of a guest",
         [0xc] = "unit 0: the unit failed on a virtual unit's tables",

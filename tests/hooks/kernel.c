@@ -49,6 +49,23 @@ static bool edu_find(void)
     return false;
 }
 
+static void start_dma(uint64_t mfn)
+{
+    memset(target, UNTOUCHED, FRAME_SIZE);
+    *edu_register(EDU_SOURCE) = EDU_BUFFER;
+    *edu_register(EDU_DESTINATION) = mfn << FRAME_SHIFT;
+    *edu_register(EDU_COUNT) = 64;
+    *edu_register(EDU_COMMAND) = EDU_BUSY | EDU_TO_MEMORY;
+}
+
+static void wait_for_dma(void)
+{
+    uint64_t deadline = time_now_ns() + EDU_WAIT_NS;
+
+    while ((*edu_register(EDU_COMMAND) & EDU_BUSY) != 0 && time_now_ns() < deadline)
+        cpu_pause();
+}
+
 void hook_before_enable(void)
 {
     uint64_t mfn = frames_alloc(1);
@@ -58,11 +75,10 @@ void hook_before_enable(void)
         return;
     }
     target = phys_to_virt(mfn << FRAME_SHIFT);
-    memset(target, UNTOUCHED, FRAME_SIZE);
-    *edu_register(EDU_SOURCE) = EDU_BUFFER;
-    *edu_register(EDU_DESTINATION) = mfn << FRAME_SHIFT;
-    *edu_register(EDU_COUNT) = 64;
-    *edu_register(EDU_COMMAND) = EDU_BUSY | EDU_TO_MEMORY;
+    start_dma(mfn);
+    wait_for_dma();
+    log_line("hook: a DMA under firmware's tables %s", target[0] == UNTOUCHED ? "DID NOT ARRIVE" : "arrived");
+    start_dma(mfn);
 }
 
 /* As the unit would: a page fault, a bad device entry, an interrupt that nothing allows, and one it lost. */
@@ -85,14 +101,12 @@ static void write_events(struct amdvi_unit *unit)
 
 void hook_after_enable(void)
 {
-    uint64_t deadline = time_now_ns() + EDU_WAIT_NS;
     bool busy = edu != NULL && (*edu_register(EDU_COMMAND) & EDU_BUSY) != 0;
 
     if (target == NULL)
         return;
     log_line("hook: the DMA that began before is %s", busy ? "under way" : "over too early");
-    while ((*edu_register(EDU_COMMAND) & EDU_BUSY) != 0 && time_now_ns() < deadline)
-        cpu_pause();
+    wait_for_dma();
     log_line("hook: the DMA %s", target[0] == UNTOUCHED ? "did not arrive" : "ARRIVED");
     if (amdvi_unit_count() != 0)
         write_events(amdvi_unit_at(0));

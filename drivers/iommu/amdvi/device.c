@@ -100,12 +100,23 @@ struct iommu_context *amdvi_context_of(const struct amdvi_unit *unit, uint16_t r
     return is_translated(device) ? iommu_context_of_domain(AMDVI_DEVICE_DOMAIN(device->dma[1])) : NULL;
 }
 
+/* Neither its DMA nor its interrupts pass any more, and none of it is logged. */
+static void shut(struct amdvi_unit *unit, uint16_t id)
+{
+    const struct ring_record quiet = {.low = amdvi_device_denied().dma[0], .high = AMDVI_DEVICE_QUIET};
+
+    host_store64(&unit->devices[id].interrupts[0], AMDVI_INTERRUPTS_VALID | AMDVI_INTERRUPTS_QUIET);
+    amdvi_post_interrupts(unit, id);
+    (void)change_dma(unit, id, quiet);
+}
+
 void amdvi_isolate(struct amdvi_unit *unit, uint16_t requester_id)
 {
-    const struct amdvi_device denied = amdvi_device_denied();
+    uint16_t alias = amdvi_alias_of(unit->segment, requester_id);
 
-    (void)change_dma(unit, requester_id,
-                     (struct ring_record){.low = denied.dma[0], .high = AMDVI_DEVICE_QUIET});
+    shut(unit, requester_id);
+    if (alias != requester_id)
+        shut(unit, alias);
 }
 
 void amdvi_cut_off_all(const struct amdvi_unit *unit)

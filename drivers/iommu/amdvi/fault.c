@@ -133,7 +133,7 @@ static enum iommu_access access_of(uint64_t low)
 /* Events with a requester id and an address: they count against the device. */
 static bool is_of_a_device(uint8_t code)
 {
-    return code == 0x1 || code == 0x2 || code == 0x3 || code == 0x4 || code == 0x8;
+    return code == 0x1 || code == 0x2 || code == 0x3 || code == 0x4 || code == 0x8 || code == 0x9;
 }
 
 static void report(const struct amdvi_unit *unit, struct ring_record event)
@@ -182,25 +182,40 @@ static void restart_log(struct amdvi_unit *unit)
 {
     iommu_fault_lost(unit->index);
     amdvi_control(unit, AMDVI_CONTROL_EVENT_LOG, false);
-    (void)amdvi_poll_status(unit, AMDVI_STATUS_EVENT_RUN, 0);
+    if (!amdvi_poll_status(unit, AMDVI_STATUS_EVENT_RUN, 0)) {
+        amdvi_unit_dies(unit, "stopping its event log");
+        return;
+    }
     amdvi_write(unit, AMDVI_STATUS, AMDVI_STATUS_OVERFLOW);
     amdvi_control(unit, AMDVI_CONTROL_EVENT_LOG, true);
 }
 
 void amdvi_read_events(struct amdvi_unit *unit)
 {
-    uint32_t tail = ring_index(&unit->events, amdvi_read(unit, AMDVI_EVENT_TAIL));
-    bool overflow = (amdvi_read(unit, AMDVI_STATUS) & AMDVI_STATUS_OVERFLOW) != 0;
+    uint64_t status = amdvi_read(unit, AMDVI_STATUS);
+    bool overflow = (status & AMDVI_STATUS_OVERFLOW) != 0;
     struct ring_record event;
+    uint32_t tail;
 
-    /* Cleared first: what is logged from here on interrupts again. */
+    if (status == UINT64_MAX) {
+        amdvi_unit_dies(unit, "a read of its registers");
+        return;
+    }
+    /* Cleared before the tail is read: what is logged from here on interrupts again. */
     amdvi_write(unit, AMDVI_STATUS, AMDVI_STATUS_EVENT_INT);
+    tail = ring_index(&unit->events, amdvi_read(unit, AMDVI_EVENT_TAIL));
     while (unit->events.head != tail && take_event(unit, &event)) {
         amdvi_write(unit, AMDVI_EVENT_HEAD, ring_offset(unit->events.head));
         report(unit, event);
     }
-    if (overflow)
-        restart_log(unit);
+    if (!overflow)
+        return;
+    /* A record that never came must not keep the log full for ever. */
+    if (unit->events.head != tail) {
+        unit->events.head = tail;
+        amdvi_write(unit, AMDVI_EVENT_HEAD, ring_offset(tail));
+    }
+    restart_log(unit);
 }
 
 void amdvi_read_faults(void)
@@ -208,7 +223,7 @@ void amdvi_read_faults(void)
     for (uint32_t i = 0; i < amdvi_unit_count(); i++) {
         struct amdvi_unit *unit = amdvi_unit_at(i);
 
-        if (unit->enabled)
+        if (unit->enabled && !unit->dead)
             amdvi_read_events(unit);
     }
 }

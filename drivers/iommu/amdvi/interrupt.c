@@ -112,8 +112,8 @@ int amdvi_interrupt_table(uint16_t segment, uint16_t requester_id, bool make,
 
     if (unit == NULL || requester_id == unit->id)
         return -ENODEV;
-    if (unit->dead)
-        return -EIO;
+    if (unit->dead || (unit->devices[requester_id].dma[1] & AMDVI_DEVICE_QUIET) != 0)
+        return -EIO; /* no answer, or isolated */
     if (make && table_of(unit, requester_id) == NULL) {
         error = make_table(unit, requester_id);
         if (error != 0)

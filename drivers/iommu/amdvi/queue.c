@@ -59,7 +59,7 @@ static void post(struct amdvi_unit *unit, struct ring_record record)
 {
     if (unit->dead)
         return;
-    if (ring_room(&unit->commands) < 2) { /* one is for the wait */
+    if (ring_room(&unit->commands) < 4) { /* a wait, and what a recovery adds */
         amdvi_submit(unit);
         if (amdvi_wait(unit) != 0)
             return;
@@ -150,6 +150,8 @@ static bool recover(struct amdvi_unit *unit)
     iommu_counters.iotlb_global++;
     append(unit, amdvi_command_all());
     amdvi_control(unit, AMDVI_CONTROL_COMMANDS, true);
+    if (!amdvi_poll_status(unit, AMDVI_STATUS_COMMANDS, AMDVI_STATUS_COMMANDS))
+        return false;
     amdvi_submit(unit);
     return true;
 }

@@ -13,9 +13,10 @@
 
 /* ---- the unit's PCI function: section 3.2 ---- */
 
-#define AMDVI_CAP_HEADER  0x0u  /* Capability Header, 32 bits, RO: 3.2.1, at the offset the table names */
-#define AMDVI_CAP_ID      0x0fu /* Secure Device */
-#define AMDVI_CAP_NPCACHE (1u << 26) /* Not Present Table Entries Cached */
+#define AMDVI_CAP_HEADER   0x0u  /* Capability Header, 32 bits, RO: 3.2.1, at the offset the table names */
+#define AMDVI_CAP_ID       0x0fu /* Secure Device */
+#define AMDVI_CAP_FEATURES (1u << 27) /* EFRSup: the feature register is there */
+#define AMDVI_CAP_NPCACHE  (1u << 26) /* Not Present Table Entries Cached */
 
 /* ---- registers: section 3.4, all 64 bits ---- */
 
@@ -32,9 +33,10 @@
 #define AMDVI_EVENT_TAIL        0x2018u /* Event Log Tail Pointer, written by the unit */
 #define AMDVI_STATUS            0x2020u /* IOMMU Status, RO and W1C: 3.4.14 */
 
-#define AMDVI_PAGE_SIZE       0x1000u
-#define AMDVI_REGISTER_BYTES  0x4000u /* 16 KiB; 512 KiB with performance counters, which are not used */
-#define AMDVI_REGISTERS_ALIGN 0x4000u
+#define AMDVI_PAGE_SIZE          0x1000u
+#define AMDVI_REGISTER_BYTES     0x4000u  /* what is used of them */
+#define AMDVI_REGISTER_BYTES_MAX 0x80000u /* with performance counters */
+#define AMDVI_REGISTERS_ALIGN    0x4000u
 
 /* Device Table Base Address: 3.4.1. Size is in pages, minus one. */
 #define AMDVI_DEVICE_TABLE_PAGES 512u /* every one of the 65536 requester ids of a segment */
@@ -63,6 +65,8 @@
 #define AMDVI_FEATURE_INV_ALL   (1ull << 6)                     /* IASup: INVALIDATE_IOMMU_ALL */
 #define AMDVI_FEATURE_INT_128   (1ull << 7)                     /* GASup */
 #define AMDVI_FEATURE_HATS(efr) ((uint32_t)((efr) >> 10) & 0x3) /* Host Address Translation Size */
+#define AMDVI_FEATURE_COUNTERS  (1ull << 9)                     /* PCSup: the registers take 512 KiB */
+#define AMDVI_FEATURE_SNP       (1ull << 63) /* SNPSup: the exclusion range says where waits may store */
 #define AMDVI_HATS_NONE         3u
 
 /* IOMMU Status: 3.4.14. Written by assignment only: a read-modify-write would clear neighbours. */
@@ -70,6 +74,12 @@
 #define AMDVI_STATUS_EVENT_INT (1ull << 1) /* EventLogInt, W1C */
 #define AMDVI_STATUS_EVENT_RUN (1ull << 3) /* EventLogRun, RO */
 #define AMDVI_STATUS_COMMANDS  (1ull << 4) /* CmdBufRun, RO */
+
+#define AMDVI_STATUS_PAGE_REQUESTS (1ull << 7) /* PPRLogRun, RO */
+
+/* IVHD attributes of block types 11h and 40h: 5.2.2.1 */
+#define AMDVI_TYPE_BASIC               0x10u
+#define AMDVI_ATTRIBUTE_NO_TRANSLATION 0x1u /* HATDis */
 
 /* IVHD flags, as the control bits of the same names: 5.2.2.1 */
 #define AMDVI_FLAG_HT_TUNNEL   0x01u
@@ -97,6 +107,7 @@ _Static_assert(sizeof(struct amdvi_device) == 32, "2.2.2.1");
 #define AMDVI_DEVICE_DOMAIN(q)         ((uint16_t)(q))          /* of the second qword */
 #define AMDVI_DEVICE_QUIET             (1ull << 34)             /* SA: page faults are not logged */
 #define AMDVI_INTERRUPTS_VALID         (1ull << 0)              /* IV; IntCtl 0: target abort */
+#define AMDVI_INTERRUPTS_QUIET         (1ull << 5)              /* IG: blocked ones are not logged */
 #define AMDVI_INTERRUPTS_REMAP         (2ull << 60)             /* IntCtl: by the table */
 #define AMDVI_INTERRUPTS_LENGTH(order) ((uint64_t)(order) << 1) /* IntTabLen */
 #define AMDVI_INTERRUPTS_ADDRESS       0x000fffffffffffc0ull

@@ -124,13 +124,23 @@ static uint32_t permissions(const struct ivrs_memory *memory)
            ((memory->flags & IVRS_MEMORY_WRITE) != 0 ? IOMMU_WRITE : 0);
 }
 
+/* Firmware names units that cannot be used, too; how far their registers go is not known then. */
+static uint64_t register_frames(const struct ivrs_unit *block)
+{
+    for (uint32_t i = 0; i < amdvi_unit_count(); i++)
+        if (amdvi_unit_at(i)->base == block->base &&
+            (amdvi_unit_at(i)->features & AMDVI_FEATURE_COUNTERS) == 0)
+            return AMDVI_REGISTER_BYTES >> 12;
+    return AMDVI_REGISTER_BYTES_MAX >> 12;
+}
+
 int amdvi_reserved_init(const struct ivrs *ivrs, uint8_t address_bits)
 {
     int error;
 
     iommu_reserve_begin();
     for (uint32_t i = 0; i < ivrs->unit_count; i++)
-        iommu_reserve_registers(ivrs->units[i].base >> 12, AMDVI_REGISTER_BYTES >> 12);
+        iommu_reserve_registers(ivrs->units[i].base >> 12, register_frames(&ivrs->units[i]));
     iommu_reserve_registers(HYPERTRANSPORT_BFN, HYPERTRANSPORT_FRAMES);
     error = iommu_reserved_add(HYPERTRANSPORT_BFN, HYPERTRANSPORT_FRAMES, IOMMU_KIND_HYPERTRANSPORT, 0);
     for (uint32_t i = 0; i < ivrs->memory_count && error >= 0; i++) {

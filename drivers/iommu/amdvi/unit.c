@@ -73,6 +73,8 @@ static void read_capability(struct amdvi_unit *unit, const struct ivrs_unit *blo
     unit->capability = (header & 0xff) == AMDVI_CAP_ID ? block->capability : 0;
     /* A unit that does not say may cache that nothing is mapped. */
     unit->caches_absence = unit->capability == 0 || (header & AMDVI_CAP_NPCACHE) != 0;
+    if (unit->capability != 0 && (header & AMDVI_CAP_FEATURES) == 0)
+        unit->features = 0;
 }
 
 /* Why the unit cannot be used, or NULL. Reads registers only. */
@@ -94,9 +96,11 @@ static const char *open_unit(struct amdvi_unit *unit, const struct ivrs_unit *bl
     /* A unit without features has at least a command buffer of 256: reset value, 3.4.2. */
     if (unit->features == 0 && amdvi_read(unit, AMDVI_COMMAND_BASE) == 0)
         return "nothing answers at its register address";
+    read_capability(unit, block);
     if (AMDVI_FEATURE_HATS(unit->features) == AMDVI_HATS_NONE)
         return "no supported address width (HATS is 3)";
-    read_capability(unit, block);
+    if (block->type != AMDVI_TYPE_BASIC && (block->feature_info & AMDVI_ATTRIBUTE_NO_TRANSLATION) != 0)
+        return "it does not translate (firmware sets HATDis)";
     return NULL;
 }
 
@@ -203,8 +207,21 @@ static uint64_t board_control(const struct amdvi_unit *unit)
 }
 
 /*
+ * No range is excluded from translation. On a unit with SNPSup the same registers hold where COMPLETION_WAIT
+ * may store: a base that is the limit is one page.
+ */
+static void set_exclusion(const struct amdvi_unit *unit)
+{
+    uint64_t page = (unit->features & AMDVI_FEATURE_SNP) != 0 ? unit->status_address : 0;
+
+    amdvi_write(unit, AMDVI_EXCLUSION_BASE, page);
+    amdvi_write(unit, AMDVI_EXCLUSION_LIMIT, page);
+}
+
+/*
  * Puts the unit under our tables; a unit that firmware left on stays on all the time. Logs and queues of
- * firmware's, page requests, guest translation and virtual interrupts among them, end here.
+ * firmware's, page requests, guest translation and virtual interrupts among them, end here. The format of
+ * interrupt entries stays what it was for what the unit may still know.
  */
 static const char *take_over(struct amdvi_unit *unit)
 {
@@ -218,25 +235,49 @@ static const char *take_over(struct amdvi_unit *unit)
         return "stopping its command buffer";
     if (!amdvi_fault_enable(unit))
         return "stopping its event log";
+    if (!amdvi_poll_status(unit, AMDVI_STATUS_PAGE_REQUESTS, 0))
+        return "stopping its log of page requests";
     amdvi_write(unit, AMDVI_DEVICE_TABLE_BASE, AMDVI_DEVICE_TABLE(unit->devices_mfn));
-    /* No interrupt passes by our table, so that the format of its entries is free to change. */
-    amdvi_control(unit, AMDVI_CONTROL_INT_128 | AMDVI_CONTROL_X2APIC, false);
-    amdvi_control(unit, unit->interrupt_format, true);
-    amdvi_write(unit, AMDVI_EXCLUSION_BASE, 0);
-    amdvi_write(unit, AMDVI_EXCLUSION_LIMIT, 0);
+    set_exclusion(unit);
     return NULL;
 }
 
-/* Commands run only on a unit that is on: its tables were there before, and what it kept goes now. */
+static void set_interrupt_format(struct amdvi_unit *unit)
+{
+    uint64_t formats = AMDVI_CONTROL_INT_128 | AMDVI_CONTROL_X2APIC;
+
+    if ((unit->control & formats) == unit->interrupt_format)
+        return;
+    amdvi_control(unit, formats, false);
+    amdvi_control(unit, unit->interrupt_format, true);
+}
+
+/* Whatever the unit may know from before goes. */
+static bool forget_everything(struct amdvi_unit *unit)
+{
+    amdvi_post_everything(unit);
+    amdvi_submit(unit);
+    return amdvi_wait(unit) == 0;
+}
+
+/*
+ * Commands run only on a unit that is on: its tables were there before. No interrupt passes by our table, so
+ * that the format of its entries may change once nothing of another table is known any more.
+ */
 static const char *enable_translation(struct amdvi_unit *unit)
 {
+    if ((unit->control & AMDVI_CONTROL_ENABLE) == 0)
+        set_interrupt_format(unit);
     amdvi_control(unit,
                   AMDVI_CONTROL_ENABLE | AMDVI_CONTROL_COMMANDS | AMDVI_CONTROL_EVENT_LOG |
                       AMDVI_CONTROL_EVENT_INT,
                   true);
-    amdvi_post_everything(unit);
-    amdvi_submit(unit);
-    return amdvi_wait(unit) == 0 ? NULL : "its first invalidation";
+    if (!amdvi_poll_status(unit, AMDVI_STATUS_COMMANDS, AMDVI_STATUS_COMMANDS))
+        return "starting its command buffer";
+    if (!forget_everything(unit))
+        return "its first invalidation";
+    set_interrupt_format(unit);
+    return NULL;
 }
 
 static int amdvi_enable(void)

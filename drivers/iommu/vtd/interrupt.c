@@ -10,7 +10,7 @@
 #define TABLE_ORDER   10u /* 2^10 entries */
 #define TABLE_ENTRIES (1u << TABLE_ORDER)
 #define TABLE_FRAMES  (TABLE_ENTRIES * sizeof(struct vtd_entry) / VTD_PAGE_SIZE)
-#define SOURCES_MAX   64u
+#define SOURCES_MAX   DMAR_SCOPES_MAX
 
 /* Id 0xff, or with 32 bits all ones, is every APIC. */
 #define XAPIC_ID_MAX  0xfeu

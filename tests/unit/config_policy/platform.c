@@ -98,15 +98,23 @@ bool iommu_unit_dead(uint32_t unit)
     return platform_unit_dead;
 }
 
-struct iommu_range iommu_unit_registers(uint32_t unit)
+struct iommu_range iommu_registers_at(uint32_t index)
 {
-    (void)unit;
-    return (struct iommu_range){IOMMU_REGISTERS >> 12, 1};
+    return index == 0 ? (struct iommu_range){IOMMU_REGISTERS >> 12, 1} : (struct iommu_range){0};
+}
+
+uint32_t platform_isolated;
+
+bool iommu_is_isolated(uint16_t requester_id)
+{
+    return requester_id == platform_isolated;
 }
 
 void platform_reset(void)
 {
     struct model_function *function;
+
+    platform_isolated = UINT32_MAX;
 
     model_reset();
     captured_clear();

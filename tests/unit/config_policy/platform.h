@@ -35,6 +35,7 @@
 #define MCFG_BASE       0xb0000000u
 
 extern bool platform_unit_dead;
+extern uint32_t platform_isolated; /* a requester id, or none */
 
 /* The devices above, with no policy yet: add to them, then platform_start(). */
 void platform_reset(void);

@@ -35,6 +35,7 @@ static void reset_unit_function(uint8_t *config)
     put16(config, 0x06, 0x0010);
     config[0x34] = UNIT_CAP;
     put16(config, UNIT_CAP, AMDVI_CAP_ID | MSI_CAP << 8);
+    config[UNIT_CAP + 3] = (AMDVI_CAP_FEATURES) >> 24;
     put16(config, MSI_CAP, 0x05);
     put16(config, MSI_CAP + 2u, 0x0080 | 0x0030); /* 64-bit; firmware left eight messages */
 }
