@@ -9,6 +9,7 @@
 #include "guest-abi/include/sluice/errno.h"
 #include "lib/log.h"
 
+#define START_PAUSES   20u
 #define RECOVERIES_MAX 8u /* refused commands in a row before the unit counts as dead */
 
 bool amdvi_queue_init(struct amdvi_unit *unit)
@@ -150,16 +151,19 @@ static bool recover(struct amdvi_unit *unit)
     iommu_counters.iotlb_global++;
     append(unit, amdvi_command_all());
     amdvi_control(unit, AMDVI_CONTROL_COMMANDS, true);
-    if (!amdvi_poll_status(unit, AMDVI_STATUS_COMMANDS, AMDVI_STATUS_COMMANDS))
-        return false;
     amdvi_submit(unit);
     return true;
 }
 
-/* False when the command buffer has stopped for good. */
+/* False when the command buffer has stopped for good. A unit may take a moment to say that it runs. */
 static bool goes_on(struct amdvi_unit *unit)
 {
-    return (amdvi_read(unit, AMDVI_STATUS) & AMDVI_STATUS_COMMANDS) != 0 || recover(unit);
+    for (uint32_t i = 0; i < START_PAUSES; i++) {
+        if ((amdvi_read(unit, AMDVI_STATUS) & AMDVI_STATUS_COMMANDS) != 0)
+            return true;
+        host_pause();
+    }
+    return recover(unit);
 }
 
 int amdvi_wait(struct amdvi_unit *unit)

@@ -260,6 +260,18 @@ static void test_dead_unit_keeps_devices_quiet(void **state)
     assert_int_equal(real(EDU, 4, 2), 3);
 }
 
+/* It did nothing but fault, and lost its bus mastering: the guest cannot give it back. */
+static void test_isolated_device_stays_quiet(void **state)
+{
+    (void)state;
+    platform_isolated = EDU;
+    set(EDU, 4, 2, 7);
+    assert_int_equal(real(EDU, 4, 2), 3);
+    platform_isolated = EDU + 1u;
+    set(EDU, 4, 2, 7);
+    assert_int_equal(real(EDU, 4, 2), 7);
+}
+
 static void test_frozen_decoding(void **state)
 {
     (void)state;
@@ -455,6 +467,7 @@ int main(void)
         cmocka_unit_test_setup(test_command, start),
         cmocka_unit_test_setup(test_status, start),
         cmocka_unit_test_setup(test_dead_unit_keeps_devices_quiet, start),
+        cmocka_unit_test_setup(test_isolated_device_stays_quiet, start),
         cmocka_unit_test_setup(test_frozen_decoding, start),
         cmocka_unit_test_setup(test_read_only, start),
         cmocka_unit_test_setup(test_straddling, start),
