@@ -223,6 +223,24 @@ static void an_ioapic_has_entries_as_a_device_has(void **state)
     expect_interrupts(&first, 1);
 }
 
+/* An HPET is found by its number, under the id that firmware names, and has entries of its own. */
+static void an_hpet_is_a_source(void **state)
+{
+    const uint16_t hpet = 0xf8;
+    uint16_t segment = 1, id = 0;
+
+    (void)state;
+    machine_start(MACHINE_PLAIN);
+    vendor_table_hpet(hpet);
+    machine_up();
+    assert_int_equal(iommu_interrupt_source(IOMMU_SOURCE_HPET, 0, &segment, &id), 0);
+    assert_int_equal(segment, 0);
+    assert_int_equal(id, hpet);
+    assert_int_equal(iommu_interrupt_source(IOMMU_SOURCE_HPET, 1, &segment, &id), -ENOENT);
+    assert_int_equal(iommu_interrupt_source(IOMMU_SOURCE_IOAPIC, 0, &segment, &id), -ENOENT);
+    set(hpet, entry_for(hpet), &first);
+}
+
 /* What was counted is what QEMU saw. */
 static void invalidations_are_counted(void **state)
 {
@@ -253,6 +271,7 @@ int main(void)
         cmocka_unit_test_teardown(a_full_table_says_so, machine_stop),
         cmocka_unit_test_teardown(a_dead_unit_gives_nothing, machine_stop),
         cmocka_unit_test_teardown(an_ioapic_has_entries_as_a_device_has, machine_stop),
+        cmocka_unit_test_teardown(an_hpet_is_a_source, machine_stop),
         cmocka_unit_test_teardown(invalidations_are_counted, machine_stop),
     };
 

@@ -43,6 +43,8 @@ void vendor_table_unit(uint64_t base, bool everything);
 void vendor_table_device(uint16_t id); /* of the unit before */
 void vendor_table_bridge(uint16_t id, uint8_t secondary_bus);
 void vendor_table_ioapic(void); /* number 0, of the unit before, as vendor_ioapic_id */
+/* HPET number 0, whose interrupts show that id. */
+void vendor_table_hpet(uint16_t id);
 void vendor_table_reserved(uint64_t first, uint64_t last, uint16_t id);
 /* Fills in the vendor, the table and its size. */
 void vendor_setup(struct iommu_setup *setup);

@@ -100,6 +100,11 @@ void vendor_table_ioapic(void)
     ivrs_special(&ivrs, IVRS_SPECIAL_IOAPIC, 0, vendor_ioapic_id, 0);
 }
 
+void vendor_table_hpet(uint16_t id)
+{
+    ivrs_special(&ivrs, IVRS_SPECIAL_HPET, 0, id, 0);
+}
+
 void vendor_table_reserved(uint64_t first, uint64_t last, uint16_t id)
 {
     ivrs_ivmd(&ivrs, IVMD_ONE, IVMD_FLAGS, 0, id, 0, first, last - first + 1);

@@ -90,6 +90,11 @@ void vendor_table_ioapic(void)
     add_scope(DMAR_SCOPE_IOAPIC, vendor_ioapic_id);
 }
 
+void vendor_table_hpet(uint16_t id)
+{
+    add_scope(DMAR_SCOPE_HPET, id);
+}
+
 void vendor_table_reserved(uint64_t first, uint64_t last, uint16_t id)
 {
     dmar_rmrr(&dmar, 0, first, last);
