@@ -418,6 +418,7 @@ int main(void)
         CASE(an_overflow_restarts_the_log),
         CASE(a_late_event_is_waited_for_and_taken_later),
         CASE(a_storm_cuts_the_device_off),
+        CASE(a_storm_among_many_is_seen),
     };
 
     return cmocka_run_group_tests_name("iommu_amdvi", tests, NULL, NULL);

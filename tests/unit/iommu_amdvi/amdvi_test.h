@@ -31,5 +31,6 @@ void the_log_wraps(void **state);
 void an_overflow_restarts_the_log(void **state);
 void a_late_event_is_waited_for_and_taken_later(void **state);
 void a_storm_cuts_the_device_off(void **state);
+void a_storm_among_many_is_seen(void **state);
 
 #endif

@@ -177,3 +177,22 @@ void a_storm_cuts_the_device_off(void **state)
     assert_int_equal(iommu_counters.faults, 1000); /* no event either */
     assert_false(iommu_unit_dead(0));
 }
+
+/* More devices have faulted than are counted one by one: the one that goes on is found all the same. */
+void a_storm_among_many_is_seen(void **state)
+{
+    (void)state;
+    test_with_device(5);
+    for (uint32_t source = 0x100; source < 0x100 + 40; source++) {
+        model_event(0, AMDVI_OPCODE(AMDVI_EVENT_PAGE_FAULT) | source, 0x5000);
+        iommu_fault_interrupt();
+    }
+    for (uint32_t i = 0; i < 1000; i++) {
+        model_event(0, AMDVI_OPCODE(AMDVI_EVENT_PAGE_FAULT) | DEVICE(1), 0x5000);
+        iommu_fault_interrupt();
+    }
+    assert_int_equal(captured_count("device 00:01.0 does nothing but fault"), 1);
+    assert_int_equal(captured_count("does nothing but fault"), 1);
+    assert_false(model_is_master(DEVICE(1)));
+    assert_true(iommu_is_isolated(DEVICE(1)));
+}
