@@ -36,9 +36,9 @@ bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames)
     return false;
 }
 
-void host_range_withhold(uint64_t mfn, uint64_t frames)
+uint64_t host_range_withhold(uint64_t mfn, uint64_t frames)
 {
-    memory_withhold(mfn, frames);
+    return memory_withhold(mfn, frames);
 }
 
 void host_frame_release(uint64_t mfn, uint32_t iommu_flags)
@@ -103,6 +103,13 @@ void host_pause(void)
 }
 
 /* ---- configuration space: segment 0 is all there is ---- */
+
+uint16_t host_pci_requester(uint16_t segment, uint16_t id)
+{
+    const struct pci_function *function = segment == 0 ? pci_find(id) : NULL;
+
+    return function != NULL ? function->requester_id : id;
+}
 
 uint32_t host_pci_read(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes)
 {

@@ -5,6 +5,7 @@
 #ifndef SLUICE_IOMMU_DRIVER_H
 #define SLUICE_IOMMU_DRIVER_H
 
+#include "drivers/iommu/finding.h"
 #include "drivers/iommu/iommu.h"
 #include "drivers/iommu/page_table.h"
 
@@ -87,6 +88,9 @@ extern const struct iommu_driver vtd_driver, amdvi_driver;
 
 /* The vendor's that iommu_init() found units with, or NULL. */
 const struct iommu_driver *iommu_driver(void);
+
+/* Logs what a firmware table's parser and policy found. */
+void iommu_report_findings(const char *table, const struct findings *findings);
 
 /* Adds a reserved range, or finds the same one; its number, or -ENOSPC. flags: IOMMU_READ, IOMMU_WRITE. */
 int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind kind, uint32_t flags);

@@ -20,8 +20,8 @@ void *host_frame_address(uint64_t mfn);
 /* True when the range holds a frame of the hypervisor's own (image, tables, heap): never to be mapped. */
 bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames);
 
-/* Devices use the range whenever they like: what of it is free is nobody's from now on. */
-void host_range_withhold(uint64_t mfn, uint64_t frames);
+/* Devices use the range whenever they like: what of it is free is nobody's from now on. Frames withheld. */
+uint64_t host_range_withhold(uint64_t mfn, uint64_t frames);
 
 /* Drops the owner's reference that a bus entry held. Called only after the covering wait completed. */
 void host_frame_release(uint64_t mfn, uint32_t iommu_flags);
@@ -69,6 +69,8 @@ void host_cache_flush(const volatile void *address, size_t size);
 uint64_t host_time_ns(void);
 void host_pause(void);
 
+/* Requester id that the function's DMA shows behind bridges; its own when it is not known. */
+uint16_t host_pci_requester(uint16_t segment, uint16_t id);
 /* Configuration space of a function (bus << 8 | device << 3 | function); all ones when absent. */
 uint32_t host_pci_read(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes);
 void host_pci_write(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes, uint32_t value);

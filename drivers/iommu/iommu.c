@@ -7,6 +7,7 @@
 #include "drivers/iommu/driver.h"
 #include "drivers/iommu/host.h"
 #include "guest-abi/include/sluice/errno.h"
+#include "lib/log.h"
 #include "lib/string.h"
 
 struct iommu_counters iommu_counters;
@@ -51,6 +52,18 @@ int iommu_enable(void)
 const struct iommu_driver *iommu_driver(void)
 {
     return driver;
+}
+
+void iommu_report_findings(const char *table, const struct findings *findings)
+{
+    for (uint32_t i = 0; i < findings->count; i++) {
+        const struct finding *finding = &findings->list[i];
+
+        log_line("iommu: %s offset %u, %s: %s", table, finding->offset, finding_structure_text(finding),
+                 finding_reason_text(finding));
+    }
+    if (findings->lost != 0)
+        log_line("iommu: %s: %u more findings", table, findings->lost);
 }
 
 /* ---- reserved ranges ---- */

@@ -10,7 +10,7 @@
 
 #define DEVICES_MAX        256u
 #define REGISTERS_MAX      (IOMMU_UNITS_MAX + 1) /* and the HyperTransport window */
-#define RESERVED_BYTES_MAX (2ull << 30)          /* 4 KiB entries: more would take too long at boot */
+#define RESERVED_BYTES_MAX (4ull << 30)          /* in all: 4 KiB entries, more would take too long at boot */
 
 /* A device and the set of the reserved ranges it is named for. */
 static struct reserved_device {
@@ -23,10 +23,13 @@ static uint32_t device_count;
 static struct iommu_range registers[REGISTERS_MAX];
 static uint32_t register_count;
 
+static uint64_t bytes_left; /* of RESERVED_BYTES_MAX */
+
 void iommu_reserve_begin(void)
 {
     device_count = 0;
     register_count = 0;
+    bytes_left = RESERVED_BYTES_MAX;
 }
 
 void iommu_reserve_registers(uint64_t bfn, uint64_t frames)
@@ -58,8 +61,8 @@ static const char *refusal(uint64_t base, uint64_t limit, uint8_t address_bits)
 
     if (address_bits < 64 && limit >> address_bits != 0)
         return "it lies beyond the bus width";
-    if (limit - base >= RESERVED_BYTES_MAX)
-        return "it is larger than 2 GiB";
+    if (frames > bytes_left >> 12)
+        return "with those before it, it is larger than 4 GiB";
     if (host_range_is_hypervisor(first, frames))
         return "it holds memory of the hypervisor";
     if (holds_registers(first, limit >> 12))
@@ -71,6 +74,7 @@ int iommu_reserve(uint64_t base, uint64_t limit, uint32_t flags, uint8_t address
 {
     const char *reason = refusal(base, limit, address_bits);
     uint64_t first = base >> 12, frames = (limit >> 12) - first + 1;
+    uint64_t in_use;
     int number;
 
     log_line("iommu: reserved range 0x%llx to 0x%llx%s%s", (unsigned long long)base,
@@ -80,11 +84,15 @@ int iommu_reserve(uint64_t base, uint64_t limit, uint32_t flags, uint8_t address
     number = iommu_reserved_add(first, frames, IOMMU_KIND_IDENTITY, flags);
     if (number < 0)
         return number;
-    host_range_withhold(first, frames); /* before the tables that map it are allocated */
+    bytes_left -= frames << 12;
+    in_use = host_range_withhold(first, frames); /* before the tables that map it are allocated */
+    if (in_use != 0)
+        log_line("iommu: ... %llu KiB of it were free memory: nobody else gets them",
+                 (unsigned long long)in_use << 2);
     return number;
 }
 
-void iommu_reserve_for(uint16_t segment, uint16_t id, int range)
+static void reserve_for_requester(uint16_t segment, uint16_t id, int range)
 {
     uint32_t i = 0;
 
@@ -98,6 +106,15 @@ void iommu_reserve_for(uint16_t segment, uint16_t id, int range)
     if (i == device_count)
         devices[device_count++] = (struct reserved_device){0, segment, id};
     devices[i].ranges |= 1ull << range;
+}
+
+void iommu_reserve_for(uint16_t segment, uint16_t id, int range)
+{
+    uint16_t requester = host_pci_requester(segment, id);
+
+    reserve_for_requester(segment, id, range);
+    if (requester != id) /* a bridge takes over some transactions, the others carry the function's own id */
+        reserve_for_requester(segment, requester, range);
 }
 
 void iommu_reserve_attach(void)

@@ -73,16 +73,18 @@ static void release(uint64_t first, uint64_t end)
         lowest_free = first;
 }
 
-void memory_withhold(uint64_t first, uint64_t count)
+uint64_t memory_withhold(uint64_t first, uint64_t count)
 {
-    uint64_t end = frame_table_end();
+    uint64_t end = frame_table_end(), withheld = 0;
     for (uint64_t mfn = first; count != 0 && mfn < end; mfn++, count--) {
         struct frame *frame = frame_of(mfn);
         if (frame->owner != FRAME_FREE)
             continue;
         frame->owner = FRAME_FIRMWARE;
         free_count--;
+        withheld++;
     }
+    return withheld;
 }
 
 void memory_release_loader(void)

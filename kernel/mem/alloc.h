@@ -46,8 +46,9 @@ uint64_t memory_usable_frames(void); /* free frames now */
  */
 bool memory_init(const struct boot_info *info);
 
-/* Frames that firmware's devices use (reserved ranges of the IOMMU): if they are free, nobody gets them. */
-void memory_withhold(uint64_t first, uint64_t count);
+/* Frames that firmware's devices use (reserved ranges of the IOMMU): if they are free, nobody gets them. How
+ * many were. */
+uint64_t memory_withhold(uint64_t first, uint64_t count);
 
 /* The loader's memory (guest and module files, boot information) becomes free: nobody may read it any more.
  */

@@ -2,8 +2,9 @@
 /*
  * What the files of this folder share: the unit.
  *
- * unit.c finds units and brings them up; scope.c knows which unit a requester id belongs to; device.c holds
- * the device table; interrupt.c the interrupt tables; queue.c sends commands; fault.c reads the event log.
+ * unit.c finds units and brings them up; ivrs.c and scope.c know what firmware says, reserve.c which memory
+ * it reserves; device.c holds the device table; interrupt.c the interrupt tables; queue.c sends commands;
+ * fault.c reads the event log.
  */
 #ifndef SLUICE_AMDVI_AMDVI_H
 #define SLUICE_AMDVI_AMDVI_H
@@ -59,6 +60,10 @@ static inline void amdvi_write(const struct amdvi_unit *unit, uint32_t offset, u
 
 struct amdvi_unit *amdvi_unit_at(uint32_t index);
 uint32_t amdvi_unit_count(void);
+/* The unit that the requester's DMA passes, or NULL: none, or one that is not usable. */
+struct amdvi_unit *amdvi_unit_of(uint16_t segment, uint16_t requester_id);
+/* The requester id that the device's DMA shows: its own, or the alias that firmware names. */
+uint16_t amdvi_alias_of(uint16_t segment, uint16_t requester_id);
 /* Waits with a bound until (status & mask) == value. */
 bool amdvi_poll_status(const struct amdvi_unit *unit, uint64_t mask, uint64_t value);
 /* The unit stopped answering: its devices are cut off, its contexts fail from now on. */
@@ -66,14 +71,8 @@ void amdvi_unit_dies(struct amdvi_unit *unit, const char *what);
 /* Sets or clears bits of the control register. */
 void amdvi_control(struct amdvi_unit *unit, uint64_t bits, bool on);
 
-/* ---- scope.c ---- */
+/* ---- reserve.c ---- */
 
-/* unit_of[i]: our unit of the i-th in *ivrs, or NULL. */
-void amdvi_scopes_init(const struct ivrs *ivrs, struct amdvi_unit *const *unit_of);
-/* The unit that the requester's DMA passes, or NULL: none, or one that is not usable. */
-struct amdvi_unit *amdvi_unit_of(uint16_t segment, uint16_t requester_id);
-/* The requester id that the device's DMA shows: its own, or the alias that firmware names. */
-uint16_t amdvi_alias_of(uint16_t segment, uint16_t requester_id);
 /* Adds the usable memory blocks to the reserved ranges and lets their devices reach them and nothing else. */
 int amdvi_reserved_init(const struct ivrs *ivrs, uint8_t address_bits);
 
@@ -95,7 +94,7 @@ void amdvi_cut_off_all(const struct amdvi_unit *unit);
 
 /* How wide entries of interrupt tables and their APIC ids are. */
 void amdvi_interrupts_init(struct amdvi_unit *unit, bool x2apic);
-/* Which IO-APICs and HPETs *ivrs names. unit_of as of amdvi_scopes_init(). */
+/* Which IO-APICs and HPETs *ivrs names. unit_of[i]: our unit of the i-th block, or NULL. */
 void amdvi_sources_init(const struct ivrs *ivrs, struct amdvi_unit *const *unit_of);
 int amdvi_interrupt_table(uint16_t segment, uint16_t requester_id, bool make,
                           struct iommu_interrupt_table **table);

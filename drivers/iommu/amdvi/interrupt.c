@@ -39,8 +39,10 @@ void amdvi_sources_init(const struct ivrs *ivrs, struct amdvi_unit *const *unit_
     for (uint32_t i = 0; i < ivrs->special_count; i++) {
         const struct ivrs_special *special = &ivrs->specials[i];
 
-        sources[source_count++] = (struct source){.unit = unit_of[special->unit],
-                                                  .segment = ivrs->units[special->unit].segment,
+        if (ivrs->blocks[special->block].superseded)
+            continue;
+        sources[source_count++] = (struct source){.unit = unit_of[special->block],
+                                                  .segment = ivrs->blocks[special->block].segment,
                                                   .requester_id = special->id,
                                                   .kind = special->kind,
                                                   .id = special->handle};

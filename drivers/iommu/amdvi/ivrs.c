@@ -1,82 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * AMD I/O Virtualization Technology (IOMMU) Specification 48882, section 5.2. Every length is checked against
- * the end of what encloses it before a byte behind it is read, and every step moves forward. Firmware
- * describes a unit by one block of each type it can; which block counts is known only after all were seen,
- * so device entries are read in a second step.
+ * the end of what encloses it before a byte behind it is read, and every step moves forward.
  */
 #include "drivers/iommu/amdvi/ivrs.h"
 
+#include "drivers/iommu/table.h"
 #include "lib/string.h"
 
 #define HEADER_BYTES 48u /* ACPI header, IVinfo, reserved: 5.2.1 */
 #define HEADER_INFO  36u
-
-enum block_type {
-    IVHD_BASIC = 0x10,
-    IVHD_EFR = 0x11,  /* with a copy of the extended feature register */
-    IVHD_ACPI = 0x40, /* and with ACPI devices */
-    IVMD_ALL = 0x20,
-    IVMD_ONE = 0x21,
-    IVMD_RANGE = 0x22,
-    IVMD_UNIT = 0x23, /* of early revisions: all devices behind one unit */
-};
 
 #define BLOCK_BYTES      4u
 #define IVHD_BASIC_BYTES 24u /* 5.2.2.1 */
 #define IVHD_EFR_BYTES   40u
 #define IVMD_BYTES       32u /* 5.2.2.3 */
 
-enum entry_kind {
-    ENTRY_PAD4 = 0x00,
-    ENTRY_ALL = 0x01,
-    ENTRY_SELECT = 0x02,
-    ENTRY_START = 0x03,
-    ENTRY_END = 0x04,
-    ENTRY_PAD8 = 0x40,
-    ENTRY_ALIAS = 0x42,
-    ENTRY_ALIAS_START = 0x43,
-    ENTRY_EXTENDED = 0x46,
-    ENTRY_EXTENDED_START = 0x47,
-    ENTRY_SPECIAL = 0x48,
-    ENTRY_ACPI = 0xf0, /* kinds from here on say their length themselves */
-};
+#define ENTRY_BYTES 4u /* of the smallest size class */
 
-#define ENTRY_BYTES           4u  /* of the smallest size class */
-#define ENTRY_ACPI_BYTES      22u /* without the UID */
-#define ENTRY_ACPI_UID_LENGTH 21u
-
+/* The block whose device entries are being read. */
 struct walk {
     const uint8_t *bytes;
     struct ivrs *ivrs;
-    /* Of the block whose device entries are being read: */
-    struct ivrs_unit *unit;
+    uint32_t block;
     struct ivrs_entry start; /* the range that waits for its end */
     bool open;
 };
 
-static uint64_t read_le(const struct walk *walk, size_t offset, uint32_t bytes)
+static void find(struct ivrs *ivrs, size_t offset, enum finding_structure structure,
+                 enum finding_reason reason)
 {
-    uint64_t value = 0;
-
-    for (uint32_t i = 0; i < bytes; i++)
-        value |= (uint64_t)walk->bytes[offset + i] << (8 * i);
-    return value;
-}
-
-static void find(struct ivrs *ivrs, size_t offset, const char *structure, const char *reason)
-{
-    if (ivrs->finding_count < IVRS_FINDINGS_MAX)
-        ivrs->findings[ivrs->finding_count++] = (struct ivrs_finding){(uint32_t)offset, structure, reason};
+    findings_add(&ivrs->findings, structure, reason, offset);
 }
 
 /* ---- device entries ---- */
 
 /* A device entry is left out. */
-static void lose(const struct walk *walk, size_t offset, const char *reason)
+static void lose(const struct walk *walk, size_t offset, enum finding_reason reason)
 {
-    find(walk->ivrs, offset, "device entry", reason);
-    walk->unit->incomplete = true;
+    find(walk->ivrs, offset, FINDING_ENTRY, reason);
+    walk->ivrs->blocks[walk->block].incomplete = true;
 }
 
 static void keep_entry(const struct walk *walk, struct ivrs_entry entry)
@@ -84,49 +47,40 @@ static void keep_entry(const struct walk *walk, struct ivrs_entry entry)
     struct ivrs *ivrs = walk->ivrs;
 
     if (ivrs->entry_count == IVRS_ENTRIES_MAX) {
-        lose(walk, entry.offset, "more entries than Sluice keeps");
+        lose(walk, entry.offset, FINDING_TOO_MANY);
         return;
     }
     ivrs->entries[ivrs->entry_count++] = entry;
-    walk->unit->entries++;
+    ivrs->blocks[walk->block].entries++;
 }
 
 static void keep_special(const struct walk *walk, size_t offset)
 {
     struct ivrs *ivrs = walk->ivrs;
-    struct ivrs_special special = {.settings = (uint8_t)read_le(walk, offset + 3, 1),
-                                   .handle = (uint8_t)read_le(walk, offset + 4, 1),
-                                   .id = (uint16_t)read_le(walk, offset + 5, 2),
-                                   .kind = (uint8_t)read_le(walk, offset + 7, 1),
-                                   .unit = (uint16_t)(walk->unit - ivrs->units),
-                                   .offset = (uint32_t)offset};
+    struct ivrs_special special = {.offset = (uint32_t)offset,
+                                   .settings = table_read8(walk->bytes, offset + 3),
+                                   .handle = table_read8(walk->bytes, offset + 4),
+                                   .id = table_read16(walk->bytes, offset + 5),
+                                   .kind = table_read8(walk->bytes, offset + 7),
+                                   .block = (uint8_t)walk->block};
 
-    if (special.kind != IVRS_SPECIAL_IOAPIC && special.kind != IVRS_SPECIAL_HPET) {
-        lose(walk, offset, "a special device that is neither IO-APIC nor HPET");
-        return;
-    }
-    if (ivrs->special_count == IVRS_SPECIALS_MAX) {
-        lose(walk, offset, "more special devices than Sluice keeps");
-        return;
-    }
-    ivrs->specials[ivrs->special_count++] = special;
-}
-
-static void open_range(struct walk *walk, struct ivrs_entry start)
-{
-    walk->start = start;
-    walk->open = true;
+    if (special.kind != IVRS_SPECIAL_IOAPIC && special.kind != IVRS_SPECIAL_HPET)
+        lose(walk, offset, FINDING_NOT_SPECIAL);
+    else if (ivrs->special_count == IVRS_SPECIALS_MAX)
+        lose(walk, offset, FINDING_TOO_MANY);
+    else
+        ivrs->specials[ivrs->special_count++] = special;
 }
 
 static void close_range(struct walk *walk, size_t offset, uint16_t last)
 {
     if (!walk->open) {
-        lose(walk, offset, "a range ends that did not start");
+        lose(walk, offset, FINDING_NO_START);
         return;
     }
     walk->open = false;
     if (last < walk->start.first) {
-        lose(walk, walk->start.offset, "a range that ends before it starts");
+        lose(walk, walk->start.offset, FINDING_RANGE_INVERTED);
         return;
     }
     walk->start.last = last;
@@ -137,96 +91,101 @@ static void close_range(struct walk *walk, size_t offset, uint16_t last)
 static void drop_open_range(struct walk *walk)
 {
     if (walk->open)
-        lose(walk, walk->start.offset, "a range without an end");
+        lose(walk, walk->start.offset, FINDING_NO_END);
     walk->open = false;
 }
 
-/* One entry, its length checked by the caller. */
+/* One entry that names devices, its length checked by the caller. */
+static void take_entry(struct walk *walk, size_t offset)
+{
+    const uint8_t *bytes = walk->bytes;
+    uint16_t id = table_read16(bytes, offset + 1);
+    struct ivrs_entry entry = {.offset = (uint32_t)offset,
+                               .kind = table_read8(bytes, offset),
+                               .first = id,
+                               .last = id,
+                               .settings = table_read8(bytes, offset + 3)};
+
+    switch (entry.kind) {
+    case IVRS_ENTRY_ALL:
+        entry.first = 0;
+        entry.last = UINT16_MAX;
+        break;
+    case IVRS_ENTRY_ALIAS:
+    case IVRS_ENTRY_ALIAS_START:
+        entry.alias = table_read16(bytes, offset + 5);
+        break;
+    case IVRS_ENTRY_EXTENDED:
+    case IVRS_ENTRY_EXTENDED_START:
+        entry.extended = table_read32(bytes, offset + 4);
+        break;
+    default:
+        break;
+    }
+    if (entry.kind == IVRS_ENTRY_START || entry.kind == IVRS_ENTRY_ALIAS_START ||
+        entry.kind == IVRS_ENTRY_EXTENDED_START) {
+        walk->start = entry;
+        walk->open = true;
+    } else {
+        keep_entry(walk, entry);
+    }
+}
+
 static void parse_entry(struct walk *walk, size_t offset)
 {
-    uint32_t kind = (uint32_t)read_le(walk, offset, 1);
-    uint16_t id = (uint16_t)read_le(walk, offset + 1, 2);
-    struct ivrs_entry entry = {.first = id,
-                               .last = id,
-                               .settings = (uint8_t)read_le(walk, offset + 3, 1),
-                               .offset = (uint32_t)offset};
+    uint8_t kind = table_read8(walk->bytes, offset);
 
-    if (kind == ENTRY_PAD4 || kind == ENTRY_PAD8)
+    if (kind == IVRS_ENTRY_PAD4 || kind == IVRS_ENTRY_PAD8) {
+        walk->ivrs->blocks[walk->block].padding++;
         return;
-    if (kind == ENTRY_END) {
-        close_range(walk, offset, id);
+    }
+    if (kind == IVRS_ENTRY_END) {
+        close_range(walk, offset, table_read16(walk->bytes, offset + 1));
         return;
     }
     drop_open_range(walk);
     switch (kind) {
-    case ENTRY_ALL:
-        entry.is_default = true;
-        entry.first = 0;
-        entry.last = UINT16_MAX;
+    case IVRS_ENTRY_ALL:
+    case IVRS_ENTRY_SELECT:
+    case IVRS_ENTRY_START:
+    case IVRS_ENTRY_ALIAS:
+    case IVRS_ENTRY_ALIAS_START:
+    case IVRS_ENTRY_EXTENDED:
+    case IVRS_ENTRY_EXTENDED_START:
+    case IVRS_ENTRY_ACPI:
+        take_entry(walk, offset);
         break;
-    case ENTRY_SELECT:
-    case ENTRY_START:
-        break;
-    case ENTRY_ALIAS:
-    case ENTRY_ALIAS_START:
-        entry.aliased = true;
-        entry.alias = (uint16_t)read_le(walk, offset + 5, 2);
-        break;
-    case ENTRY_EXTENDED:
-    case ENTRY_EXTENDED_START:
-        entry.extended = (uint32_t)read_le(walk, offset + 4, 4);
-        break;
-    case ENTRY_ACPI:
-        entry.acpi_hid = true;
-        break;
-    case ENTRY_SPECIAL:
+    case IVRS_ENTRY_SPECIAL:
         keep_special(walk, offset);
-        return;
+        break;
     default:
-        lose(walk, offset, "of a kind Sluice does not know: skipped");
-        return;
+        lose(walk, offset, FINDING_UNKNOWN);
     }
-    if (kind == ENTRY_START || kind == ENTRY_ALIAS_START || kind == ENTRY_EXTENDED_START)
-        open_range(walk, entry);
-    else
-        keep_entry(walk, entry);
 }
 
 /* Bytes of the entry at `offset`; 0 when they cannot be told, or do not fit into the `room` that is left. */
-static size_t entry_length(const struct walk *walk, size_t offset, size_t room)
+static size_t entry_length(const uint8_t *bytes, size_t offset, size_t room)
 {
-    uint32_t kind = (uint32_t)read_le(walk, offset, 1);
-    size_t length = (size_t)ENTRY_BYTES << (kind >> 6);
+    uint32_t kind = table_read8(bytes, offset);
+    size_t length = (size_t)ENTRY_BYTES << (kind >> 6); /* the two top bits are the size class */
 
-    if (kind > ENTRY_ACPI)
+    if (kind > IVRS_ENTRY_ACPI)
         return 0;
-    if (kind == ENTRY_ACPI) {
-        if (room < ENTRY_ACPI_BYTES)
+    if (kind == IVRS_ENTRY_ACPI) {
+        if (room < IVRS_ACPI_UID)
             return 0;
-        length = ENTRY_ACPI_BYTES + read_le(walk, offset + ENTRY_ACPI_UID_LENGTH, 1);
+        length = IVRS_ACPI_UID + (size_t)table_read8(bytes, offset + IVRS_ACPI_UID_LENGTH);
     }
     return length <= room ? length : 0;
 }
 
-static size_t ivhd_bytes(uint32_t type)
+static void parse_entries(struct walk *walk, size_t offset, size_t end)
 {
-    return type == IVHD_BASIC ? IVHD_BASIC_BYTES : IVHD_EFR_BYTES;
-}
-
-/* The device entries of the block that was chosen for a unit; its lengths were checked when it was. */
-static void parse_entries(struct walk *walk, struct ivrs_unit *unit)
-{
-    size_t offset = unit->offset + ivhd_bytes(unit->type);
-    size_t end = unit->offset + read_le(walk, unit->offset + 2, 2);
-
-    walk->unit = unit;
-    walk->open = false;
-    unit->first_entry = (uint16_t)walk->ivrs->entry_count;
     while (offset < end) {
-        size_t length = entry_length(walk, offset, end - offset);
+        size_t length = entry_length(walk->bytes, offset, end - offset);
 
         if (length == 0) {
-            lose(walk, offset, "its length is impossible; the rest of the block is lost");
+            lose(walk, offset, FINDING_LIST_LENGTH);
             break;
         }
         parse_entry(walk, offset);
@@ -237,161 +196,172 @@ static void parse_entries(struct walk *walk, struct ivrs_unit *unit)
 
 /* ---- blocks ---- */
 
-static struct ivrs_unit *find_unit(struct ivrs *ivrs, uint16_t segment, uint16_t id)
+static size_t ivhd_bytes(uint8_t type)
 {
-    for (uint32_t i = 0; i < ivrs->unit_count; i++)
-        if (ivrs->units[i].segment == segment && ivrs->units[i].id == id)
-            return &ivrs->units[i];
-    return NULL;
+    return type == IVRS_IVHD_BASIC ? IVHD_BASIC_BYTES : IVHD_EFR_BYTES;
 }
 
-static struct ivrs_unit read_unit(const struct walk *walk, size_t offset)
+static struct ivrs_block read_block(const uint8_t *bytes, size_t offset)
 {
-    struct ivrs_unit unit = {.offset = (uint32_t)offset,
-                             .type = (uint8_t)read_le(walk, offset, 1),
-                             .flags = (uint8_t)read_le(walk, offset + 1, 1),
-                             .id = (uint16_t)read_le(walk, offset + 4, 2),
-                             .capability = (uint16_t)read_le(walk, offset + 6, 2),
-                             .base = read_le(walk, offset + 8, 8),
-                             .segment = (uint16_t)read_le(walk, offset + 16, 2),
-                             .info = (uint16_t)read_le(walk, offset + 18, 2),
-                             .feature_info = (uint32_t)read_le(walk, offset + 20, 4)};
+    struct ivrs_block block = {.offset = (uint32_t)offset,
+                               .type = table_read8(bytes, offset),
+                               .flags = table_read8(bytes, offset + 1),
+                               .id = table_read16(bytes, offset + 4),
+                               .capability = table_read16(bytes, offset + 6),
+                               .base = table_read64(bytes, offset + 8),
+                               .segment = table_read16(bytes, offset + 16),
+                               .info = table_read16(bytes, offset + 18),
+                               .feature_info = table_read32(bytes, offset + 20)};
 
-    if (unit.type != IVHD_BASIC)
-        unit.features = read_le(walk, offset + 24, 8);
-    return unit;
+    if (block.type != IVRS_IVHD_BASIC) {
+        block.features = table_read64(bytes, offset + 24);
+        block.features2 = table_read64(bytes, offset + 32);
+    }
+    return block;
 }
 
-/* Of the blocks that describe one unit, the one of the highest type counts. */
-static void parse_ivhd(const struct walk *walk, size_t offset, size_t length)
+static void parse_ivhd(const uint8_t *bytes, size_t offset, size_t length, struct ivrs *ivrs)
 {
-    struct ivrs *ivrs = walk->ivrs;
-    struct ivrs_unit unit, *known;
+    size_t fixed = ivhd_bytes(table_read8(bytes, offset));
+    struct walk walk = {.bytes = bytes, .ivrs = ivrs, .block = ivrs->block_count};
 
-    if (length < ivhd_bytes((uint32_t)read_le(walk, offset, 1))) {
-        find(ivrs, offset, "IVHD", "too short");
+    if (length < fixed || ivrs->block_count == IVRS_BLOCKS_MAX) {
+        find(ivrs, offset, FINDING_IVHD, length < fixed ? FINDING_SHORT : FINDING_TOO_MANY);
         ivrs->truncated = true;
         return;
     }
-    unit = read_unit(walk, offset);
-    known = find_unit(ivrs, unit.segment, unit.id);
-    if (known != NULL && known->type == unit.type) {
-        find(ivrs, offset, "IVHD", "a second block of its type for one unit: left out");
-        known->incomplete = true;
-    } else if (known != NULL) {
-        if (known->type < unit.type)
-            *known = unit;
-    } else if (ivrs->unit_count == IVRS_UNITS_MAX) {
-        find(ivrs, offset, "IVHD", "more units than Sluice keeps");
-        ivrs->truncated = true;
-    } else {
-        ivrs->units[ivrs->unit_count++] = unit;
-    }
+    ivrs->blocks[ivrs->block_count] = read_block(bytes, offset);
+    ivrs->blocks[ivrs->block_count++].first_entry = (uint16_t)ivrs->entry_count;
+    parse_entries(&walk, offset + fixed, offset + length);
 }
 
-static struct ivrs_memory read_memory(const struct walk *walk, size_t offset)
+static struct ivrs_memory read_memory(const uint8_t *bytes, size_t offset)
 {
     struct ivrs_memory memory = {.offset = (uint32_t)offset,
-                                 .flags = (uint8_t)read_le(walk, offset + 1, 1),
-                                 .first = (uint16_t)read_le(walk, offset + 4, 2),
-                                 .segment = (uint16_t)read_le(walk, offset + 8, 2),
-                                 .base = read_le(walk, offset + 16, 8),
-                                 .size = read_le(walk, offset + 24, 8)};
+                                 .type = table_read8(bytes, offset),
+                                 .flags = table_read8(bytes, offset + 1),
+                                 .first = table_read16(bytes, offset + 4),
+                                 .segment = table_read16(bytes, offset + 8),
+                                 .base = table_read64(bytes, offset + 16),
+                                 .size = table_read64(bytes, offset + 24)};
 
     memory.last = memory.first;
-    switch (read_le(walk, offset, 1)) {
-    case IVMD_ALL:
-        memory.all = true;
+    if (memory.type == IVRS_IVMD_RANGE)
+        memory.last = table_read16(bytes, offset + 6);
+    if (memory.type == IVRS_IVMD_ALL) {
         memory.first = 0;
         memory.last = UINT16_MAX;
-        break;
-    case IVMD_RANGE:
-        memory.last = (uint16_t)read_le(walk, offset + 6, 2);
-        break;
-    default:
-        break;
     }
     return memory;
 }
 
-static void parse_ivmd(const struct walk *walk, size_t offset, size_t length)
+static void parse_ivmd(const uint8_t *bytes, size_t offset, size_t length, struct ivrs *ivrs)
 {
-    struct ivrs *ivrs = walk->ivrs;
     struct ivrs_memory memory;
 
     if (length < IVMD_BYTES || ivrs->memory_count == IVRS_MEMORY_MAX) {
-        find(ivrs, offset, "IVMD", length < IVMD_BYTES ? "too short" : "more ranges than Sluice keeps");
+        find(ivrs, offset, FINDING_IVMD, length < IVMD_BYTES ? FINDING_SHORT : FINDING_TOO_MANY);
         return;
     }
-    memory = read_memory(walk, offset);
-    if (memory.size == 0 || memory.size - 1 > UINT64_MAX - memory.base)
-        find(ivrs, offset, "IVMD", memory.size == 0 ? "of no bytes" : "it ends beyond the last address");
+    memory = read_memory(bytes, offset);
+    if (memory.type == IVRS_IVMD_UNIT)
+        find(ivrs, offset, FINDING_IVMD, FINDING_OF_ONE_UNIT);
+    else if (memory.size == 0)
+        find(ivrs, offset, FINDING_IVMD, FINDING_EMPTY);
+    else if (memory.size - 1 > UINT64_MAX - memory.base)
+        find(ivrs, offset, FINDING_IVMD, FINDING_BEYOND);
     else if (memory.last < memory.first)
-        find(ivrs, offset, "IVMD", "for a range of devices that ends before it starts");
+        find(ivrs, offset, FINDING_IVMD, FINDING_DEVICES_INVERTED);
     else
         ivrs->memory[ivrs->memory_count++] = memory;
 }
 
-static void parse_block(const struct walk *walk, size_t offset, size_t length)
+static void parse_block(const uint8_t *bytes, size_t offset, size_t length, struct ivrs *ivrs)
 {
-    switch (read_le(walk, offset, 1)) {
-    case IVHD_BASIC:
-    case IVHD_EFR:
-    case IVHD_ACPI:
-        parse_ivhd(walk, offset, length);
+    switch (table_read8(bytes, offset)) {
+    case IVRS_IVHD_BASIC:
+    case IVRS_IVHD_EFR:
+    case IVRS_IVHD_ACPI:
+        parse_ivhd(bytes, offset, length, ivrs);
         break;
-    case IVMD_ALL:
-    case IVMD_ONE:
-    case IVMD_RANGE:
-        parse_ivmd(walk, offset, length);
-        break;
-    case IVMD_UNIT:
-        find(walk->ivrs, offset, "IVMD", "for the devices of one unit, which Sluice does not do: skipped");
+    case IVRS_IVMD_ALL:
+    case IVRS_IVMD_ONE:
+    case IVRS_IVMD_RANGE:
+    case IVRS_IVMD_UNIT:
+        parse_ivmd(bytes, offset, length, ivrs);
         break;
     default:
-        find(walk->ivrs, offset, "block", "of a type Sluice does not know: skipped");
+        find(ivrs, offset, FINDING_BLOCK, FINDING_UNKNOWN);
     }
 }
 
-static void parse_blocks(const struct walk *walk, size_t end)
+static void parse_blocks(const uint8_t *bytes, size_t end, struct ivrs *ivrs)
 {
     size_t offset = HEADER_BYTES;
 
-    while (end - offset >= BLOCK_BYTES) {
-        size_t length = read_le(walk, offset + 2, 2);
+    while (offset < end) {
+        size_t room = end - offset;
+        size_t length = room >= BLOCK_BYTES ? table_read16(bytes, offset + 2) : 0;
 
-        if (length < BLOCK_BYTES || length > end - offset) {
-            find(walk->ivrs, offset, "block", "its length is impossible; what follows is lost");
-            walk->ivrs->truncated = true;
+        if (length < BLOCK_BYTES && table_is_zero(bytes, offset, end)) {
+            find(ivrs, offset, FINDING_TABLE, FINDING_ZEROES);
             return;
         }
-        parse_block(walk, offset, length);
+        if (length < BLOCK_BYTES || length > room) {
+            find(ivrs, offset, room < BLOCK_BYTES ? FINDING_TABLE : FINDING_BLOCK,
+                 room < BLOCK_BYTES ? FINDING_CUT : FINDING_LENGTH);
+            ivrs->truncated = true;
+            return;
+        }
+        parse_block(bytes, offset, length, ivrs);
         offset += length;
     }
-    if (offset != end)
-        find(walk->ivrs, offset, "table", "ends within a block");
+}
+
+/* ---- which of its blocks describes a unit ---- */
+
+static void supersede(struct ivrs *ivrs, struct ivrs_block *earlier, struct ivrs_block *later)
+{
+    if (earlier->type == later->type) {
+        find(ivrs, later->offset, FINDING_IVHD, FINDING_TYPE_TWICE);
+        earlier->incomplete = true;
+    }
+    if (earlier->type >= later->type)
+        later->superseded = true;
+    else
+        earlier->superseded = true;
+}
+
+static void choose_blocks(struct ivrs *ivrs)
+{
+    for (uint32_t i = 1; i < ivrs->block_count; i++)
+        for (uint32_t j = 0; j < i; j++) {
+            struct ivrs_block *earlier = &ivrs->blocks[j], *later = &ivrs->blocks[i];
+
+            if (!earlier->superseded && !later->superseded && earlier->segment == later->segment &&
+                earlier->id == later->id)
+                supersede(ivrs, earlier, later);
+        }
 }
 
 bool ivrs_parse(const void *table, size_t size, struct ivrs *ivrs)
 {
-    struct walk walk = {.bytes = table, .ivrs = ivrs};
-    size_t end = size, length;
+    const uint8_t *bytes = table;
+    size_t length;
 
-    memset(ivrs, 0, sizeof *ivrs);
+    memset(ivrs, 0, offsetof(struct ivrs, blocks)); /* the arrays count as far as their counts say */
     if (size < HEADER_BYTES || memcmp(table, "IVRS", 4) != 0) {
-        find(ivrs, 0, "table", size < HEADER_BYTES ? "too short for an IVRS header" : "not an IVRS table");
+        find(ivrs, 0, FINDING_TABLE, size < HEADER_BYTES ? FINDING_NO_HEADER : FINDING_OTHER_TABLE);
         return false;
     }
-    length = read_le(&walk, 4, 4);
+    length = table_read32(bytes, TABLE_LENGTH);
     if (length < HEADER_BYTES || length > size) {
-        find(ivrs, 4, "header", "its length is not the table's");
+        find(ivrs, TABLE_LENGTH, FINDING_HEADER, FINDING_OTHER_LENGTH);
         ivrs->truncated = length > size;
-    } else {
-        end = length;
+        length = size;
     }
-    ivrs->info = (uint32_t)read_le(&walk, HEADER_INFO, 4);
-    parse_blocks(&walk, end);
-    for (uint32_t i = 0; i < ivrs->unit_count; i++)
-        parse_entries(&walk, &ivrs->units[i]);
+    ivrs->info = table_read32(bytes, HEADER_INFO);
+    parse_blocks(bytes, length, ivrs);
+    choose_blocks(ivrs);
     return true;
 }

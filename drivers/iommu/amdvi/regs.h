@@ -78,7 +78,6 @@
 #define AMDVI_STATUS_PAGE_REQUESTS (1ull << 7) /* PPRLogRun, RO */
 
 /* IVHD attributes of block types 11h and 40h: 5.2.2.1 */
-#define AMDVI_TYPE_BASIC               0x10u
 #define AMDVI_ATTRIBUTE_NO_TRANSLATION 0x1u /* HATDis */
 
 /* IVHD flags, as the control bits of the same names: 5.2.2.1 */

@@ -9,12 +9,13 @@
 
 #define FIRST_LEVELS 3u /* 512 GiB of bus; a tree grows when it must reach further */
 
-static struct amdvi_unit units[IVRS_UNITS_MAX];
+static struct amdvi_unit units[IOMMU_UNITS_MAX];
 static uint32_t unit_count;
 static struct ivrs ivrs;
+static struct amdvi_unit *unit_of[IVRS_BLOCKS_MAX]; /* of each block; NULL when it is not usable */
+static bool all_used;                               /* every unit that firmware names is usable */
+static struct claims claims;
 static uint8_t bus_bits; /* width of a bus address that every unit can do */
-
-_Static_assert(IVRS_UNITS_MAX <= IOMMU_UNITS_MAX, "a set of units is 64 bits");
 
 struct amdvi_unit *amdvi_unit_at(uint32_t index)
 {
@@ -24,6 +25,20 @@ struct amdvi_unit *amdvi_unit_at(uint32_t index)
 uint32_t amdvi_unit_count(void)
 {
     return unit_count;
+}
+
+struct amdvi_unit *amdvi_unit_of(uint16_t segment, uint16_t requester_id)
+{
+    const struct claim *claim = claims_find(&claims, segment, requester_id);
+
+    return claim != NULL ? unit_of[claim->unit] : NULL;
+}
+
+uint16_t amdvi_alias_of(uint16_t segment, uint16_t requester_id)
+{
+    const struct claim *claim = claims_find(&claims, segment, requester_id);
+
+    return claim != NULL && claim->aliased ? claim->alias : requester_id;
 }
 
 /* ---- registers ---- */
@@ -66,7 +81,7 @@ static uint8_t levels_of(const struct amdvi_unit *unit)
 }
 
 /* What the unit's PCI function says of it: 3.2. */
-static void read_capability(struct amdvi_unit *unit, const struct ivrs_unit *block)
+static void read_capability(struct amdvi_unit *unit, const struct ivrs_block *block)
 {
     uint32_t header = host_pci_read(unit->segment, unit->id, block->capability, 4);
 
@@ -78,7 +93,7 @@ static void read_capability(struct amdvi_unit *unit, const struct ivrs_unit *blo
 }
 
 /* Why the unit cannot be used, or NULL. Reads registers only. */
-static const char *open_unit(struct amdvi_unit *unit, const struct ivrs_unit *block, uint8_t physical_bits)
+static const char *open_unit(struct amdvi_unit *unit, const struct ivrs_block *block, uint8_t physical_bits)
 {
     if (block->base == 0 || block->base % AMDVI_REGISTERS_ALIGN != 0 || block->base >> physical_bits != 0)
         return "its register address is impossible";
@@ -99,7 +114,7 @@ static const char *open_unit(struct amdvi_unit *unit, const struct ivrs_unit *bl
     read_capability(unit, block);
     if (AMDVI_FEATURE_HATS(unit->features) == AMDVI_HATS_NONE)
         return "no supported address width (HATS is 3)";
-    if (block->type != AMDVI_TYPE_BASIC && (block->feature_info & AMDVI_ATTRIBUTE_NO_TRANSLATION) != 0)
+    if (block->type != IVRS_IVHD_BASIC && (block->feature_info & AMDVI_ATTRIBUTE_NO_TRANSLATION) != 0)
         return "it does not translate (firmware sets HATDis)";
     return NULL;
 }
@@ -112,36 +127,62 @@ static bool prepare_unit(struct amdvi_unit *unit, const struct iommu_setup *setu
     return amdvi_devices_init(unit) && amdvi_queue_init(unit) && amdvi_fault_init(unit);
 }
 
-static int find_units(const struct iommu_setup *setup)
+/* -ENODEV after saying why the block's unit cannot be used. */
+static int take_unit(const struct iommu_setup *setup, const struct ivrs_block *block)
 {
-    struct amdvi_unit *unit_of[IVRS_UNITS_MAX] = {NULL};
+    struct amdvi_unit *unit = &units[unit_count];
+    const char *refusal = "there are more units than Sluice drives";
 
-    for (uint32_t i = 0; i < ivrs.unit_count; i++) {
-        const struct ivrs_unit *block = &ivrs.units[i];
-        struct amdvi_unit *unit = &units[unit_count];
-        const char *refusal;
-
+    if (unit_count < IOMMU_UNITS_MAX) {
         *unit = (struct amdvi_unit){.base = block->base,
                                     .index = unit_count,
                                     .segment = block->segment,
                                     .id = block->id,
                                     .flags = block->flags};
         refusal = open_unit(unit, block, setup->physical_bits);
-        if (refusal != NULL) {
-            log_line("iommu: AMD-Vi unit at 0x%llx (IVRS offset %u) is not usable: %s",
-                     (unsigned long long)block->base, block->offset, refusal);
-            continue;
-        }
-        if (block->features != 0 && block->features != unit->features)
-            log_line("iommu: unit %u has features 0x%llx, firmware says 0x%llx: the unit is believed",
-                     unit->index, (unsigned long long)unit->features, (unsigned long long)block->features);
-        if (!prepare_unit(unit, setup))
-            return -ENOMEM;
-        unit_of[i] = unit;
-        unit_count++;
     }
-    amdvi_scopes_init(&ivrs, unit_of);
+    if (refusal != NULL) {
+        log_line("iommu: AMD-Vi unit at 0x%llx (IVRS offset %u) is not usable: %s",
+                 (unsigned long long)block->base, block->offset, refusal);
+        return -ENODEV;
+    }
+    if (block->features != 0 && block->features != unit->features)
+        log_line("iommu: unit %u has features 0x%llx, firmware says 0x%llx: the unit is believed",
+                 unit->index, (unsigned long long)unit->features, (unsigned long long)block->features);
+    return prepare_unit(unit, setup) ? 0 : -ENOMEM;
+}
+
+static void claim_devices(void)
+{
+    bool usable[IVRS_BLOCKS_MAX];
+
+    for (uint32_t i = 0; i < ivrs.block_count; i++)
+        usable[i] = unit_of[i] != NULL;
+    if (!ivrs_claim(&ivrs, usable, &claims))
+        log_line("iommu: the IVRS may name units that cannot be read or used: only devices named one by one "
+                 "are served");
     amdvi_sources_init(&ivrs, unit_of);
+}
+
+static int find_units(const struct iommu_setup *setup)
+{
+    unit_count = 0;
+    all_used = !ivrs.truncated;
+    for (uint32_t i = 0; i < ivrs.block_count; i++) {
+        int error;
+
+        unit_of[i] = NULL;
+        if (ivrs.blocks[i].superseded)
+            continue;
+        error = take_unit(setup, &ivrs.blocks[i]);
+        if (error == -ENOMEM)
+            return error;
+        if (error == 0)
+            unit_of[i] = &units[unit_count++];
+        else
+            all_used = false;
+    }
+    claim_devices();
     return unit_count != 0 ? 0 : -ENODEV;
 }
 
@@ -173,15 +214,9 @@ static void report_units(const struct iommu_limits *limits)
 static int amdvi_init(const struct iommu_setup *setup, struct iommu_limits *limits)
 {
     bool parsed = ivrs_parse(setup->table, setup->table_size, &ivrs);
-    int error;
+    int error = parsed ? find_units(setup) : -ENODEV;
 
-    unit_count = 0;
-    for (uint32_t i = 0; i < ivrs.finding_count; i++)
-        log_line("iommu: IVRS offset %u, %s: %s", ivrs.findings[i].offset, ivrs.findings[i].structure,
-                 ivrs.findings[i].reason);
-    if (!parsed)
-        return -ENODEV;
-    error = find_units(setup);
+    iommu_report_findings("IVRS", &ivrs.findings);
     if (error != 0)
         return error;
     join_limits(limits);
@@ -300,7 +335,7 @@ static int amdvi_enable(void)
 /* Every unit remaps: what a device's entry does not send through a table is aborted. */
 static bool interrupts_remapped(void)
 {
-    bool all = unit_count == ivrs.unit_count && !ivrs.truncated;
+    bool all = all_used;
 
     for (uint32_t i = 0; i < unit_count; i++)
         all &= units[i].enabled && !units[i].dead;

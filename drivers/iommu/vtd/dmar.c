@@ -5,6 +5,7 @@
  */
 #include "drivers/iommu/vtd/dmar.h"
 
+#include "drivers/iommu/table.h"
 #include "lib/string.h"
 
 #define HEADER_BYTES 48u /* ACPI header, then width, flags, reserved: 8.1 */
@@ -15,173 +16,287 @@
 #define FLAG_X2APIC_OPT_OUT  0x2u
 #define FLAG_DMA_OPT_IN      0x4u
 
-enum structure_type { TYPE_DRHD = 0, TYPE_RMRR, TYPE_ATSR, TYPE_RHSA, TYPE_ANDD, TYPE_SATC, TYPE_SIDP };
-
-#define STRUCTURE_BYTES  4u
-#define DRHD_BYTES       16u /* 8.3 */
 #define DRHD_INCLUDE_ALL 0x1u
-#define RMRR_BYTES       24u /* 8.4 */
-#define SCOPE_BYTES      6u  /* 8.3.1, without the path */
+#define DRHD_SIZE        0xfu /* log2 of the pages of registers: 8.3 */
+#define PAGE_BYTES       4096ull
 
-struct walk {
-    const uint8_t *bytes;
-    struct dmar *dmar;
+#define STRUCTURE_BYTES 4u
+#define SCOPE_BYTES     6u /* 8.3.1, without the path */
+#define HOP_BYTES       2u
+
+/* Bytes of each type without what is variable. */
+static const struct form {
+    uint8_t name; /* enum finding_structure */
+    uint8_t bytes;
+} forms[] = {
+    [DMAR_DRHD] = {FINDING_DRHD, 16}, [DMAR_RMRR] = {FINDING_RMRR, 24}, [DMAR_ATSR] = {FINDING_ATSR, 8},
+    [DMAR_RHSA] = {FINDING_RHSA, 20}, [DMAR_ANDD] = {FINDING_ANDD, 8},  [DMAR_SATC] = {FINDING_SATC, 8},
+    [DMAR_SIDP] = {FINDING_SIDP, 8},
+};
+#define FORMS (sizeof forms / sizeof *forms)
+
+/* A structure, its length checked against the table's end and its type's minimum. */
+struct structure {
+    const uint8_t *bytes; /* the table's */
+    size_t offset, end;
+    uint16_t type;
 };
 
-static uint64_t read_le(const struct walk *walk, size_t offset, uint32_t bytes)
+static void find(struct dmar *dmar, size_t offset, enum finding_structure structure,
+                 enum finding_reason reason)
 {
-    uint64_t value = 0;
-
-    for (uint32_t i = 0; i < bytes; i++)
-        value |= (uint64_t)walk->bytes[offset + i] << (8 * i);
-    return value;
+    findings_add(&dmar->findings, structure, reason, offset);
 }
 
-static void find(struct dmar *dmar, size_t offset, const char *structure, const char *reason)
-{
-    if (dmar->finding_count < DMAR_FINDINGS_MAX)
-        dmar->findings[dmar->finding_count++] = (struct dmar_finding){(uint32_t)offset, structure, reason};
-}
+/* ---- device scopes: 8.3.1 ---- */
 
-/* One scope of `length` bytes, length checked by the caller. False when it makes no sense. */
-static bool parse_scope(const struct walk *walk, size_t offset, size_t length)
+/* Its path, from `offset` on. False when it makes no sense. */
+static bool parse_path(const uint8_t *bytes, size_t offset, struct dmar_scope *scope, struct dmar *dmar)
 {
-    struct dmar *dmar = walk->dmar;
-    size_t hops = (length - SCOPE_BYTES) / 2;
-    struct dmar_scope scope = {.kind = (uint8_t)read_le(walk, offset, 1),
-                               .enumeration_id = (uint8_t)read_le(walk, offset + 4, 1),
-                               .start_bus = (uint8_t)read_le(walk, offset + 5, 1),
-                               .hops = (uint8_t)hops};
-
-    if (hops == 0 || hops > DMAR_PATH_MAX || length % 2 != 0) {
-        find(dmar, offset, "device scope", "its path is empty, too long or cut");
+    if (dmar->hop_count + scope->hops > DMAR_HOPS_MAX) {
+        find(dmar, scope->offset, FINDING_SCOPE, FINDING_TOO_MANY);
         return false;
     }
-    if (dmar->scope_count == DMAR_SCOPES_MAX) {
-        find(dmar, offset, "device scope", "more scopes than Sluice keeps");
-        return false;
-    }
-    for (size_t i = 0; i < hops; i++) {
-        scope.path[i].device = (uint8_t)read_le(walk, offset + SCOPE_BYTES + 2 * i, 1);
-        scope.path[i].function = (uint8_t)read_le(walk, offset + SCOPE_BYTES + 2 * i + 1, 1);
-        if (scope.path[i].device > 31 || scope.path[i].function > 7) {
-            find(dmar, offset, "device scope", "its path names a device or function that cannot be");
+    for (uint32_t i = 0; i < scope->hops; i++) {
+        struct dmar_hop hop = {table_read8(bytes, offset + HOP_BYTES * i),
+                               table_read8(bytes, offset + HOP_BYTES * i + 1)};
+
+        if (hop.device > 31 || hop.function > 7) {
+            find(dmar, scope->offset, FINDING_SCOPE, FINDING_PATH_IMPOSSIBLE);
             return false;
         }
+        dmar->hops[dmar->hop_count + i] = hop;
     }
-    dmar->scopes[dmar->scope_count++] = scope;
     return true;
 }
 
-/* The scopes in [offset, end); how many were taken. A bad length ends the list, a bad scope only itself. */
-static uint16_t parse_scopes(const struct walk *walk, size_t offset, size_t end)
+/* One scope of `length` bytes, length checked by the caller. False when what it names is not known. */
+static bool parse_scope(const uint8_t *bytes, size_t offset, size_t length, struct dmar *dmar)
 {
-    uint16_t count = 0;
+    struct dmar_scope scope = {.offset = (uint32_t)offset,
+                               .first_hop = (uint16_t)dmar->hop_count,
+                               .hops = (uint8_t)((length - SCOPE_BYTES) / HOP_BYTES),
+                               .kind = table_read8(bytes, offset),
+                               .flags = table_read8(bytes, offset + 2),
+                               .enumeration_id = table_read8(bytes, offset + 4),
+                               .start_bus = table_read8(bytes, offset + 5)};
 
-    while (offset < end) {
-        size_t length = end - offset >= SCOPE_BYTES ? read_le(walk, offset + 1, 1) : 0;
-
-        if (length < SCOPE_BYTES || length > end - offset) {
-            find(walk->dmar, offset, "device scope",
-                 "its length is impossible; the rest of the list is lost");
-            break;
-        }
-        count = (uint16_t)(count + parse_scope(walk, offset, length));
-        offset += length;
+    if (scope.hops == 0 || length % HOP_BYTES != 0) {
+        find(dmar, offset, FINDING_SCOPE, FINDING_PATH_LENGTH);
+        return false;
     }
-    return count;
+    if (dmar->scope_count == DMAR_SCOPES_MAX) {
+        find(dmar, offset, FINDING_SCOPE, FINDING_TOO_MANY);
+        return false;
+    }
+    if (!parse_path(bytes, offset + SCOPE_BYTES, &scope, dmar))
+        return false;
+    dmar->hop_count += scope.hops;
+    dmar->scopes[dmar->scope_count++] = scope;
+    if (scope.kind >= DMAR_SCOPE_ENDPOINT && scope.kind <= DMAR_SCOPE_ACPI)
+        return true;
+    find(dmar, offset, FINDING_SCOPE, FINDING_UNKNOWN);
+    return false;
 }
 
-static void parse_drhd(const struct walk *walk, size_t offset, size_t length)
+/* The scopes from `offset` to the structure's end. A bad length ends the list, a bad scope only itself. */
+static struct dmar_scopes parse_scopes(const struct structure *structure, size_t offset, struct dmar *dmar)
 {
-    struct dmar *dmar = walk->dmar;
-    struct dmar_unit unit = {.offset = (uint32_t)offset, .first_scope = (uint16_t)dmar->scope_count};
+    struct dmar_scopes scopes = {.first = (uint16_t)dmar->scope_count};
 
-    if (length < DRHD_BYTES || dmar->unit_count == DMAR_UNITS_MAX) {
-        find(dmar, offset, "DRHD", length < DRHD_BYTES ? "too short" : "more units than Sluice keeps");
+    while (offset < structure->end) {
+        size_t room = structure->end - offset;
+        size_t length = room >= SCOPE_BYTES ? table_read8(structure->bytes, offset + 1) : 0;
+
+        if (length < SCOPE_BYTES || length > room) {
+            find(dmar, offset, FINDING_SCOPE, FINDING_LIST_LENGTH);
+            scopes.incomplete = true;
+            break;
+        }
+        if (!parse_scope(structure->bytes, offset, length, dmar))
+            scopes.incomplete = true;
+        offset += length;
+    }
+    scopes.count = (uint16_t)(dmar->scope_count - scopes.first);
+    return scopes;
+}
+
+/* ---- the types ---- */
+
+/* False, and said, when an array has no room for one more. */
+static bool has_room(const struct structure *structure, uint32_t count, uint32_t capacity, struct dmar *dmar)
+{
+    if (count < capacity)
+        return true;
+    find(dmar, structure->offset, forms[structure->type].name, FINDING_TOO_MANY);
+    return false;
+}
+
+static void parse_drhd(const struct structure *structure, struct dmar *dmar)
+{
+    const uint8_t *bytes = structure->bytes;
+    size_t offset = structure->offset;
+    struct dmar_unit *unit;
+
+    if (!has_room(structure, dmar->unit_count, DMAR_UNITS_MAX, dmar)) {
         dmar->truncated = true;
         return;
     }
-    unit.include_all = (read_le(walk, offset + 4, 1) & DRHD_INCLUDE_ALL) != 0;
-    unit.segment = (uint16_t)read_le(walk, offset + 6, 2);
-    unit.base = read_le(walk, offset + 8, 8);
-    unit.scopes = parse_scopes(walk, offset + DRHD_BYTES, offset + length);
-    dmar->units[dmar->unit_count++] = unit;
+    unit = &dmar->units[dmar->unit_count++];
+    unit->offset = (uint32_t)offset;
+    unit->include_all = (table_read8(bytes, offset + 4) & DRHD_INCLUDE_ALL) != 0;
+    unit->size = PAGE_BYTES << (table_read8(bytes, offset + 5) & DRHD_SIZE);
+    unit->segment = table_read16(bytes, offset + 6);
+    unit->base = table_read64(bytes, offset + 8);
+    unit->scopes = parse_scopes(structure, offset + forms[DMAR_DRHD].bytes, dmar);
 }
 
-static void parse_rmrr(const struct walk *walk, size_t offset, size_t length)
+static void parse_rmrr(const struct structure *structure, struct dmar *dmar)
 {
-    struct dmar *dmar = walk->dmar;
-    struct dmar_reserved range = {.offset = (uint32_t)offset, .first_scope = (uint16_t)dmar->scope_count};
+    const uint8_t *bytes = structure->bytes;
+    size_t offset = structure->offset;
+    struct dmar_reserved range = {.offset = (uint32_t)offset,
+                                  .segment = table_read16(bytes, offset + 6),
+                                  .base = table_read64(bytes, offset + 8),
+                                  .limit = table_read64(bytes, offset + 16)};
 
-    if (length < RMRR_BYTES || dmar->reserved_count == DMAR_RESERVED_MAX) {
-        find(dmar, offset, "RMRR", length < RMRR_BYTES ? "too short" : "more ranges than Sluice keeps");
-        return;
-    }
-    range.segment = (uint16_t)read_le(walk, offset + 6, 2);
-    range.base = read_le(walk, offset + 8, 8);
-    range.limit = read_le(walk, offset + 16, 8);
     if (range.limit < range.base) {
-        find(dmar, offset, "RMRR", "it ends before it begins");
+        find(dmar, offset, FINDING_RMRR, FINDING_INVERTED);
         return;
     }
-    range.scopes = parse_scopes(walk, offset + RMRR_BYTES, offset + length);
+    if (!has_room(structure, dmar->reserved_count, DMAR_RESERVED_MAX, dmar))
+        return;
+    range.scopes = parse_scopes(structure, offset + forms[DMAR_RMRR].bytes, dmar);
     dmar->reserved[dmar->reserved_count++] = range;
 }
 
-static void parse_structure(const struct walk *walk, size_t offset, size_t length)
+static void parse_list(const struct structure *structure, struct dmar *dmar)
 {
-    switch (read_le(walk, offset, 2)) {
-    case TYPE_DRHD:
-        parse_drhd(walk, offset, length);
+    const uint8_t *bytes = structure->bytes;
+    size_t offset = structure->offset;
+    struct dmar_list *list;
+
+    if (!has_room(structure, dmar->list_count, DMAR_LISTS_MAX, dmar))
+        return;
+    list = &dmar->lists[dmar->list_count++];
+    list->offset = (uint32_t)offset;
+    list->type = (uint8_t)structure->type;
+    list->flags = table_read8(bytes, offset + 4);
+    list->segment = table_read16(bytes, offset + 6);
+    list->scopes = parse_scopes(structure, offset + forms[structure->type].bytes, dmar);
+}
+
+static void parse_rhsa(const struct structure *structure, struct dmar *dmar)
+{
+    size_t offset = structure->offset;
+
+    if (has_room(structure, dmar->node_count, DMAR_NODES_MAX, dmar))
+        dmar->nodes[dmar->node_count++] =
+            (struct dmar_node){.offset = (uint32_t)offset,
+                               .base = table_read64(structure->bytes, offset + 8),
+                               .domain = table_read32(structure->bytes, offset + 16)};
+}
+
+static void parse_andd(const struct structure *structure, struct dmar *dmar)
+{
+    size_t offset = structure->offset, name = offset + forms[DMAR_ANDD].bytes, end = name;
+
+    if (!has_room(structure, dmar->acpi_count, DMAR_ACPI_MAX, dmar))
+        return;
+    while (end < structure->end && structure->bytes[end] != 0)
+        end++;
+    dmar->acpi[dmar->acpi_count++] = (struct dmar_acpi){.offset = (uint32_t)offset,
+                                                        .number = table_read8(structure->bytes, offset + 7),
+                                                        .name = (uint32_t)name,
+                                                        .name_length = (uint16_t)(end - name)};
+}
+
+static void parse_structure(const struct structure *structure, struct dmar *dmar)
+{
+    switch (structure->type) {
+    case DMAR_DRHD:
+        parse_drhd(structure, dmar);
         break;
-    case TYPE_RMRR:
-        parse_rmrr(walk, offset, length);
+    case DMAR_RMRR:
+        parse_rmrr(structure, dmar);
         break;
-    case TYPE_ATSR:
-    case TYPE_RHSA:
-    case TYPE_ANDD:
-    case TYPE_SATC:
-    case TYPE_SIDP:
-        break; /* device TLBs, memory nodes and ACPI names: nothing that Sluice relies on */
+    case DMAR_RHSA:
+        parse_rhsa(structure, dmar);
+        break;
+    case DMAR_ANDD:
+        parse_andd(structure, dmar);
+        break;
     default:
-        find(walk->dmar, offset, "structure", "of a type Sluice does not know: skipped");
+        parse_list(structure, dmar);
     }
+}
+
+/* ---- the table ---- */
+
+static void take_structure(const struct structure *structure, struct dmar *dmar)
+{
+    if (structure->type >= FORMS) {
+        find(dmar, structure->offset, FINDING_STRUCTURE, FINDING_UNKNOWN);
+    } else if (structure->end - structure->offset < forms[structure->type].bytes) {
+        find(dmar, structure->offset, forms[structure->type].name, FINDING_SHORT);
+        dmar->truncated |= structure->type == DMAR_DRHD;
+    } else {
+        parse_structure(structure, dmar);
+    }
+}
+
+static void parse_structures(const uint8_t *bytes, size_t end, struct dmar *dmar)
+{
+    size_t offset = HEADER_BYTES;
+
+    while (offset < end) {
+        size_t room = end - offset;
+        size_t length = room >= STRUCTURE_BYTES ? table_read16(bytes, offset + 2) : 0;
+
+        if (length < STRUCTURE_BYTES && table_is_zero(bytes, offset, end)) {
+            find(dmar, offset, FINDING_TABLE, FINDING_ZEROES);
+            return;
+        }
+        if (length < STRUCTURE_BYTES || length > room) {
+            find(dmar, offset, room < STRUCTURE_BYTES ? FINDING_TABLE : FINDING_STRUCTURE,
+                 room < STRUCTURE_BYTES ? FINDING_CUT : FINDING_LENGTH);
+            dmar->truncated = true;
+            return;
+        }
+        take_structure(&(struct structure){.bytes = bytes,
+                                           .offset = offset,
+                                           .end = offset + length,
+                                           .type = table_read16(bytes, offset)},
+                       dmar);
+        offset += length;
+    }
+}
+
+static void parse_flags(uint8_t flags, struct dmar *dmar)
+{
+    dmar->interrupt_remapping = (flags & FLAG_INTERRUPT_REMAP) != 0;
+    dmar->x2apic_opt_out = (flags & FLAG_X2APIC_OPT_OUT) != 0;
+    dmar->dma_control_opt_in = (flags & FLAG_DMA_OPT_IN) != 0;
 }
 
 bool dmar_parse(const void *table, size_t size, struct dmar *dmar)
 {
-    const struct walk walk = {table, dmar};
-    size_t offset = HEADER_BYTES, end = size;
-    uint8_t flags;
+    const uint8_t *bytes = table;
+    size_t length;
 
-    memset(dmar, 0, sizeof *dmar);
+    memset(dmar, 0, offsetof(struct dmar, units)); /* the arrays count as far as their counts say */
     if (size < HEADER_BYTES || memcmp(table, "DMAR", 4) != 0) {
-        find(dmar, 0, "table", size < HEADER_BYTES ? "too short for a DMAR header" : "not a DMAR table");
+        find(dmar, 0, FINDING_TABLE, size < HEADER_BYTES ? FINDING_NO_HEADER : FINDING_OTHER_TABLE);
         return false;
     }
-    if (read_le(&walk, 4, 4) < HEADER_BYTES || read_le(&walk, 4, 4) > size)
-        find(dmar, 4, "header", "its length is not the table's");
-    else
-        end = read_le(&walk, 4, 4);
-    dmar->address_width = (uint8_t)(read_le(&walk, HEADER_WIDTH, 1) + 1);
-    flags = (uint8_t)read_le(&walk, HEADER_FLAGS, 1);
-    dmar->interrupt_remapping = (flags & FLAG_INTERRUPT_REMAP) != 0;
-    dmar->x2apic_opt_out = (flags & FLAG_X2APIC_OPT_OUT) != 0;
-    dmar->dma_control_opt_in = (flags & FLAG_DMA_OPT_IN) != 0;
-
-    while (end - offset >= STRUCTURE_BYTES) {
-        size_t length = read_le(&walk, offset + 2, 2);
-
-        if (length < STRUCTURE_BYTES || length > end - offset) {
-            find(dmar, offset, "structure", "its length is impossible; what follows is lost");
-            dmar->truncated = true;
-            return true;
-        }
-        parse_structure(&walk, offset, length);
-        offset += length;
+    length = table_read32(bytes, TABLE_LENGTH);
+    if (length < HEADER_BYTES || length > size) {
+        find(dmar, TABLE_LENGTH, FINDING_HEADER, FINDING_OTHER_LENGTH);
+        dmar->truncated = length > size;
+        length = size;
     }
-    if (offset != end)
-        find(dmar, offset, "table", "ends within a structure");
+    dmar->address_width = (uint8_t)(table_read8(bytes, HEADER_WIDTH) + 1);
+    parse_flags(table_read8(bytes, HEADER_FLAGS), dmar);
+    parse_structures(bytes, length, dmar);
     return true;
 }

@@ -112,12 +112,12 @@ void vtd_sources_init(const struct dmar *dmar, struct vtd_unit *const *unit_of)
     for (uint32_t i = 0; i < dmar->unit_count; i++) {
         const struct dmar_unit *block = &dmar->units[i];
 
-        for (uint32_t s = 0; s < block->scopes && source_count < SOURCES_MAX; s++) {
-            const struct dmar_scope *scope = &dmar->scopes[block->first_scope + s];
+        for (uint32_t s = 0; s < block->scopes.count && source_count < SOURCES_MAX; s++) {
+            const struct dmar_scope *scope = &dmar->scopes[block->scopes.first + s];
             uint16_t requester_id = 0;
 
             if ((scope->kind == DMAR_SCOPE_IOAPIC || scope->kind == DMAR_SCOPE_HPET) &&
-                vtd_scope_resolve(block->segment, scope, &requester_id))
+                dmar_scope_resolve(dmar, block->segment, scope, &requester_id))
                 sources[source_count++] = (struct source){.unit = unit_of[i],
                                                           .segment = block->segment,
                                                           .requester_id = requester_id,

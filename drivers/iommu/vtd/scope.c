@@ -1,27 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Policy over the DMAR: which unit a requester id's DMA passes, and who may reach which reserved range.
- * In doubt a device belongs to no unit, and stays blocked.
+ * Policy over the DMAR: which unit a requester id's DMA passes. In doubt a device belongs to no unit, and
+ * stays blocked. Bus numbers are those that firmware gave the bridges; nobody changes them.
  */
-#include "drivers/iommu/vtd/vtd.h"
-#include "guest-abi/include/sluice/errno.h"
-#include "lib/log.h"
-
-#define CLAIMS_MAX 1024u
+#include "drivers/iommu/host.h"
+#include "drivers/iommu/vtd/dmar.h"
 
 #define PCI_VENDOR          0x00
 #define PCI_HEADER_TYPE     0x0e
 #define PCI_HEADER_BRIDGE   0x01
 #define PCI_SECONDARY_BUS   0x19
 #define PCI_SUBORDINATE_BUS 0x1a
-
-/* Requester ids that a DRHD names. unit is NULL when that unit is not usable. */
-struct claim {
-    struct vtd_unit *unit;
-    uint16_t segment, first, last;
-};
-static struct claim claims[CLAIMS_MAX];
-static uint32_t claim_count;
 
 static bool is_bridge(uint16_t segment, uint16_t id)
 {
@@ -30,116 +19,98 @@ static bool is_bridge(uint16_t segment, uint16_t id)
 }
 
 /* Follows the path through the bridges: 8.3.1. */
-bool vtd_scope_resolve(uint16_t segment, const struct dmar_scope *scope, uint16_t *id)
+bool dmar_scope_resolve(const struct dmar *dmar, uint16_t segment, const struct dmar_scope *scope,
+                        uint16_t *id)
 {
     uint32_t bus = scope->start_bus;
 
-    for (uint32_t hop = 0; hop < scope->hops; hop++) {
-        if (hop != 0) {
+    for (uint32_t i = 0; i < scope->hops; i++) {
+        const struct dmar_hop *hop = &dmar->hops[scope->first_hop + i];
+
+        if (i != 0) {
             if (!is_bridge(segment, *id))
                 return false;
             bus = host_pci_read(segment, *id, PCI_SECONDARY_BUS, 1) & 0xff;
         }
-        *id = (uint16_t)(bus << 8 | (uint32_t)scope->path[hop].device << 3 | scope->path[hop].function);
+        *id = (uint16_t)(bus << 8 | (uint32_t)hop->device << 3 | hop->function);
     }
     return true;
 }
 
-static bool claim(struct vtd_unit *unit, uint16_t segment, uint32_t first, uint32_t last)
+/* What is behind the bridge. False when that is not known. */
+static bool claim_buses(struct dmar *dmar, struct claim claim, uint16_t bridge, struct claims *claims)
 {
-    if (claim_count == CLAIMS_MAX)
+    uint32_t secondary, subordinate;
+
+    if (!is_bridge(claim.segment, bridge))
+        return true; /* nothing is behind it */
+    secondary = host_pci_read(claim.segment, bridge, PCI_SECONDARY_BUS, 1) & 0xff;
+    subordinate = host_pci_read(claim.segment, bridge, PCI_SUBORDINATE_BUS, 1) & 0xff;
+    if (secondary <= bridge >> 8 || subordinate < secondary) {
+        findings_add(&dmar->findings, FINDING_SCOPE, FINDING_BRIDGE_BUSES, claim.offset);
         return false;
-    claims[claim_count++] = (struct claim){unit, segment, (uint16_t)first, (uint16_t)last};
-    return true;
+    }
+    claim.first = (uint16_t)(secondary << 8);
+    claim.last = (uint16_t)(subordinate << 8 | 0xff);
+    return claims_add(claims, claim);
+}
+
+/* IO-APICs and HPETs send interrupts only: interrupt.c knows them. */
+static bool does_dma(const struct dmar_scope *scope)
+{
+    return scope->kind == DMAR_SCOPE_ENDPOINT || scope->kind == DMAR_SCOPE_BRIDGE ||
+           scope->kind == DMAR_SCOPE_ACPI;
 }
 
 /* False when a device that the scope names is not known afterwards. */
-static bool claim_scope(struct vtd_unit *unit, uint16_t segment, const struct dmar_scope *scope)
+static bool claim_scope(struct dmar *dmar, struct claim claim, const struct dmar_scope *scope,
+                        struct claims *claims)
 {
     uint16_t id = 0;
-    uint32_t secondary, subordinate;
 
-    if (scope->kind != DMAR_SCOPE_ENDPOINT && scope->kind != DMAR_SCOPE_BRIDGE)
+    if (!does_dma(scope))
         return true;
-    if (!vtd_scope_resolve(segment, scope, &id)) {
-        log_line("iommu: a DMAR scope leads over %02x:%02x.%x, which is no bridge: left out", id >> 8,
-                 id >> 3 & 31, id & 7);
+    if (!dmar_scope_resolve(dmar, claim.segment, scope, &id)) {
+        findings_add(&dmar->findings, FINDING_SCOPE, FINDING_NO_BRIDGE, scope->offset);
         return false;
     }
-    if (!claim(unit, segment, id, id))
+    claim.structure = FINDING_SCOPE;
+    claim.offset = scope->offset;
+    claim.first = claim.last = id;
+    if (!claims_add(claims, claim))
         return false;
-    if (scope->kind != DMAR_SCOPE_BRIDGE || !is_bridge(segment, id))
-        return true;
-    secondary = host_pci_read(segment, id, PCI_SECONDARY_BUS, 1) & 0xff;
-    subordinate = host_pci_read(segment, id, PCI_SUBORDINATE_BUS, 1) & 0xff;
-    return secondary <= id >> 8 || subordinate < secondary ||
-           claim(unit, segment, secondary << 8, subordinate << 8 | 0xff);
+    return scope->kind != DMAR_SCOPE_BRIDGE || claim_buses(dmar, claim, id, claims);
 }
 
-void vtd_scopes_init(const struct dmar *dmar, struct vtd_unit *const *unit_of)
+/* False when the unit may have a device that is not known afterwards. */
+static bool claim_unit(struct dmar *dmar, uint32_t index, struct claims *claims)
+{
+    const struct dmar_unit *unit = &dmar->units[index];
+    const struct claim claim = {.unit = (uint8_t)index, .segment = unit->segment};
+    bool known = !unit->scopes.incomplete;
+
+    for (uint32_t i = 0; i < unit->scopes.count; i++)
+        known &= claim_scope(dmar, claim, &dmar->scopes[unit->scopes.first + i], claims);
+    return known;
+}
+
+bool dmar_claim(struct dmar *dmar, const bool *usable, struct claims *claims)
 {
     bool rest_is_known = !dmar->truncated;
 
-    claim_count = 0;
-    for (uint32_t i = 0; i < dmar->unit_count; i++) {
-        const struct dmar_unit *unit = &dmar->units[i];
-
-        for (uint32_t s = 0; s < unit->scopes; s++) {
-            bool known = claim_scope(unit_of[i], unit->segment, &dmar->scopes[unit->first_scope + s]);
-
-            /* Nothing stops the DMA of a device behind a unit that is not usable: it must not seem to be
-             * another's. */
-            if (!known && unit_of[i] == NULL)
-                rest_is_known = false;
-        }
-    }
-    if (!rest_is_known)
-        log_line(
-            "iommu: the DMAR may name units that cannot be read: only devices named one by one are served");
+    claims->count = 0;
+    /* Nothing stops the DMA of a device behind a unit that is not usable: it must not seem to be another's.
+     */
     for (uint32_t i = 0; i < dmar->unit_count; i++)
-        if (dmar->units[i].include_all && rest_is_known)
-            (void)claim(unit_of[i], dmar->units[i].segment, 0, UINT16_MAX); /* if not, they stay blocked */
-}
-
-/* The narrowest claim wins: a device over its bridge, a bridge over "all the rest"; else the first. */
-struct vtd_unit *vtd_unit_of(uint16_t segment, uint16_t requester_id)
-{
-    struct vtd_unit *unit = NULL;
-    uint32_t width = UINT32_MAX;
-
-    for (uint32_t i = 0; i < claim_count; i++) {
-        const struct claim *one = &claims[i];
-
-        if (one->segment != segment || requester_id < one->first || requester_id > one->last ||
-            (uint32_t)(one->last - one->first) >= width)
-            continue;
-        width = (uint32_t)(one->last - one->first);
-        unit = one->unit;
-    }
-    return unit;
-}
-
-/* ---- reserved memory regions: 8.4 ---- */
-
-int vtd_reserved_init(const struct dmar *dmar, uint8_t address_bits)
-{
-    iommu_reserve_begin();
-    for (uint32_t i = 0; i < dmar->unit_count; i++)
-        iommu_reserve_registers(dmar->units[i].base >> 12, VTD_REGISTER_PAGES_MAX);
-    for (uint32_t i = 0; i < dmar->reserved_count; i++) {
-        const struct dmar_reserved *range = &dmar->reserved[i];
-        int number = iommu_reserve(range->base, range->limit, IOMMU_READ | IOMMU_WRITE, address_bits);
-
-        if (number == -ENOSPC)
-            return number;
-        for (uint32_t s = 0; s < range->scopes && number >= 0; s++) {
-            const struct dmar_scope *scope = &dmar->scopes[range->first_scope + s];
-            uint16_t id = 0;
-
-            if (scope->kind == DMAR_SCOPE_ENDPOINT && vtd_scope_resolve(range->segment, scope, &id))
-                iommu_reserve_for(range->segment, id, number);
-        }
-    }
-    iommu_reserve_attach();
-    return 0;
+        if (!claim_unit(dmar, i, claims) && !usable[i])
+            rest_is_known = false;
+    for (uint32_t i = 0; i < dmar->unit_count && rest_is_known; i++)
+        if (dmar->units[i].include_all)
+            (void)claims_add(claims, (struct claim){.unit = (uint8_t)i, /* if not, they stay blocked */
+                                                    .segment = dmar->units[i].segment,
+                                                    .structure = FINDING_DRHD,
+                                                    .offset = dmar->units[i].offset,
+                                                    .last = UINT16_MAX});
+    claims_check(claims, &dmar->findings);
+    return rest_is_known;
 }

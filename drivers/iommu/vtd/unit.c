@@ -10,6 +10,8 @@
 static struct vtd_unit units[DMAR_UNITS_MAX];
 static uint32_t unit_count;
 static struct dmar dmar;
+static struct vtd_unit *unit_of[DMAR_UNITS_MAX]; /* of each DRHD; NULL when it is not usable */
+static struct claims claims;
 static uint8_t bus_bits; /* width of a bus address that every unit can do */
 
 _Static_assert(DMAR_UNITS_MAX <= IOMMU_UNITS_MAX, "a set of units is 64 bits");
@@ -22,6 +24,13 @@ struct vtd_unit *vtd_unit_at(uint32_t index)
 uint32_t vtd_unit_count(void)
 {
     return unit_count;
+}
+
+struct vtd_unit *vtd_unit_of(uint16_t segment, uint16_t requester_id)
+{
+    const struct claim *claim = claims_find(&claims, segment, requester_id);
+
+    return claim != NULL ? unit_of[claim->unit] : NULL;
 }
 
 /* ---- commands ---- */
@@ -123,15 +132,27 @@ static bool prepare_unit(struct vtd_unit *unit, const struct iommu_setup *setup)
            vtd_interrupts_init(unit, dmar.interrupt_remapping, setup->x2apic);
 }
 
+static void claim_devices(void)
+{
+    bool usable[DMAR_UNITS_MAX];
+
+    for (uint32_t i = 0; i < dmar.unit_count; i++)
+        usable[i] = unit_of[i] != NULL;
+    if (!dmar_claim(&dmar, usable, &claims))
+        log_line("iommu: the DMAR may name units that cannot be read or used: only devices named one by one "
+                 "are served");
+    vtd_sources_init(&dmar, unit_of);
+}
+
 static int find_units(const struct iommu_setup *setup)
 {
-    struct vtd_unit *unit_of[DMAR_UNITS_MAX] = {NULL};
-
+    unit_count = 0;
     for (uint32_t i = 0; i < dmar.unit_count; i++) {
         const struct dmar_unit *drhd = &dmar.units[i];
         struct vtd_unit *unit = &units[unit_count];
         const char *refusal;
 
+        unit_of[i] = NULL;
         *unit = (struct vtd_unit){.base = drhd->base, .index = unit_count, .segment = drhd->segment};
         refusal = open_unit(unit, drhd, setup->physical_bits);
         if (refusal != NULL) {
@@ -144,8 +165,7 @@ static int find_units(const struct iommu_setup *setup)
         unit_of[i] = unit;
         unit_count++;
     }
-    vtd_scopes_init(&dmar, unit_of);
-    vtd_sources_init(&dmar, unit_of);
+    claim_devices();
     return unit_count != 0 ? 0 : -ENODEV;
 }
 
@@ -191,15 +211,9 @@ static void report_units(const struct iommu_limits *limits)
 static int vtd_init(const struct iommu_setup *setup, struct iommu_limits *limits)
 {
     bool parsed = dmar_parse(setup->table, setup->table_size, &dmar);
-    int error;
+    int error = parsed ? find_units(setup) : -ENODEV;
 
-    unit_count = 0;
-    for (uint32_t i = 0; i < dmar.finding_count; i++)
-        log_line("iommu: DMAR offset %u, %s: %s", dmar.findings[i].offset, dmar.findings[i].structure,
-                 dmar.findings[i].reason);
-    if (!parsed)
-        return -ENODEV;
-    error = find_units(setup);
+    iommu_report_findings("DMAR", &dmar.findings);
     if (error != 0)
         return error;
     if (!join_limits(limits)) {

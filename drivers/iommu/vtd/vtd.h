@@ -2,9 +2,9 @@
 /*
  * What the files of this folder share: the unit.
  *
- * unit.c finds units and brings them up; scope.c knows which unit a requester id belongs to; device.c holds
- * the root and context tables; interrupt.c the interrupt-remapping table; queue.c invalidates; fault.c reads
- * what was blocked.
+ * unit.c finds units and brings them up; dmar.c and scope.c know what firmware says, reserve.c which memory
+ * it reserves; device.c holds the root and context tables; interrupt.c the interrupt-remapping table; queue.c
+ * invalidates; fault.c reads what was blocked.
  */
 #ifndef SLUICE_VTD_VTD_H
 #define SLUICE_VTD_VTD_H
@@ -68,6 +68,8 @@ static inline bool vtd_is_coherent(const struct vtd_unit *unit)
 
 struct vtd_unit *vtd_unit_at(uint32_t index);
 uint32_t vtd_unit_count(void);
+/* The unit that the requester's DMA passes, or NULL: none, or one that is not usable. */
+struct vtd_unit *vtd_unit_of(uint16_t segment, uint16_t requester_id);
 /* Waits with a bound until (register & mask) == value. */
 bool vtd_poll32(const struct vtd_unit *unit, uint32_t offset, uint32_t mask, uint32_t value);
 /* The unit stopped answering: its devices are cut off, its contexts fail from now on. */
@@ -75,14 +77,8 @@ void vtd_unit_dies(struct vtd_unit *unit, const char *what);
 /* Sets or clears one global bit, waits for its status. One-shot commands: on. False: no answer. */
 bool vtd_global_command(struct vtd_unit *unit, uint32_t bit, bool on);
 
-/* ---- scope.c ---- */
+/* ---- reserve.c ---- */
 
-/* Resolves the scopes of *dmar against the machine's bridges. unit_of[i]: our unit of DRHD i, or NULL. */
-void vtd_scopes_init(const struct dmar *dmar, struct vtd_unit *const *unit_of);
-/* The unit that the requester's DMA passes, or NULL: none, or one that is not usable. */
-struct vtd_unit *vtd_unit_of(uint16_t segment, uint16_t requester_id);
-/* Requester id at the end of a scope's path. False when a bridge on the way is not there. */
-bool vtd_scope_resolve(uint16_t segment, const struct dmar_scope *scope, uint16_t *id);
 /* Adds the usable RMRRs to the reserved ranges and lets their devices reach them and nothing else. */
 int vtd_reserved_init(const struct dmar *dmar, uint8_t address_bits);
 
@@ -103,7 +99,7 @@ void vtd_cut_off_all(const struct vtd_unit *unit);
 /* A table in which every interrupt is blocked, where the unit can remap; if not, says why. False: no memory.
  */
 bool vtd_interrupts_init(struct vtd_unit *unit, bool firmware_allows, bool x2apic);
-/* Which IO-APICs and HPETs *dmar names. unit_of as of vtd_scopes_init(). */
+/* Which IO-APICs and HPETs *dmar names. unit_of[i]: our unit of DRHD i, or NULL. */
 void vtd_sources_init(const struct dmar *dmar, struct vtd_unit *const *unit_of);
 /* Points the unit at its table, or switches remapping off. What failed, or NULL. */
 const char *vtd_interrupts_take_over(struct vtd_unit *unit);
