@@ -9,8 +9,8 @@
 #include "lib/log.h"
 
 #define DEVICES_MAX        256u
-#define REGISTERS_MAX      (IOMMU_UNITS_MAX + 1) /* and the HyperTransport window */
-#define RESERVED_BYTES_MAX (4ull << 30)          /* in all: 4 KiB entries, more would take too long at boot */
+#define REGISTERS_MAX      (3 * IOMMU_UNITS_MAX + 1) /* an IVRS tells of each thrice; and HyperTransport */
+#define RESERVED_BYTES_MAX (4ull << 30) /* in all: 4 KiB entries, more would take too long at boot */
 
 /* A device and the set of the reserved ranges it is named for. */
 static struct reserved_device {
