@@ -326,6 +326,9 @@ static void supersede(struct ivrs *ivrs, struct ivrs_block *earlier, struct ivrs
         find(ivrs, later->offset, FINDING_IVHD, FINDING_TYPE_TWICE);
         earlier->incomplete = true;
     }
+    /* The one left out may be another unit's, and nobody knows what else that one has. */
+    if (earlier->type == later->type || earlier->base != later->base)
+        ivrs->truncated = true;
     if (earlier->type >= later->type)
         later->superseded = true;
     else
