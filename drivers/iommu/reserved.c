@@ -60,7 +60,7 @@ static const char *refusal(uint64_t base, uint64_t limit, uint8_t address_bits)
     uint64_t first = base >> 12, frames = (limit >> 12) - first + 1;
 
     if (address_bits < 64 && limit >> address_bits != 0)
-        return "it lies beyond the bus width";
+        return "it lies beyond the bus width, or the machine's";
     if (frames > bytes_left >> 12)
         return "with those before it, it is larger than 4 GiB";
     if (host_range_is_hypervisor(first, frames))

@@ -15,7 +15,7 @@ static struct ivrs ivrs;
 static struct amdvi_unit *unit_of[IVRS_BLOCKS_MAX]; /* of each block; NULL when it is not usable */
 static bool all_used;                               /* every unit that firmware names is usable */
 static struct claims claims;
-static uint8_t bus_bits; /* width of a bus address that every unit can do */
+static uint8_t identity_bits; /* width of a bus address that is a machine address, too, on every unit */
 
 struct amdvi_unit *amdvi_unit_at(uint32_t index)
 {
@@ -200,7 +200,6 @@ static void join_limits(struct iommu_limits *limits)
     }
     width = 12u + PAGE_TABLE_BITS * limits->levels_max;
     limits->address_bits = width < 64 ? (uint8_t)width : 64;
-    bus_bits = limits->address_bits;
 }
 
 static void report_units(const struct iommu_limits *limits)
@@ -220,13 +219,14 @@ static int amdvi_init(const struct iommu_setup *setup, struct iommu_limits *limi
     if (error != 0)
         return error;
     join_limits(limits);
+    identity_bits = limits->address_bits < setup->physical_bits ? limits->address_bits : setup->physical_bits;
     report_units(limits);
     return 0;
 }
 
 static int amdvi_reserve(void)
 {
-    return amdvi_reserved_init(&ivrs, bus_bits);
+    return amdvi_reserved_init(&ivrs, identity_bits);
 }
 
 /* ---- switching on ---- */

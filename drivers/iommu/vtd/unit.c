@@ -12,7 +12,7 @@ static uint32_t unit_count;
 static struct dmar dmar;
 static struct vtd_unit *unit_of[DMAR_UNITS_MAX]; /* of each DRHD; NULL when it is not usable */
 static struct claims claims;
-static uint8_t bus_bits; /* width of a bus address that every unit can do */
+static uint8_t identity_bits; /* width of a bus address that is a machine address, too, on every unit */
 
 _Static_assert(DMAR_UNITS_MAX <= IOMMU_UNITS_MAX, "a set of units is 64 bits");
 
@@ -193,7 +193,6 @@ static bool join_limits(struct iommu_limits *limits)
     if (width > width_bits(limits->levels))
         width = width_bits(limits->levels);
     limits->address_bits = (uint8_t)width;
-    bus_bits = limits->address_bits;
     return true;
 }
 
@@ -220,13 +219,14 @@ static int vtd_init(const struct iommu_setup *setup, struct iommu_limits *limits
         log_line("iommu: the VT-d units have no address width in common");
         return -ENODEV;
     }
+    identity_bits = limits->address_bits < setup->physical_bits ? limits->address_bits : setup->physical_bits;
     report_units(limits);
     return 0;
 }
 
 static int vtd_reserve(void)
 {
-    return vtd_reserved_init(&dmar, bus_bits);
+    return vtd_reserved_init(&dmar, identity_bits);
 }
 
 /* ---- switching on ---- */
