@@ -160,10 +160,9 @@ static void parse_rmrr(const struct structure *structure, struct dmar *dmar)
                                   .base = table_read64(bytes, offset + 8),
                                   .limit = table_read64(bytes, offset + 16)};
 
-    if (range.limit < range.base) {
+    range.malformed = range.limit < range.base;
+    if (range.malformed)
         find(dmar, offset, FINDING_RMRR, FINDING_INVERTED);
-        return;
-    }
     if (!has_room(structure, dmar->reserved_count, DMAR_RESERVED_MAX, dmar))
         return;
     range.scopes = parse_scopes(structure, offset + forms[DMAR_RMRR].bytes, dmar);
