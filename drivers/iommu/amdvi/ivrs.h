@@ -123,7 +123,7 @@ struct ivrs {
 };
 
 /* False when the bytes are no IVRS table at all (then *ivrs has a finding that says why). */
-bool ivrs_parse(const void *table, size_t size, struct ivrs *ivrs);
+bool ivrs_parse(const void *bytes, size_t size, struct ivrs *ivrs);
 
 /* ---- scope.c ---- */
 

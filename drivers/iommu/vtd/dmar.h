@@ -107,7 +107,7 @@ struct dmar {
 };
 
 /* False when the bytes are no DMAR table at all (then *dmar has a finding that says why). */
-bool dmar_parse(const void *table, size_t size, struct dmar *dmar);
+bool dmar_parse(const void *bytes, size_t size, struct dmar *dmar);
 
 /* ---- scope.c: what the scopes mean on this machine, by its bridges (host_pci_read()) ---- */
 
