@@ -118,7 +118,7 @@ static struct dmar_scopes parse_scopes(const struct table *table, size_t offset,
             scopes.incomplete = true;
         offset += length;
     }
-    scopes.count = (uint16_t)(dmar->scope_count - scopes.first);
+    scopes.count = dmar->scope_count - scopes.first;
     return scopes;
 }
 
@@ -204,19 +204,20 @@ static void parse_rhsa(const struct structure *structure, struct dmar *dmar)
 
 static void parse_andd(const struct structure *structure, struct dmar *dmar)
 {
-    size_t offset = structure->offset, name = offset + forms[DMAR_ANDD].bytes, end = name;
+    size_t offset = structure->offset, name = offset + forms[DMAR_ANDD].bytes;
+    uint32_t room = (uint32_t)structure->end - (uint32_t)name, length = 0;
 
     if (dmar->acpi_count >= DMAR_ACPI_MAX) {
         find_too_many(structure, dmar);
         return;
     }
-    //@ loop variant structure->end - end;
-    while (end < structure->end && table_read8(structure->table, end) != 0)
-        end++;
+    //@ loop variant room - length;
+    while (length < room && table_read8(structure->table, name + length) != 0)
+        length++;
     dmar->acpi[dmar->acpi_count++] = (struct dmar_acpi){.offset = (uint32_t)offset,
                                                         .number = table_read8(structure->table, offset + 7),
                                                         .name = (uint32_t)name,
-                                                        .name_length = (uint16_t)(end - name)};
+                                                        .name_length = length};
 }
 
 static void parse_structure(const struct structure *structure, struct dmar *dmar)
@@ -304,7 +305,7 @@ bool dmar_parse(const void *bytes, size_t size, struct dmar *dmar)
         dmar->truncated = length > size;
         length = size;
     }
-    dmar->address_width = (uint8_t)(table_read8(&table, HEADER_WIDTH) + 1);
+    dmar->address_width = (uint16_t)(table_read8(&table, HEADER_WIDTH) + 1);
     parse_flags(table_read8(&table, HEADER_FLAGS), dmar);
     parse_structures(&table, length, dmar);
     return true;

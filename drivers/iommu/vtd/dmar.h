@@ -47,7 +47,8 @@ struct dmar_scope {
 
 /* A structure's list of device scopes. */
 struct dmar_scopes {
-    uint16_t first, count;
+    uint32_t count;
+    uint16_t first;
     bool incomplete; /* some could not be read: the structure names devices that nobody knows */
 };
 
@@ -87,12 +88,12 @@ struct dmar_node {
 struct dmar_acpi {
     uint32_t offset;
     uint32_t name; /* offset of the text in the table */
-    uint16_t name_length;
+    uint32_t name_length;
     uint8_t number;
 };
 
 struct dmar {
-    uint8_t address_width; /* bits of a DMA address on this machine */
+    uint16_t address_width; /* bits of a DMA address on this machine */
     bool interrupt_remapping, x2apic_opt_out, dma_control_opt_in;
     bool truncated; /* the walk had to stop: there may be units nobody knows of */
     uint32_t unit_count, reserved_count, list_count, node_count, acpi_count, scope_count, hop_count;
