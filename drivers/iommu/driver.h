@@ -14,6 +14,8 @@
 #define IOMMU_MSI_BFN      0xfee00u /* device writes there are interrupts */
 #define IOMMU_MSI_FRAMES   0x100u
 #define IOMMU_RESERVED_MAX 64u /* a set of reserved ranges is 64 bits */
+#define IOMMU_REGISTERS_MAX                                                                                  \
+    256u /* ranges that iommu_reserve_registers() keeps: of all that a table can name */
 
 struct iommu_context {
     uint64_t end; /* BFNs from here on need a closer look: map.c. 0 when dead */

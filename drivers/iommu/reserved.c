@@ -9,8 +9,7 @@
 #include "lib/log.h"
 
 #define DEVICES_MAX        256u
-#define REGISTERS_MAX      (IOMMU_UNITS_MAX + 1) /* and the HyperTransport window */
-#define RESERVED_BYTES_MAX (4ull << 30)          /* in all: 4 KiB entries, more would take too long at boot */
+#define RESERVED_BYTES_MAX (4ull << 30) /* in all: 4 KiB entries, more would take too long at boot */
 
 /* A device and the set of the reserved ranges it is named for. */
 static struct reserved_device {
@@ -20,7 +19,7 @@ static struct reserved_device {
 static uint32_t device_count;
 
 /* Registers that nobody's DMA may command: of every unit that firmware names, usable or not. */
-static struct iommu_range registers[REGISTERS_MAX];
+static struct iommu_range registers[IOMMU_REGISTERS_MAX];
 static uint32_t register_count;
 
 static uint64_t bytes_left; /* of RESERVED_BYTES_MAX */
@@ -34,7 +33,7 @@ void iommu_reserve_begin(void)
 
 void iommu_reserve_registers(uint64_t bfn, uint64_t frames)
 {
-    if (bfn != 0 && register_count < REGISTERS_MAX)
+    if (bfn != 0 && register_count < IOMMU_REGISTERS_MAX)
         registers[register_count++] = (struct iommu_range){bfn, frames};
 }
 

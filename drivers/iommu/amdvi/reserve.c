@@ -66,6 +66,7 @@ static uint64_t register_frames(const struct ivrs_block *block)
 
 static void reserve_registers(const struct ivrs *ivrs)
 {
+    _Static_assert(IVRS_BLOCKS_MAX + 1 <= IOMMU_REGISTERS_MAX, "of each block, and the window");
     for (uint32_t i = 0; i < ivrs->block_count; i++)
         iommu_reserve_registers(ivrs->blocks[i].base >> 12, register_frames(&ivrs->blocks[i]));
     iommu_reserve_registers(HYPERTRANSPORT_BFN, HYPERTRANSPORT_FRAMES);

@@ -24,6 +24,7 @@ static void reserve_for_devices(const struct dmar *dmar, const struct dmar_reser
 
 int vtd_reserved_init(const struct dmar *dmar, uint8_t address_bits)
 {
+    _Static_assert(DMAR_UNITS_MAX <= IOMMU_REGISTERS_MAX, "of each unit");
     iommu_reserve_begin();
     for (uint32_t i = 0; i < dmar->unit_count; i++)
         iommu_reserve_registers(dmar->units[i].base >> 12, register_frames(&dmar->units[i]));
