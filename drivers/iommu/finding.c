@@ -43,7 +43,7 @@ static const char *const reasons[FINDING_REASONS] = {
 void findings_add(struct findings *findings, enum finding_structure structure, enum finding_reason reason,
                   size_t offset)
 {
-    if (findings->count == FINDINGS_MAX) {
+    if (findings->count >= FINDINGS_MAX) {
         findings->lost++;
         return;
     }

@@ -38,8 +38,9 @@ struct ivrs_block {
     uint16_t segment, id;  /* requester id of the unit's own PCI function */
     uint16_t capability;   /* offset of its capability block in configuration space */
     uint16_t info;         /* IOMMU info: MSI number, unit id */
-    uint16_t first_entry, entries;
-    uint16_t padding;    /* entries that only fill up */
+    uint32_t entries;
+    uint32_t padding; /* entries that only fill up */
+    uint16_t first_entry;
     uint8_t type, flags; /* type: 10h, 11h or 40h */
     bool superseded;     /* another block describes this unit */
     bool incomplete;     /* part of it was left out: the unit may own devices that no entry names */
@@ -124,7 +125,7 @@ struct ivrs {
 };
 
 /* False when the bytes are no IVRS table at all (then *ivrs has a finding that says why). */
-bool ivrs_parse(const void *table, size_t size, struct ivrs *ivrs);
+bool ivrs_parse(const void *bytes, size_t size, struct ivrs *ivrs);
 
 /* ---- scope.c ---- */
 
