@@ -3,8 +3,8 @@
 then fail. The same test must pass on the unbroken copy; a patch that does not apply or does not build catches
 nothing. A patch begins with
 
-    # test: GROUP/NAME    the test that must fail: a unit or driver program or one of its cases, a boot or guest test
-                          (without a vendor at its end: the one on Intel's IOMMU)
+    # test: GROUP/NAME    the test that must fail: a unit or driver program or one of its cases, a fuzz target, a
+                          boot or guest test (without a vendor at its end: the one on Intel's IOMMU)
     # why: ...            what the defect would mean
 """
 
@@ -12,7 +12,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from . import boot, guests, host
+from . import boot, fuzz, guests, host
 from .core import Case, Failed
 from .paths import GUESTS, ROOT
 from .workspace import POOL, Workspace
@@ -32,6 +32,9 @@ class Named:
             self.vendor = host.vendor_of(group, program)
             self.target = f"{group}_{program}"
             self.case = lambda build: Case(group, program, lambda: host.run_program(group, program, None, build))
+        elif group == "fuzz":
+            self.target = self.find(fuzz.TARGETS, rest).built_by
+            self.case = lambda build: fuzz.case(rest, build)
         elif group == "boot":
             self.target = "loader"
             scenario = self.find(boot.cases_by_name(), rest)
