@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import boot, fuzz, guests, host
 from .core import Case, Failed
-from .paths import GUESTS, ROOT
+from .paths import GUESTS, HOOKED, ROOT
 from .workspace import POOL, Workspace
 
 FOLDER = ROOT / "tests/mutants"
@@ -36,8 +36,8 @@ class Named:
             self.target = self.find(fuzz.TARGETS, rest).built_by
             self.case = lambda build: fuzz.case(rest, build)
         elif group == "boot":
-            self.target = "loader"
             scenario = self.find(boot.cases_by_name(), rest)
+            self.target = "loader_hooks" if scenario.machine.efi == HOOKED else "loader"
             rest, self.vendor = scenario.name, scenario.vendor
             scenario = replace(scenario, machine=self.impatient(scenario.machine))
             self.case = lambda build: Case(group, rest, lambda: boot.run_scenario(
