@@ -107,7 +107,8 @@ static void check_description(const uint8_t *bytes, size_t size, const struct dm
     for (uint32_t i = 0; i < dmar->reserved_count; i++) {
         const struct dmar_reserved *range = &dmar->reserved[i];
 
-        must(range->base <= range->limit && range->base == table_get(bytes, range->offset + 8, 8));
+        must(range->malformed == (range->base > range->limit) &&
+             range->base == table_get(bytes, range->offset + 8, 8));
         must(range->limit == table_get(bytes, range->offset + 16, 8));
         check_scopes(bytes, dmar, &range->scopes, range->offset);
         scopes += range->scopes.count;

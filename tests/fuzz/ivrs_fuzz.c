@@ -78,7 +78,7 @@ static void check_block(const uint8_t *bytes, const struct ivrs *ivrs, const str
 static void check_memory(const struct ivrs_memory *memory)
 {
     must(is_memory(memory->type) && memory->type != IVRS_IVMD_UNIT);
-    must(memory->size != 0 && memory->base + (memory->size - 1) >= memory->base);
+    must(memory->malformed == (memory->size == 0 || memory->base > UINT64_MAX - (memory->size - 1)));
     must(memory->first <= memory->last);
     must(memory->type != IVRS_IVMD_ONE || memory->first == memory->last);
     must(memory->type != IVRS_IVMD_ALL || (memory->first == 0 && memory->last == UINT16_MAX));

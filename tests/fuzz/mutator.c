@@ -77,12 +77,14 @@ static size_t mutate_inside(uint8_t *data, size_t size, size_t max_size, struct 
     return close_up(data, part.offset, length, tail, tail_bytes);
 }
 
-static size_t append_copy(uint8_t *data, size_t size, size_t max_size, struct part part)
+/* One copy or many: there are limits to how many structures the parsers keep. */
+static size_t append_copies(uint8_t *data, size_t size, size_t max_size, struct part part, uint32_t copies)
 {
-    if (size + part.length > max_size)
-        return size;
-    memcpy(data + size, data + part.offset, part.length);
-    return size + part.length;
+    for (uint32_t i = 0; i < copies && size + part.length <= max_size; i++) {
+        memcpy(data + size, data + part.offset, part.length);
+        size += part.length;
+    }
+    return size;
 }
 
 static size_t remove_part(uint8_t *data, size_t size, struct part part)
@@ -113,7 +115,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
     else if (choice < 13)
         size = mutate_inside(data, size, max_size, part);
     else if (choice < 15)
-        size = append_copy(data, size, max_size, part);
+        size = append_copies(data, size, max_size, part, 1u << next_random(&random) % 8);
     else
         size = remove_part(data, size, part);
     if (size >= table + HEADER_BYTES && next_random(&random) % 8 != 0)

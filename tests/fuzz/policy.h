@@ -112,6 +112,8 @@ struct wish {
     uint64_t first, last; /* frames */
     uint32_t flags;       /* 0: for nothing */
     uint32_t index;       /* in the description */
+    bool malformed;
+    bool for_all; /* whatever device there is: one that cannot be costs nobody */
 };
 
 struct wishes {

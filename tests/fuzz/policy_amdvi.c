@@ -117,8 +117,12 @@ static void check_reserved(void)
     for (uint32_t i = 0; i < ivrs.memory_count; i++) {
         const struct ivrs_memory *memory = &ivrs.memory[i];
 
-        list[wishes.count++] = (struct wish){memory->base / 4096, (memory->base + (memory->size - 1)) / 4096,
-                                             flags_of(memory->flags), i};
+        list[wishes.count++] = (struct wish){.first = memory->base / 4096,
+                                             .last = (memory->base + (memory->size - 1)) / 4096,
+                                             .flags = flags_of(memory->flags),
+                                             .index = i,
+                                             .malformed = memory->malformed,
+                                             .for_all = memory->type == IVRS_IVMD_ALL};
     }
     must(amdvi_reserved_init(&ivrs, machine.address_bits) == 0);
     judge_reserved(&wishes);

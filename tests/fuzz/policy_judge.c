@@ -98,6 +98,8 @@ static bool is_harmless(const struct wishes *wishes, const struct wish *wish)
 {
     const struct iommu_range interrupts = {IOMMU_MSI_BFN, IOMMU_MSI_FRAMES};
 
+    if (wish->malformed)
+        return false;
     if (machine.address_bits < 64 && wish->last >= 1ull << (machine.address_bits - 12))
         return false;
     for (uint32_t i = 0; i < MACHINE_HELD; i++)
@@ -166,9 +168,26 @@ static bool is_wished_for(const struct wishes *wishes, uint32_t number, const st
     return sought.found;
 }
 
+/* Firmware says of the device that it needs what it cannot have. */
+static bool is_refused(const struct wishes *wishes, uint16_t segment, uint16_t id)
+{
+    sought.segment = segment;
+    sought.id = id;
+    sought.found = false;
+    for (uint32_t i = 0; i < wishes->count && !sought.found; i++) {
+        const struct wish *wish = &wishes->list[i];
+
+        if (wish->flags != 0 && !wish->for_all && !is_harmless(wishes, wish))
+            wishes->each(wish, seek);
+    }
+    return sought.found;
+}
+
 static void judge_attached(const struct wishes *wishes)
 {
     must(outcome.attached_count <= DEVICES_KEPT);
+    for (uint32_t i = 0; i < outcome.attached_count; i++)
+        must(!iommu_reserve_is_refused(outcome.attached[i].segment, outcome.attached[i].id));
     for (uint32_t i = 0; i < outcome.attached_count; i++) {
         const struct attached *device = &outcome.attached[i];
 
@@ -178,12 +197,37 @@ static void judge_attached(const struct wishes *wishes)
     }
 }
 
+static const struct wishes *judged; /* for what each() calls */
+
+static void must_be_served(const struct wish *wish, uint16_t segment, uint16_t id)
+{
+    bool refused = is_refused(judged, segment, id);
+
+    must(iommu_reserve_is_refused(segment, id) == refused);
+    if (!refused && is_harmless(judged, wish))
+        must((outcome_ranges(segment, id) >> number_of(wish) & 1) != 0);
+}
+
 static void must_reach(const struct wish *wish, uint16_t segment, uint16_t id)
 {
-    uint64_t range = 1ull << number_of(wish);
+    must_be_served(wish, segment, id);
+    must_be_served(wish, segment, host_pci_requester(segment, id));
+}
 
-    must((outcome_ranges(segment, id) & range) != 0);
-    must((outcome_ranges(segment, host_pci_requester(segment, id)) & range) != 0);
+static uint32_t named;
+
+static void count_named(const struct wish *wish, uint16_t segment, uint16_t id)
+{
+    (void)wish, (void)segment, (void)id;
+    named += 2; /* perhaps with another requester */
+}
+
+static bool are_few(const struct wishes *wishes)
+{
+    named = 0;
+    for (uint32_t i = 0; i < wishes->count; i++)
+        wishes->each(&wishes->list[i], count_named);
+    return named <= DEVICES_KEPT;
 }
 
 /* As long as no limit is reached, every harmless wish is granted. */
@@ -202,15 +246,16 @@ static void judge_granted(const struct wishes *wishes)
             must(number_of(wish) < 0);
         frames += wish->last - wish->first < FRAMES_KEPT ? wish->last - wish->first + 1 : FRAMES_KEPT + 1;
     }
-    if (frames > FRAMES_KEPT || outcome.attached_count >= DEVICES_KEPT)
+    if (frames > FRAMES_KEPT || !are_few(wishes))
         return;
+    judged = wishes;
     for (uint32_t i = 0; i < wishes->count; i++) {
         const struct wish *wish = &wishes->list[i];
 
-        if (wish->flags != 0 && is_harmless(wishes, wish)) {
-            must(number_of(wish) >= 0);
-            wishes->each(wish, must_reach);
-        }
+        if (wish->flags == 0)
+            continue;
+        must(number_of(wish) >= 0 || !is_harmless(wishes, wish));
+        wishes->each(wish, must_reach);
     }
 }
 

@@ -132,7 +132,8 @@ uint16_t host_pci_requester(uint16_t segment, uint16_t id)
 bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames)
 {
     for (uint32_t i = 0; i < MACHINE_HELD; i++)
-        if (mfn < machine.held[i].bfn + machine.held[i].frames && machine.held[i].bfn < mfn + frames)
+        if (machine.held[i].frames != 0 && mfn < machine.held[i].bfn + machine.held[i].frames &&
+            machine.held[i].bfn < mfn + frames)
             return true;
     return false;
 }

@@ -139,8 +139,11 @@ static void check_reserved(void)
             registers[wishes.register_count++] = (struct iommu_range){
                 dmar.units[i].base / 4096, dmar.units[i].size > 5 * 4096 ? dmar.units[i].size / 4096 : 5};
     for (uint32_t i = 0; i < dmar.reserved_count; i++)
-        list[wishes.count++] = (struct wish){dmar.reserved[i].base / 4096, dmar.reserved[i].limit / 4096,
-                                             IOMMU_READ | IOMMU_WRITE, i};
+        list[wishes.count++] = (struct wish){.first = dmar.reserved[i].base / 4096,
+                                             .last = dmar.reserved[i].limit / 4096,
+                                             .flags = IOMMU_READ | IOMMU_WRITE,
+                                             .index = i,
+                                             .malformed = dmar.reserved[i].malformed};
     must(vtd_reserved_init(&dmar, machine.address_bits) == 0);
     judge_reserved(&wishes);
 }

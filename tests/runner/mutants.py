@@ -3,8 +3,8 @@
 then fail. The same test must pass on the unbroken copy; a patch that does not apply or does not build catches
 nothing. A patch begins with
 
-    # test: GROUP/NAME    the test that must fail: a unit or driver program or one of its cases, a proof, a boot or guest test
-                          (without a vendor at its end: the one on Intel's IOMMU)
+    # test: GROUP/NAME    the test that must fail: a unit or driver program or one of its cases, a fuzz target, a proof, a
+                          boot or guest test (without a vendor at its end: the one on Intel's IOMMU)
     # why: ...            what the defect would mean
 """
 
@@ -12,7 +12,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from . import boot, guests, host, prove
+from . import boot, fuzz, guests, host, prove
 from .core import Case, Failed
 from .paths import GUESTS, HOOKED, ROOT
 from .workspace import POOL, Workspace
@@ -35,6 +35,9 @@ class Named:
         elif group == "prove":
             self.target = "kernel_elf"
             self.case = lambda build: Case(group, rest, lambda: prove.run_proof(rest, build.parent))
+        elif group == "fuzz":
+            self.target = self.find(fuzz.TARGETS, rest).built_by
+            self.case = lambda build: fuzz.case(rest, build)
         elif group == "boot":
             scenario = self.find(boot.cases_by_name(), rest)
             self.target = "loader_hooks" if scenario.machine.efi == HOOKED else "loader"
