@@ -40,13 +40,6 @@ static uint16_t find_acs(uint16_t id)
     return 0;
 }
 
-static bool is_port(const struct pci_function *function)
-{
-    return function->kind == PCI_KIND_BRIDGE && function->is_pcie &&
-           (function->pcie_type == PCIE_TYPE_ROOT_PORT || function->pcie_type == PCIE_TYPE_UPSTREAM ||
-            function->pcie_type == PCIE_TYPE_DOWNSTREAM);
-}
-
 /*
  * What a port does not list among its capabilities it has no way to do: passing requests to peers, as well
  * as keeping them from it. What reads back decides, since some chipsets have these registers elsewhere.
@@ -71,10 +64,10 @@ void pci_enable_access_control(void)
 
     for (uint32_t i = 0; i < pci_count(); i++) {
         struct pci_function *function = pci_at(i);
-        uint16_t at = is_port(function) ? find_acs(function->id) : 0;
+        uint16_t at = pci_is_port(function) ? find_acs(function->id) : 0;
 
         function->access_control = at != 0 && switch_on(function->id, at);
-        ports += is_port(function);
+        ports += pci_is_port(function);
         on += function->access_control;
     }
     if (ports != 0)

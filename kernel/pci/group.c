@@ -66,7 +66,7 @@ static bool is_silent(const struct pci_function *function)
 
 static bool sends_all_up(const struct pci_function *function)
 {
-    return function->kind == PCI_KIND_BRIDGE && function->access_control;
+    return pci_is_port(function) && function->access_control;
 }
 
 /*
@@ -99,7 +99,7 @@ static bool peers_are_open(const struct pci_function *functions, uint32_t count,
 static bool is_separator(const struct pci_function *functions, uint32_t count,
                          const struct pci_function *bridge)
 {
-    if (bridge->kind != PCI_KIND_BRIDGE || !bridge->is_pcie || peers_are_open(functions, count, bridge))
+    if (!pci_is_port(bridge) || peers_are_open(functions, count, bridge))
         return false;
     return sends_all_up(bridge) || (bridge->pcie_type == PCIE_TYPE_UPSTREAM && bridge->parent);
 }

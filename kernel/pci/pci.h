@@ -111,6 +111,15 @@ struct pci_function {
 #define PCIE_TYPE_TO_PCI_BRIDGE   7u
 #define PCIE_TYPE_FROM_PCI_BRIDGE 8u
 
+/* A port of a root complex or a switch: the functions that can have access control for what is behind them.
+ */
+static inline bool pci_is_port(const struct pci_function *function)
+{
+    return function->kind == PCI_KIND_BRIDGE && function->is_pcie &&
+           (function->pcie_type == PCIE_TYPE_ROOT_PORT || function->pcie_type == PCIE_TYPE_UPSTREAM ||
+            function->pcie_type == PCIE_TYPE_DOWNSTREAM);
+}
+
 /* How many BARs the header has. */
 static inline uint32_t pci_bar_count(const struct pci_function *function)
 {
