@@ -26,6 +26,8 @@ static void refuse(struct pci_function *bridge, const char *why)
         bus_refused[bus] = true;
     bus_refused[bridge->secondary_bus] = true;
     bridge->secondary_bus = bridge->subordinate_bus = 0;
+    /* What is behind it may show under its id. */
+    bridge->hidden = true;
 }
 
 /* ---- bus numbers that make a tree ---- */

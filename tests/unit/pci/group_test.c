@@ -306,20 +306,26 @@ static void behind_a_conventional_bridge(void **state)
     (void)state;
     endpoint(ID(0, 2, 0));
     bridge(ID(0, 30, 0), 1, 1);
+    port(ID(0, 31, 0), PCIE_TYPE_FROM_PCI_BRIDGE, 2, 2, CONTROLLED); /* its upper side is conventional */
     endpoint(ID(1, 1, 0));
     endpoint(ID(1, 2, 0));
+    endpoint(ID(2, 0, 0));
     form();
     assert_int_equal(size_of_group(ID(0, 30, 0)), 3);
+    assert_true(together(ID(0, 31, 0), ID(2, 0, 0)));
     assert_int_equal(size_of_group(ID(0, 2, 0)), 1);
 }
 
-static void behind_a_bridge_back_to_pcie(void **state)
+/* Whatever is behind a refused bridge shows under the same id as its neighbours: it may not be among them. */
+static void a_refused_bridge_among_others(void **state)
 {
     (void)state;
-    port(ID(0, 30, 0), PCIE_TYPE_FROM_PCI_BRIDGE, 1, 1, CONTROLLED);
-    endpoint(ID(1, 0, 0));
+    port(ID(0, 28, 0), PCIE_TYPE_TO_PCI_BRIDGE, 1, 2, OPEN);
+    endpoint(ID(1, 1, 0));
+    bridge(ID(1, 2, 0), 1, 1);
     form();
-    assert_true(together(ID(0, 30, 0), ID(1, 0, 0)));
+    assert_true(find(ID(1, 2, 0))->hidden);
+    assert_true(together(ID(1, 1, 0), ID(1, 2, 0)));
 }
 
 /* ---- ids ---- */
@@ -576,7 +582,7 @@ int main(void)
         T(functions_over_seven_are_of_the_same_device),
         T(behind_a_pcie_to_pci_bridge),
         T(behind_a_conventional_bridge),
-        T(behind_a_bridge_back_to_pcie),
+        T(a_refused_bridge_among_others),
         T(phantom_functions),
         T(as_many_ids_as_there_can_be),
         T(a_shared_alias),
