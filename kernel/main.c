@@ -158,8 +158,10 @@ static void take_devices(void)
 {
     pci_stop_messages();
     pci_size_bars();
-    if (guest.iommu_on)
+    if (guest.iommu_on) {
+        pci_enable_access_control();
         pci_find_bypass();
+    }
     device_policy_init();
 }
 

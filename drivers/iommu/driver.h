@@ -57,6 +57,9 @@ struct iommu_driver {
     int (*reserve)(uint8_t address_bits);
     int (*enable)(void);
     int (*attach)(struct iommu_context *context, uint16_t segment, uint16_t requester_id);
+    int (*detach)(uint16_t segment, uint16_t requester_id);
+    bool (*covers)(uint16_t segment, uint16_t requester_id);
+    uint16_t (*alias_of)(uint16_t segment, uint16_t requester_id); /* NULL: firmware names no aliases */
     /* A tree has a new root: its devices are told, by one store each. NULL: trees do not grow. 0 or -EIO. */
     int (*root_changed)(struct iommu_context *context);
     struct iommu_context *(*context_of)(uint32_t unit, uint16_t requester_id); /* or NULL */

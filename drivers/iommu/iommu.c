@@ -258,6 +258,22 @@ int iommu_attach(struct iommu_context *context, uint16_t segment, uint16_t reque
     return context->dead ? -EIO : driver->attach(context, segment, requester_id);
 }
 
+int iommu_detach(uint16_t segment, uint16_t requester_id)
+{
+    return driver != NULL ? driver->detach(segment, requester_id) : -ENODEV;
+}
+
+bool iommu_covers(uint16_t segment, uint16_t requester_id)
+{
+    return driver != NULL && driver->covers(segment, requester_id);
+}
+
+uint16_t iommu_alias(uint16_t segment, uint16_t requester_id)
+{
+    return driver != NULL && driver->alias_of != NULL ? driver->alias_of(segment, requester_id)
+                                                      : requester_id;
+}
+
 uint64_t iommu_max_bfn(const struct iommu_context *context)
 {
     return context->max_bfn;

@@ -61,6 +61,18 @@ int iommu_context_create(struct iommu_context **context, uint32_t quota);
  */
 int iommu_attach(struct iommu_context *context, uint16_t segment, uint16_t requester_id);
 
+/*
+ * Blocks the requester id again, and any alias of it; when it returns the unit has forgotten what the id
+ * could reach. What is attached to nothing stays as it is. 0; -ENODEV no unit covers it; -EIO unit dead.
+ */
+int iommu_detach(uint16_t segment, uint16_t requester_id);
+
+/* True when some unit judges the DMA of the requester id. */
+bool iommu_covers(uint16_t segment, uint16_t requester_id);
+
+/* The requester id as which firmware says that this one shows: the same one when there is no other. */
+uint16_t iommu_alias(uint16_t segment, uint16_t requester_id);
+
 uint64_t iommu_max_bfn(const struct iommu_context *context);
 uint32_t iommu_tables_used(const struct iommu_context *context);
 uint32_t iommu_tables_peak(const struct iommu_context *context);

@@ -153,7 +153,7 @@ void pci_find_bypass(void)
             function->bypasses_iommu = true;
             shut_out(function, allowed);
         }
-        if (function->hidden && function->kind == PCI_KIND_ENDPOINT)
+        if (function->hidden && (function->kind == PCI_KIND_ENDPOINT || function->kind == PCI_KIND_BRIDGE))
             pci_set_bus_master(function->id, false);
     }
 }

@@ -55,7 +55,11 @@ struct pci_function {
     uint8_t msix_bar, msix_pba_bar;
     uint32_t msix_table_offset, msix_table_entries; /* bytes into the BAR; number of 16-byte entries */
     uint32_t msix_pba_offset;
-    uint16_t requester_id;       /* what DMA of this function shows on the bus */
+    uint16_t requester_id; /* what DMA of this function shows on the bus */
+    uint8_t phantom_bits;  /* high bits of the function number that it uses as it likes; 0 unless enabled */
+    uint8_t phantoms;      /* set of the function numbers of its device that are its phantoms */
+    bool access_control;   /* a port that sends what comes from behind it to the root */
+    uint16_t group;        /* index of the first function of its group, from pci_form_groups() on */
     struct pci_function *parent; /* bridge above, or NULL on a root bus */
     struct pci_bar bars[PCI_BARS];
     uint32_t rom_size; /* bytes of the expansion ROM; 0 until pci_size_bars() and when there is none */
@@ -100,6 +104,22 @@ struct pci_function {
 #define PCI_CAP_MSIX   0x11u
 #define PCI_CAPS_MAX   48u /* as many as fit; a longer chain is a loop */
 
+/* PCI Express capability, device/port types (PCIe 4.0, 7.5.3.2). */
+#define PCIE_TYPE_ROOT_PORT       4u
+#define PCIE_TYPE_UPSTREAM        5u
+#define PCIE_TYPE_DOWNSTREAM      6u
+#define PCIE_TYPE_TO_PCI_BRIDGE   7u
+#define PCIE_TYPE_FROM_PCI_BRIDGE 8u
+
+/* A port of a root complex or a switch: the functions that can have access control for what is behind them.
+ */
+static inline bool pci_is_port(const struct pci_function *function)
+{
+    return function->kind == PCI_KIND_BRIDGE && function->is_pcie &&
+           (function->pcie_type == PCIE_TYPE_ROOT_PORT || function->pcie_type == PCIE_TYPE_UPSTREAM ||
+            function->pcie_type == PCIE_TYPE_DOWNSTREAM);
+}
+
 /* How many BARs the header has. */
 static inline uint32_t pci_bar_count(const struct pci_function *function)
 {
@@ -124,6 +144,13 @@ void pci_size_bars(void);
 
 /* Switches off every MSI and MSI-X that firmware left on: nobody here waits for it. */
 void pci_stop_messages(void);
+
+/* Switches access control on at every port that has it, and notes where it is on. Before devices are
+ * attached. */
+void pci_enable_access_control(void);
+
+/* Forms the groups of group.h. */
+void pci_form_groups(uint16_t (*alias)(uint16_t id));
 
 /*
  * Marks functions whose DMA does not pass the IOMMU, names them, hides them and clears their bus mastering,

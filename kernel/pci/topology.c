@@ -5,10 +5,6 @@
 
 #include <stddef.h>
 
-/* PCI Express capability, device/port types (PCIe 4.0, 7.5.3.2). */
-#define PCIE_TYPE_TO_PCI_BRIDGE   7u
-#define PCIE_TYPE_FROM_PCI_BRIDGE 8u
-
 /* A bus that a refused bridge claimed: whose requester ids show there is anyone's guess. */
 static bool bus_refused[256];
 
@@ -30,6 +26,8 @@ static void refuse(struct pci_function *bridge, const char *why)
         bus_refused[bus] = true;
     bus_refused[bridge->secondary_bus] = true;
     bridge->secondary_bus = bridge->subordinate_bus = 0;
+    /* What is behind it may show under its id. */
+    bridge->hidden = true;
 }
 
 /* ---- bus numbers that make a tree ---- */
@@ -109,6 +107,35 @@ static uint16_t requester_id(const struct pci_function *function)
     return id;
 }
 
+static bool is_function(const struct pci_function *functions, uint32_t count, uint16_t id)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (functions[i].id == id)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * The numbers that are no functions of their own and differ from this one's in its phantom bits only: PCIe
+ * 4.0, 7.5.3.3.
+ */
+static uint8_t phantoms(const struct pci_function *functions, uint32_t count,
+                        const struct pci_function *function)
+{
+    uint32_t stride = 8u >> function->phantom_bits, numbers = 0;
+
+    if (PCI_FUNCTION(function->id) >= stride)
+        return 0;
+    for (uint32_t number = PCI_FUNCTION(function->id) + stride; number < 8; number += stride) {
+        uint16_t id = (uint16_t)((function->id & ~7u) | number);
+
+        if (!is_function(functions, count, id))
+            numbers |= 1u << number;
+    }
+    return (uint8_t)numbers;
+}
+
 static void hide_if_refused(struct pci_function *function)
 {
     if (!bus_refused[PCI_BUS(function->id)] || function->parent)
@@ -129,6 +156,7 @@ void pci_link(struct pci_function *functions, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         functions[i].parent = bridge_to(functions, count, PCI_BUS(functions[i].id));
         functions[i].requester_id = requester_id(&functions[i]);
+        functions[i].phantoms = phantoms(functions, count, &functions[i]);
         hide_if_refused(&functions[i]);
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One pass over all buses: what is there, and what each function says about itself. */
 #include "lib/log.h"
+#include "pci/group.h"
 #include "pci/pci.h"
 #include "pci/topology.h"
 
@@ -43,6 +44,12 @@ struct pci_function *pci_find(uint16_t id)
 #define PCIE_TYPE_SHIFT 4
 #define PCIE_TYPE_MASK  0xfu
 
+#define PCIE_CAPABILITIES     4
+#define PCIE_CONTROL          8
+#define PCIE_PHANTOM_SHIFT    3
+#define PCIE_PHANTOM_MASK     3u
+#define PCIE_CONTROL_PHANTOMS 0x200u
+
 static void read_msix(struct pci_function *function, uint8_t at)
 {
     uint32_t table = pci_read(function->id, (uint16_t)(at + MSIX_TABLE), 4);
@@ -57,6 +64,15 @@ static void read_msix(struct pci_function *function, uint8_t at)
     function->msix_pba_offset = pending & ~MSIX_BAR_MASK;
 }
 
+/* Phantom functions are used while they are enabled, which is up to firmware alone: the guest cannot. */
+static uint8_t read_phantom_bits(uint16_t id, uint8_t at)
+{
+    uint32_t capabilities = pci_read(id, (uint16_t)(at + PCIE_CAPABILITIES), 4);
+    uint32_t control = pci_read(id, (uint16_t)(at + PCIE_CONTROL), 2);
+
+    return control & PCIE_CONTROL_PHANTOMS ? capabilities >> PCIE_PHANTOM_SHIFT & PCIE_PHANTOM_MASK : 0;
+}
+
 static void read_pcie(struct pci_function *function, uint8_t at)
 {
     uint32_t flags = pci_read(function->id, (uint16_t)(at + PCIE_FLAGS), 2);
@@ -64,6 +80,8 @@ static void read_pcie(struct pci_function *function, uint8_t at)
     function->cap_pcie = at;
     function->is_pcie = true;
     function->pcie_type = (uint8_t)(flags >> PCIE_TYPE_SHIFT & PCIE_TYPE_MASK);
+    if (at + PCIE_CONTROL + 2u <= PCI_CONFIG_END)
+        function->phantom_bits = read_phantom_bits(function->id, at);
 }
 
 static void read_capability(struct pci_function *function, uint8_t at)
@@ -263,6 +281,9 @@ static void report(const struct pci_function *function)
     else
         log_line("pci: " PCI_FMT " %04x:%04x %s requester " PCI_FMT, PCI_ARG(function->id), function->vendor,
                  function->device, kind_word(function), PCI_ARG(function->requester_id));
+    if (function->phantoms)
+        log_line("pci: " PCI_FMT " uses phantom functions, set %02x", PCI_ARG(function->id),
+                 function->phantoms);
 }
 
 void pci_walk(void)
@@ -272,4 +293,9 @@ void pci_walk(void)
     pci_link(functions, function_count);
     for (uint32_t i = 0; i < function_count; i++)
         report(&functions[i]);
+}
+
+void pci_form_groups(uint16_t (*alias)(uint16_t id))
+{
+    pci_group(functions, function_count, alias);
 }

@@ -7,7 +7,7 @@
 #include "lib/string.h"
 #include "mem/alloc.h"
 #include "mem/frame.h"
-#include "pci/pci.h"
+#include "pv/assign.h"
 #include "pv/guest.h"
 
 /* Table pages beyond one for each 2 MiB of guest memory: upper levels, reserved ranges, device MMIO, and the
@@ -107,55 +107,13 @@ static int premap_all(void)
     return iommu_flush(&flush);
 }
 
-/* ---- the devices ---- */
-
-/* A function whose DMA no unit checks could write anywhere: it is treated like one that bypasses. */
-static void shut_out(struct pci_function *function)
-{
-    log_line("device " PCI_FMT
-             " is behind no IOMMU unit: its bus mastering is off and the guest cannot see it",
-             PCI_ARG(function->id));
-    if (function->kind == PCI_KIND_ENDPOINT)
-        pci_set_bus_master(function->id, false);
-    function->hidden = true;
-}
-
-static int attach_function(const struct pci_function *function)
-{
-    int error = iommu_attach(guest.context, 0, function->requester_id);
-    /* A bridge takes over some transactions only; the others carry the function's own id. */
-    if (error == 0 && function->requester_id != function->id)
-        error = iommu_attach(guest.context, 0, function->id);
-    return error;
-}
-
-static uint32_t attach_all(void)
-{
-    uint32_t attached = 0;
-    bool hidden = false;
-    for (uint32_t i = 0; i < pci_count(); i++) {
-        struct pci_function *function = pci_at(i);
-        if (function->hidden || function->kind == PCI_KIND_IOMMU || function->kind == PCI_KIND_HOST_BRIDGE)
-            continue;
-        int error = attach_function(function);
-        if (error == 0)
-            attached++;
-        if (error == 0 || function->kind != PCI_KIND_ENDPOINT)
-            continue;
-        shut_out(function);
-        hidden = true;
-    }
-    /* The windows of what was hidden just now are not the guest's any more. */
-    if (hidden)
-        device_policy_init();
-    return attached;
-}
-
 bool guest_bus_open(void)
 {
+    if (!guest.iommu_on)
+        return true;
     if (guest.context == NULL) {
-        if (guest.iommu_on)
-            log_line("bus: mode none: every device of the guest stays blocked");
+        assign_devices();
+        log_line("bus: mode none: every device of the guest stays blocked");
         return true;
     }
     iommu_flush_begin(&flush, guest.context);
@@ -164,7 +122,7 @@ bool guest_bus_open(void)
         log_line("bus: the guest's memory cannot be mapped for its devices (error %d)", error);
         return false;
     }
-    uint32_t attached = attach_all();
+    uint32_t attached = assign_devices();
     log_line("bus: mode owned, %s, %u functions attached, %u of %u table pages used",
              guest.premap ? "own frames mapped at BFN = MFN" : "nothing mapped (premap=off)", attached,
              iommu_tables_used(guest.context), iommu_tables_quota(guest.context));

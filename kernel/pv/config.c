@@ -368,7 +368,7 @@ void config_guest_write(uint16_t id, uint16_t offset, uint8_t bytes, uint32_t va
     const struct pci_function *function = visible(id);
     uint32_t shift = 8 * (offset & 3u), lanes, dword;
 
-    /* Extended capabilities (ATS, ACS, SR-IOV and the like) are firmware's. */
+    /* Extended capabilities (ATS, SR-IOV and the like) are firmware's, ACS is ours: groups rely on it. */
     if (!function || !is_well_formed(offset, bytes) || !takes_writes(function) || offset >= PCI_CONFIG_END)
         return;
     lanes = ones(bytes) << shift;

@@ -229,6 +229,24 @@ static void reattached_device_leaves_its_old_map(void **state)
     assert_true(edu_reaches(0x100000, new));
 }
 
+/* Its translation is in the unit's caches when it is taken out of its context. */
+static void a_detached_device_is_blocked(void **state)
+{
+    uint64_t frame;
+
+    (void)state;
+    machine_start(MACHINE_PLAIN);
+    machine_up();
+    frame = data_frame();
+    map_now(0x100, frame, RW);
+    assert_true(edu_reaches(0x100000, frame));
+    assert_int_equal(iommu_detach(0, EDU_ID), 0);
+    expect_blocked(WRITE_TO, 0x100, frame, vendor_words(WORDS_NOT_ATTACHED));
+    assert_false(edu_reaches(frame << 12, frame)); /* nor does it pass by the tables */
+    assert_int_equal(iommu_attach(machine.context, 0, EDU_ID), 0);
+    assert_true(edu_reaches(0x100000, frame));
+}
+
 /* A function behind a PCIe-to-PCI bridge shows as the bridge's secondary bus, device 0. */
 static void behind_a_bridge(void **state)
 {
@@ -263,6 +281,7 @@ int main(void)
         cmocka_unit_test_teardown(a_recycled_table_serves_its_new_place_only, machine_stop),
         cmocka_unit_test_teardown(contexts_are_apart, machine_stop),
         cmocka_unit_test_teardown(reattached_device_leaves_its_old_map, machine_stop),
+        cmocka_unit_test_teardown(a_detached_device_is_blocked, machine_stop),
         cmocka_unit_test_teardown(behind_a_bridge, machine_stop),
     };
 

@@ -2,6 +2,7 @@
 /* Invalidation: enough of it, no more than needed, in the right order, and what happens when it fails. */
 #include "guest-abi/include/sluice/errno.h"
 #include "tests/driver/machine.h"
+#include "tests/driver/oracle.h"
 #include "tests/driver/qtest.h"
 #include "tests/driver/vendor.h"
 #include "tests/host/log_capture.h"
@@ -216,6 +217,57 @@ static void moving_a_device_invalidates_its_entry(void **state)
     compare_with_trace();
 }
 
+static void a_detached_device_is_forgotten(void **state)
+{
+    struct iommu_counters before;
+
+    (void)state;
+    machine_start(MACHINE_PLAIN);
+    machine_up();
+    before = iommu_counters;
+    assert_int_equal(iommu_detach(0, EDU_ID), 0);
+    assert_int_equal(iommu_counters.context_device - before.context_device, 1);
+    assert_int_equal(iommu_counters.iotlb_domain - before.iotlb_domain, 1);
+    assert_true(vendor_wait_is_done());
+    before = iommu_counters;
+    assert_int_equal(iommu_detach(0, EDU_ID), 0); /* is in no context any more: nothing to forget */
+    assert_int_equal(iommu_detach(0, EDU_ID + 8), 0);
+    assert_int_equal(iommu_counters.waits, before.waits);
+    compare_with_trace();
+}
+
+/* A device that was made to be quiet stays so: no fault of it is told again. */
+static void an_isolated_device_stays_isolated(void **state)
+{
+    uint64_t frame;
+
+    (void)state;
+    machine_start(MACHINE_PLAIN);
+    machine_up();
+    frame = data_frame();
+    vendor_isolate(EDU_ID);
+    assert_int_equal(iommu_detach(0, EDU_ID), 0);
+    assert_false(edu_reaches(frame << 12, frame));
+    expect_no_fault();
+}
+
+static void who_cannot_be_detached(void **state)
+{
+    (void)state;
+    machine_start(MACHINE_PLAIN);
+    vendor_table_begin();
+    vendor_table_unit(vendor_base, false);
+    vendor_table_device(EDU_ID);
+    machine_up();
+    assert_true(iommu_covers(0, EDU_ID));
+    assert_false(iommu_covers(0, EDU_ID + 8));
+    assert_int_equal(iommu_detach(0, EDU_ID + 8), -ENODEV);
+    vendor_stop_answering();
+    assert_int_equal(iommu_detach(0, EDU_ID), -EIO);
+    assert_true(iommu_unit_dead(0));
+    assert_int_equal(iommu_detach(0, EDU_ID), -EIO);
+}
+
 /* What an entry referred to is released after the wait, never before. */
 static void frames_are_released_after_the_wait(void **state)
 {
@@ -371,6 +423,9 @@ int main(void)
         cmocka_unit_test_teardown(the_hint_is_set_only_while_tables_stay, machine_stop),
         cmocka_unit_test_teardown(the_hint_is_not_set_where_absence_was_remembered, machine_stop),
         cmocka_unit_test_teardown(moving_a_device_invalidates_its_entry, machine_stop),
+        cmocka_unit_test_teardown(a_detached_device_is_forgotten, machine_stop),
+        cmocka_unit_test_teardown(an_isolated_device_stays_isolated, machine_stop),
+        cmocka_unit_test_teardown(who_cannot_be_detached, machine_stop),
         cmocka_unit_test_teardown(frames_are_released_after_the_wait, machine_stop),
         cmocka_unit_test_teardown(the_queue_wraps, machine_stop),
         cmocka_unit_test_teardown(a_refused_descriptor_is_got_over, machine_stop),

@@ -26,6 +26,10 @@ DEVICES = {
     "edu-behind-bridge": ["-device", "pcie-pci-bridge,id=pcibridge", "-device", f"{EDU},bus=pcibridge,addr=1"],
     "virtio-bypass": ["-drive", "file=null-co://,format=raw,if=none,id=bypass",
                       "-device", "virtio-blk-pci,drive=bypass,disable-legacy=on"],
+    # Two functions of one device, of which one bypasses the IOMMU.
+    "virtio-bypass-beside-edu": ["-drive", "file=null-co://,format=raw,if=none,id=split",
+                                 "-device", "virtio-blk-pci,drive=split,disable-legacy=on,addr=10.0,multifunction=on",
+                                 "-device", f"{EDU},addr=10.1"],
     "virtio-iommu": ["-drive", "file=null-co://,format=raw,if=none,id=virtio",
                      "-device", "virtio-blk-pci,drive=virtio,disable-legacy=on,iommu_platform=on"],
 }

@@ -81,6 +81,8 @@ int amdvi_reserved_init(const struct ivrs *ivrs, uint8_t address_bits);
 /* A device table that denies everything to every requester id. */
 bool amdvi_devices_init(struct amdvi_unit *unit);
 int amdvi_attach(struct iommu_context *context, uint16_t segment, uint16_t requester_id);
+int amdvi_detach(uint16_t segment, uint16_t requester_id);
+bool amdvi_covers(uint16_t segment, uint16_t requester_id);
 /* The context's tree has a new root: every device in it is told. 0 or -EIO. */
 int amdvi_root_changed(struct iommu_context *context);
 /* The context that the requester is in, or NULL. */

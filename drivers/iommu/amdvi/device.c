@@ -70,6 +70,37 @@ int amdvi_attach(struct iommu_context *context, uint16_t segment, uint16_t reque
     return error;
 }
 
+/* The next request is blocked, and told of. An entry that blocks already may do so silently. */
+static int deny(struct amdvi_unit *unit, uint16_t id)
+{
+    const struct amdvi_device denied = amdvi_device_denied();
+
+    if (!is_translated(&unit->devices[id]))
+        return 0;
+    return change_dma(unit, id, (struct ring_record){.low = denied.dma[0], .high = denied.dma[1]});
+}
+
+int amdvi_detach(uint16_t segment, uint16_t requester_id)
+{
+    struct amdvi_unit *unit = amdvi_unit_of(segment, requester_id);
+    uint16_t alias = amdvi_alias_of(segment, requester_id);
+    int error;
+
+    if (unit == NULL || requester_id == unit->id)
+        return -ENODEV;
+    if (unit->dead)
+        return -EIO;
+    error = deny(unit, requester_id);
+    return error == 0 && alias != requester_id ? deny(unit, alias) : error;
+}
+
+bool amdvi_covers(uint16_t segment, uint16_t requester_id)
+{
+    const struct amdvi_unit *unit = amdvi_unit_of(segment, requester_id);
+
+    return unit != NULL && requester_id != unit->id;
+}
+
 static int change_root(struct amdvi_unit *unit, const struct iommu_context *context)
 {
     for (uint32_t id = 0; id < AMDVI_DEVICES; id++)

@@ -105,6 +105,29 @@ int vtd_attach(struct iommu_context *context, uint16_t segment, uint16_t request
     return invalidate_requester(unit, old, requester_id);
 }
 
+/* Not present: the next request is blocked, and told of. An entry that blocks already may do so silently. */
+int vtd_detach(uint16_t segment, uint16_t requester_id)
+{
+    struct vtd_unit *unit = vtd_unit_of(segment, requester_id);
+    struct vtd_entry *entry, old;
+
+    if (unit == NULL)
+        return -ENODEV;
+    if (unit->dead)
+        return -EIO;
+    entry = find_entry(unit, requester_id);
+    if (entry == NULL || (entry->low & VTD_ENTRY_PRESENT) == 0)
+        return 0;
+    old = *entry;
+    write_entry(unit, entry, (struct vtd_entry){0});
+    return invalidate_requester(unit, old, requester_id);
+}
+
+bool vtd_covers(uint16_t segment, uint16_t requester_id)
+{
+    return vtd_unit_of(segment, requester_id) != NULL;
+}
+
 struct iommu_context *vtd_context_of(const struct vtd_unit *unit, uint16_t requester_id)
 {
     const struct vtd_entry *entry = find_entry(unit, requester_id);

@@ -87,6 +87,8 @@ int vtd_reserved_init(const struct dmar *dmar, uint8_t address_bits);
 /* An empty root table: every requester is blocked. */
 bool vtd_context_init(struct vtd_unit *unit);
 int vtd_attach(struct iommu_context *context, uint16_t segment, uint16_t requester_id);
+int vtd_detach(uint16_t segment, uint16_t requester_id);
+bool vtd_covers(uint16_t segment, uint16_t requester_id);
 /* The context that the requester is in, or NULL. */
 struct iommu_context *vtd_context_of(const struct vtd_unit *unit, uint16_t requester_id);
 /* Takes a requester's translation away, without further fault records. */

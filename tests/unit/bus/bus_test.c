@@ -18,6 +18,7 @@
 #include "lib/log.h"
 #include "lib/options.h"
 #include "mem/alloc.h"
+#include "pci/group.h"
 #include "pci/pci.h"
 #include "pv/bus.h"
 
@@ -34,12 +35,16 @@ static const char *mode_option;
 static bool premap_option;
 static char log_text[4096];
 
-#define FUNCTIONS 7u
+#define FUNCTIONS 9u
 static struct pci_function functions[FUNCTIONS];
-static uint16_t attached[16];
+static uint16_t attached[32];
 static uint32_t attached_count;
-static uint16_t uncovered;      /* no unit covers this id; 0 = all are covered */
-static uint16_t master_cleared; /* id whose bus mastering was switched off */
+static uint32_t attach_calls;
+static uint16_t uncovered; /* no unit covers this id; 0 = all are covered */
+static int attach_error;   /* what it gets when it is attached */
+static uint16_t alias_from, alias_to;
+static uint16_t master_cleared[16]; /* ids whose bus mastering was switched off */
+static uint32_t cleared_count;
 uint32_t memory_range_count = 5;
 
 /* ---- fakes of the rooms below ---- */
@@ -127,10 +132,38 @@ int iommu_attach(struct iommu_context *context, uint16_t segment, uint16_t reque
 {
     assert_ptr_equal(context, &the_context);
     assert_int_equal(segment, 0);
+    attach_calls++;
     if (uncovered != 0 && requester_id == uncovered)
-        return -ENODEV;
+        return attach_error;
     attached[attached_count++] = requester_id;
     return 0;
+}
+
+int iommu_detach(uint16_t segment, uint16_t requester_id)
+{
+    assert_int_equal(segment, 0);
+    for (uint32_t i = 0; i < attached_count; i++) {
+        if (attached[i] == requester_id)
+            attached[i--] = attached[--attached_count];
+    }
+    return requester_id == uncovered ? -ENODEV : 0;
+}
+
+bool iommu_covers(uint16_t segment, uint16_t requester_id)
+{
+    assert_int_equal(segment, 0);
+    return uncovered == 0 || requester_id != uncovered;
+}
+
+uint16_t iommu_alias(uint16_t segment, uint16_t requester_id)
+{
+    assert_int_equal(segment, 0);
+    return alias_from != 0 && requester_id == alias_from ? alias_to : requester_id;
+}
+
+void pci_form_groups(uint16_t (*alias)(uint16_t id))
+{
+    pci_group(functions, FUNCTIONS, alias);
 }
 
 uint32_t pci_count(void)
@@ -146,7 +179,7 @@ struct pci_function *pci_at(uint32_t index)
 void pci_set_bus_master(uint16_t id, bool on)
 {
     assert_false(on);
-    master_cleared = id;
+    master_cleared[cleared_count++] = id;
 }
 
 /* ---- the machine ---- */
@@ -167,7 +200,9 @@ static int setup(void **state)
     map_error = flushes = 0;
     mode_option = NULL;
     premap_option = true;
-    attached_count = uncovered = master_cleared = 0;
+    attached_count = uncovered = cleared_count = attach_calls = 0;
+    alias_from = alias_to = 0;
+    attach_error = -ENODEV;
     guest.iommu_on = true;
 
     add_function(0, pci_id(0, 0, 0), PCI_KIND_HOST_BRIDGE);
@@ -178,7 +213,13 @@ static int setup(void **state)
     functions[4].hidden = true;
     add_function(5, pci_id(2, 5, 0), PCI_KIND_ENDPOINT);
     functions[5].requester_id = pci_id(2, 0, 0); /* behind a PCIe-to-PCI bridge */
+    functions[5].parent = &functions[3];
+    functions[3].is_pcie = true;
+    functions[3].pcie_type = PCIE_TYPE_TO_PCI_BRIDGE;
+    /* The chipset: one device, whose functions nothing keeps apart. */
     add_function(6, pci_id(0, 31, 0), PCI_KIND_ISA_BRIDGE);
+    add_function(7, pci_id(0, 31, 2), PCI_KIND_ENDPOINT);
+    add_function(8, pci_id(0, 31, 3), PCI_KIND_ENDPOINT);
     return 0;
 }
 
@@ -191,6 +232,15 @@ static bool is_attached(uint16_t id)
 {
     for (uint32_t i = 0; i < attached_count; i++) {
         if (attached[i] == id)
+            return true;
+    }
+    return false;
+}
+
+static bool is_master_cleared(uint16_t id)
+{
+    for (uint32_t i = 0; i < cleared_count; i++) {
+        if (master_cleared[i] == id)
             return true;
     }
     return false;
@@ -280,6 +330,11 @@ static void every_own_device_under_every_id(void **state)
     assert_false(is_attached(pci_id(0, 0, 0)));
     assert_false(is_attached(pci_id(0, 2, 0)));
     assert_false(is_attached(pci_id(0, 4, 0)));
+    assert_int_equal(cleared_count, 0);
+    assert_int_equal(machine_policies, 0);
+    assert_non_null(strstr(log_text, "group of 3: 00:1f.0, 00:1f.2, 00:1f.3"));
+    assert_non_null(strstr(log_text, "group of 2: 00:03.0, 02:05.0"));
+    assert_null(strstr(log_text, "group of 1"));
 }
 
 static void a_device_behind_no_unit_is_shut_out(void **state)
@@ -287,9 +342,151 @@ static void a_device_behind_no_unit_is_shut_out(void **state)
     (void)state;
     uncovered = pci_id(0, 1, 0);
     assert_true(open_bus());
-    assert_int_equal(master_cleared, pci_id(0, 1, 0));
+    assert_int_equal(cleared_count, 1);
+    assert_true(is_master_cleared(pci_id(0, 1, 0)));
     assert_true(functions[1].hidden);
-    assert_non_null(strstr(log_text, "00:01.0 is behind no IOMMU unit"));
+    assert_int_equal(machine_policies, 1);
+    assert_non_null(strstr(log_text, "device 00:01.0 is behind no IOMMU unit"));
+    assert_true(is_attached(pci_id(0, 31, 2))); /* the others do not suffer */
+}
+
+/* The chipset is not the guest's, in whole. */
+static void expect_no_chipset(void)
+{
+    for (uint32_t i = 6; i < FUNCTIONS; i++) {
+        assert_false(is_attached(functions[i].id));
+        assert_true(functions[i].hidden);
+    }
+    assert_true(is_master_cleared(pci_id(0, 31, 2)));
+    assert_true(is_master_cleared(pci_id(0, 31, 3)));
+    assert_true(is_attached(pci_id(0, 1, 0)));
+    assert_int_equal(machine_policies, 1);
+}
+
+static void a_group_is_given_whole_or_not_at_all(void **state)
+{
+    static const struct {
+        int error;
+        const char *words;
+    } cases[] = {
+        {-ENODEV, "group 00:1f.0, 00:1f.2, 00:1f.3: 00:1f.3 is behind no IOMMU unit"},
+        {-EIO, "00:1f.3 is behind an IOMMU unit that does not answer"},
+        {-ENOMEM, "00:1f.3 finds no room in the tables of its IOMMU unit"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        setup(state);
+        uncovered = pci_id(0, 31, 3); /* the last of them: the others are attached already */
+        attach_error = cases[i].error;
+        assert_true(open_bus());
+        expect_no_chipset();
+        assert_non_null(strstr(log_text, cases[i].words));
+    }
+    /* The first of them: the others are not tried. */
+    setup(state);
+    uncovered = pci_id(0, 31, 0);
+    assert_true(open_bus());
+    expect_no_chipset();
+    assert_int_equal(attach_calls, 5); /* 00:01.0, the bridge, two of 02:05.0, 00:1f.0 */
+}
+
+/* What firmware's reserved ranges put there before the guest came is taken away as well. */
+static void a_reserved_range_does_not_outlive_its_group(void **state)
+{
+    (void)state;
+    attached[attached_count++] = pci_id(0, 31, 3);
+    uncovered = pci_id(0, 31, 0);
+    assert_true(open_bus());
+    expect_no_chipset();
+}
+
+static void a_group_behind_a_bridge_falls_with_its_id(void **state)
+{
+    (void)state;
+    uncovered = pci_id(2, 0, 0); /* no function, but what those behind the bridge show as */
+    assert_true(open_bus());
+    assert_false(is_attached(pci_id(2, 5, 0)));
+    assert_false(is_attached(pci_id(0, 3, 0)));
+    assert_true(functions[3].hidden && functions[5].hidden);
+    assert_true(is_master_cleared(pci_id(0, 3, 0)) && is_master_cleared(pci_id(2, 5, 0)));
+    assert_non_null(strstr(log_text, "group 00:03.0, 02:05.0: 02:05.0 is behind no IOMMU unit"));
+}
+
+/* A bridge's own requests are interrupts: nobody is kept from its devices by them. */
+static void a_bridge_alone_spoils_nothing(void **state)
+{
+    (void)state;
+    uncovered = pci_id(0, 3, 0);
+    assert_true(open_bus());
+    assert_true(is_attached(pci_id(2, 5, 0)) && is_attached(pci_id(2, 0, 0)));
+    assert_int_equal(cleared_count, 0);
+}
+
+/* Firmware says that a function shows as a bridge, which leads to a device that has nothing to do with it. */
+static void the_way_to_others_stays_open(void **state)
+{
+    (void)state;
+    functions[3].pcie_type = PCIE_TYPE_ROOT_PORT;
+    functions[3].access_control = true;
+    functions[5].requester_id = functions[5].id;
+    alias_from = pci_id(0, 1, 0);
+    alias_to = pci_id(0, 3, 0);
+    uncovered = pci_id(0, 1, 0);
+    assert_true(open_bus());
+    assert_non_null(strstr(log_text, "group 00:01.0, 00:03.0: 00:01.0 is behind no IOMMU unit"));
+    assert_true(functions[1].hidden);
+    assert_false(functions[3].hidden || functions[5].hidden);
+    assert_int_equal(cleared_count, 1);
+    assert_false(is_attached(pci_id(0, 3, 0)));
+    assert_true(is_attached(pci_id(2, 5, 0)));
+}
+
+static void a_split_group_is_nobodys(void **state)
+{
+    (void)state;
+    functions[8].hidden = functions[8].bypasses_iommu = true;
+    assert_true(open_bus());
+    expect_no_chipset();
+    assert_non_null(strstr(log_text, "group 00:1f.0, 00:1f.2, 00:1f.3: 00:1f.3 passes by the IOMMU"));
+
+    setup(state);
+    functions[7].hidden = true; /* its header is of a kind that nobody knows */
+    assert_true(open_bus());
+    expect_no_chipset();
+    assert_non_null(strstr(log_text, "00:1f.2 is hidden"));
+
+    setup(state);
+    functions[8].bypasses_iommu = true; /* allow-bypass */
+    assert_true(open_bus());
+    assert_true(is_attached(pci_id(0, 31, 2)));
+    assert_int_equal(cleared_count, 0);
+}
+
+static void phantom_functions_are_attached(void **state)
+{
+    (void)state;
+    functions[1].phantoms = 0x30;
+    assert_true(open_bus());
+    assert_true(is_attached(pci_id(0, 1, 4)) && is_attached(pci_id(0, 1, 5)));
+
+    setup(state);
+    functions[1].phantoms = 0x30;
+    uncovered = pci_id(0, 1, 5);
+    assert_true(open_bus());
+    assert_false(is_attached(pci_id(0, 1, 0)) || is_attached(pci_id(0, 1, 4)));
+    assert_true(functions[1].hidden);
+}
+
+static void mode_none_keeps_what_no_unit_judges_from_the_guest(void **state)
+{
+    (void)state;
+    mode_option = "none";
+    uncovered = pci_id(0, 31, 3);
+    assert_true(open_bus());
+    assert_int_equal(attached_count, 0);
+    assert_true(functions[7].hidden && functions[8].hidden);
+    assert_true(is_master_cleared(pci_id(0, 31, 2)) && is_master_cleared(pci_id(0, 31, 3)));
+    assert_false(functions[1].hidden);
 }
 
 static void mode_none_blocks_all(void **state)
@@ -346,7 +543,15 @@ int main(void)
         T(a_failed_map_refuses_the_boot),
         T(every_own_device_under_every_id),
         T(a_device_behind_no_unit_is_shut_out),
+        T(a_group_is_given_whole_or_not_at_all),
+        T(a_reserved_range_does_not_outlive_its_group),
+        T(a_group_behind_a_bridge_falls_with_its_id),
+        T(a_bridge_alone_spoils_nothing),
+        T(the_way_to_others_stays_open),
+        T(a_split_group_is_nobodys),
+        T(phantom_functions_are_attached),
         T(mode_none_blocks_all),
+        T(mode_none_keeps_what_no_unit_judges_from_the_guest),
         T(without_an_iommu_there_is_no_bus),
         T(modes_of_a_later_day_are_refused_in_words),
         T(the_quota_holds_one_table_for_each_2_mib),

@@ -26,8 +26,11 @@ uint32_t machine_preemption_points;
 struct hypercall_args machine_continued;
 uint32_t machine_continuations;
 
+uint32_t machine_policies;
+
 void machine_reset(void)
 {
+    machine_policies = 0;
     if (test_direct_base == 0)
         test_direct_base = (uint64_t)(uintptr_t)aligned_alloc(FRAME_SIZE, MACHINE_FRAMES * FRAME_SIZE);
     memset(phys_to_virt(0), 0x5a, MACHINE_FRAMES * FRAME_SIZE);
@@ -158,6 +161,7 @@ bool cpu_preemption_point(void)
 
 void device_policy_init(void)
 {
+    machine_policies++;
 }
 
 enum device_frame device_frame_kind(uint64_t mfn)

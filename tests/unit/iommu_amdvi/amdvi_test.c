@@ -29,6 +29,10 @@ int test_setup(void **state)
     return 0;
 }
 
+/* What ALIASED does shows as ALIAS, says firmware. */
+#define ALIASED DEVICE(20)
+#define ALIAS   DEVICE(21)
+
 static int init_units(void)
 {
     static struct ivrs_builder table;
@@ -46,6 +50,8 @@ static int init_units(void)
                                              .base = MODEL_BASE(i),
                                              .efr = test_firmware_efr});
         ivrs_range(&table, (uint16_t)(i * 0x2000), i == 0 ? 0x1fff : 0xffff, 0);
+        if (i == 0)
+            ivrs_alias(&table, ALIASED, ALIAS, 0);
     }
     setup.table_size = table.size;
     return iommu_init(&setup);
@@ -185,6 +191,24 @@ static void attach_reattach_and_isolate(void **state)
     assert_true(reaches(0, DEVICE(1), 5, 50));
     assert_int_equal(iommu_attach(context, 0, MODEL_UNIT_ID), -ENODEV);
     assert_int_equal(iommu_attach(context, 0, 0x3000), -ENODEV);
+}
+
+static void a_detached_device_is_blocked_under_its_alias_too(void **state)
+{
+    (void)state;
+    test_with_device(5);
+    assert_int_equal(iommu_alias(0, ALIASED), ALIAS);
+    assert_int_equal(iommu_alias(0, DEVICE(1)), DEVICE(1));
+    assert_int_equal(iommu_attach(context, 0, ALIASED), 0);
+    assert_true(reaches(0, ALIASED, 5, 6));
+    assert_true(reaches(0, ALIAS, 5, 6));
+    assert_int_equal(iommu_detach(0, ALIASED), 0);
+    assert_true(is_blocked(0, ALIASED, 5));
+    assert_true(is_blocked(0, ALIAS, 5));
+    assert_true(reaches(0, DEVICE(1), 5, 6));
+    assert_false(iommu_covers(0, MODEL_UNIT_ID));
+    assert_int_equal(iommu_detach(0, MODEL_UNIT_ID), -ENODEV);
+    assert_int_equal(iommu_detach(0, 0x3000), -ENODEV);
 }
 
 static void what_is_unmapped_is_gone_after_the_flush(void **state)
@@ -402,6 +426,7 @@ int main(void)
         CASE(the_register_wins_over_firmware),
         CASE(a_unit_without_invalidate_all),
         CASE(attach_reattach_and_isolate),
+        CASE(a_detached_device_is_blocked_under_its_alias_too),
         CASE(what_is_unmapped_is_gone_after_the_flush),
         CASE(a_grown_tree_is_told_to_every_device),
         CASE(only_units_of_the_context_are_flushed),

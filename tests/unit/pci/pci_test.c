@@ -208,8 +208,10 @@ static void test_overlap(void **state)
     assert_true(pci_find(ID(1, 0, 0))->hidden);
     assert_true(pci_find(ID(3, 0, 0))->hidden);
     assert_true(pci_find(ID(4, 0, 0))->hidden);
+    assert_true(pci_find(ID(0, 1, 0))->hidden); /* what is behind it may show under its id */
+    assert_true(pci_find(ID(0, 2, 0))->hidden);
     assert_false(pci_find(ID(6, 0, 0))->hidden); /* a good bridge does not suffer */
-    assert_false(pci_find(ID(0, 1, 0))->hidden);
+    assert_false(pci_find(ID(0, 4, 0))->hidden);
 }
 
 static void test_outside_parent(void **state)
@@ -491,13 +493,15 @@ static void test_virtio_wild_capability(void **state)
 static void test_hidden_functions_stay_quiet(void **state)
 {
     (void)state;
-    bridge(ID(0, 1, 0), 1, 1);
+    struct model_function *first = bridge(ID(0, 1, 0), 1, 1);
     bridge(ID(0, 2, 0), 1, 1);
     struct model_function *function = endpoint(ID(1, 0, 0));
+    model_set(first, 4, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY, 2);
     model_set(function, 4, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY, 2);
     find_bypass();
     assert_true(pci_find(ID(1, 0, 0))->hidden);
     assert_int_equal(model_get(function, 4, 2), PCI_COMMAND_MEMORY);
+    assert_int_equal(model_get(first, 4, 2), PCI_COMMAND_MEMORY);
 }
 
 static void test_access_edges(void **state)
