@@ -16,7 +16,7 @@
 enum { ATSR = 2, RHSA, ANDD, SATC, SIDP };
 enum { ENDPOINT = 1, BRIDGE, IOAPIC, HPET, ACPI_DEVICE };
 
-static const uint64_t reserved_frames[] = {0x80000, 0x80001, 0x80010, 0x80020, 0x8002f, 0};
+static const uint64_t reserved_frames[] = {0x80000, 0x80001, 0x80010, 0x80020, 0x8002f, 0x80030, 0};
 
 uint64_t rich_reserved_frame(uint32_t index)
 {
@@ -116,15 +116,15 @@ static void write_dmar(struct rich *rich)
     memcpy(rich->bytes, table.bytes, table.size);
 }
 
-/* ---- AMD-Vi: two units in segment 0, each in two blocks; unit 1 has the rest ---- */
+/* ---- AMD-Vi: two units in segment 0, each in two blocks, unit 1 has the rest; unit 2 has segment 1 ---- */
 
 #define FIRST_UNIT  ID(0, 0, 2)
 #define SECOND_UNIT ID(0x20, 0, 2)
 
 static void make_amdvi_machine(void)
 {
-    machine_add_unit(0);
-    machine_add_unit(0);
+    for (uint32_t unit = 0; unit < 3; unit++)
+        machine_add_unit(unit == 2 ? 1 : 0);
     machine_add_unit_function(0, FIRST_UNIT, 0);
     machine_add_unit_function(0, SECOND_UNIT, 1);
     machine_add_function(0, ID(0, 2, 0), 0);
@@ -133,7 +133,9 @@ static void make_amdvi_machine(void)
     machine_add_function(0, ID(6, 1, 0), 0)->shows = ID(6, 0, 0);
     machine_add_function(0, ID(0, 0x14, 0), 1);
     machine_add_function(0, ID(0x21, 0, 0), 1);
-    machine_add_function(1, ID(0, 2, 0), 1);
+    machine_add_unit_function(1, FIRST_UNIT, 2);
+    machine_add_function(1, ID(0, 2, 0), 2);
+    machine_add_function(1, ID(5, 0, 0), 2);
 }
 
 static void put_first_unit(struct ivrs_builder *table, uint8_t type)
@@ -168,6 +170,16 @@ static void put_second_unit(struct ivrs_builder *table, uint8_t type)
     ivrs_acpi(table, ID(0, 0x13, 0), 0, "\\_SB");
 }
 
+static void put_third_unit(struct ivrs_builder *table)
+{
+    ivrs_ivhd(table, (struct ivrs_ivhd){.type = 0x10,
+                                        .id = FIRST_UNIT,
+                                        .capability = UNIT_CAPABILITY,
+                                        .segment = 1,
+                                        .base = MACHINE_BASE(2)});
+    ivrs_range(table, ID(0, 0, 0), ID(0xff, 31, 7), 0);
+}
+
 static void write_ivrs(struct rich *rich)
 {
     static struct ivrs_builder table;
@@ -177,9 +189,11 @@ static void write_ivrs(struct rich *rich)
     put_first_unit(&table, 0x11);
     put_second_unit(&table, 0x11);
     put_second_unit(&table, 0x40);
+    put_third_unit(&table);
     ivrs_ivmd(&table, 0x21, 7, 0, ID(0, 2, 0), 0, 0x80000000, 0x2000);
     ivrs_ivmd(&table, 0x22, 3, 0, ID(5, 0, 0), ID(6, 31, 7), 0x80010000, 0x1000); /* to be read only */
     ivrs_ivmd(&table, 0x20, 8, 0, 0, 0, 0x80020000, 0x10000);
+    ivrs_ivmd(&table, 0x21, 7, 1, ID(0, 2, 0), 0, 0x80030000, 0x1000);
     rich->size = table.size;
     memcpy(rich->bytes, table.bytes, table.size);
 }
