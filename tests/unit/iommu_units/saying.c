@@ -96,7 +96,7 @@ static bool read_dmar(const uint8_t *bytes, size_t size)
     for (uint32_t i = 0; i < dmar.unit_count; i++) {
         const struct dmar_unit *unit = &dmar.units[i];
 
-        if (unit->include_all)
+        if (unit->include_all && !dmar.truncated)
             add_name((struct name){.base = unit->base, .segment = unit->segment, .last = UINT16_MAX});
         for (uint32_t s = 0; s < unit->scopes.count; s++)
             add_scope(unit, &dmar.scopes[unit->scopes.first + s]);
@@ -150,10 +150,11 @@ static void add_entries(const struct ivrs_block *block, bool with_all)
 
 static bool read_ivrs(const uint8_t *bytes, size_t size)
 {
-    bool every_unit_counts = true;
+    bool every_unit_counts;
 
     if (!ivrs_parse(bytes, size, &ivrs))
         return false;
+    every_unit_counts = !ivrs.truncated; /* if not, "all" names nobody */
     for (uint32_t i = 0; i < ivrs.block_count; i++)
         every_unit_counts &= counts(i) || is_of_a_unit_that_counts(&ivrs.blocks[i]);
     for (uint32_t i = 0; i < ivrs.block_count; i++)
