@@ -113,7 +113,7 @@ uint16_t host_pci_requester(uint16_t segment, uint16_t id)
 
 uint32_t host_pci_read(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes)
 {
-    return segment == 0 ? pci_read(id, offset, bytes) : UINT32_MAX;
+    return segment == 0 ? pci_read(id, offset, bytes) : UINT32_MAX >> (32 - 8 * bytes);
 }
 
 void host_pci_write(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes, uint32_t value)

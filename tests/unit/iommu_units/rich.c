@@ -16,7 +16,14 @@
 enum { ATSR = 2, RHSA, ANDD, SATC, SIDP };
 enum { ENDPOINT = 1, BRIDGE, IOAPIC, HPET, ACPI_DEVICE };
 
-static const uint64_t reserved_frames[] = {0x80000, 0x80001, 0x80010, 0x80020, 0x8002f, 0};
+/*
+ * Where a bit more or less leads to registers of unit 0, to the interrupt window, or to the hypervisor.
+ */
+#define NEAR_REGISTERS  0xc0000000ull
+#define NEAR_INTERRUPTS 0xfe010000ull
+#define NEAR_HYPERVISOR 0x140020000ull
+
+static const uint64_t reserved_frames[] = {0xc0000, 0xc0001, 0xfe010, 0x140020, 0x14002f, 0x140030, 0};
 
 uint64_t rich_reserved_frame(uint32_t index)
 {
@@ -56,8 +63,12 @@ static void two_bridges_down(struct dmar_builder *table)
         dmar_put(table, path[i], 1);
 }
 
+/* Who has the rest comes first: a cut loses those that have less. */
 static void put_units(struct dmar_builder *table)
 {
+    dmar_drhd(table, 1, 0, MACHINE_BASE(1));
+    two_bridges_down(table);
+    scope(table, IOAPIC, 2, ID(0, 0x1e, 7));
     dmar_drhd(table, 0, 0, MACHINE_BASE(0));
     scope(table, ENDPOINT, 0, ID(0, 2, 0));
     scope(table, BRIDGE, 0, ID(0, 0x1c, 0));
@@ -65,19 +76,16 @@ static void put_units(struct dmar_builder *table)
     dmar_drhd(table, 0, 1, MACHINE_BASE(2));
     table->bytes[table->open + 4] = 1; /* INCLUDE_PCI_ALL */
     scope(table, ACPI_DEVICE, 1, ID(0, 0x14, 0));
-    dmar_drhd(table, 1, 0, MACHINE_BASE(1));
-    two_bridges_down(table);
-    scope(table, IOAPIC, 2, ID(0, 0x1e, 7));
 }
 
 static void put_ranges(struct dmar_builder *table)
 {
-    dmar_rmrr(table, 0, 0x80000000, 0x80001fff);
+    dmar_rmrr(table, 0, NEAR_REGISTERS, NEAR_REGISTERS + 0x1fff);
     scope(table, ENDPOINT, 0, ID(0, 2, 0));
-    dmar_rmrr(table, 0, 0x80010000, 0x80010fff);
+    dmar_rmrr(table, 0, NEAR_INTERRUPTS, NEAR_INTERRUPTS + 0xfff);
     scope(table, ENDPOINT, 0, ID(0, 0x14, 0));
     two_bridges_down(table);
-    dmar_rmrr(table, 1, 0x80020000, 0x8002ffff);
+    dmar_rmrr(table, 1, NEAR_HYPERVISOR, NEAR_HYPERVISOR + 0xffff);
     scope(table, ENDPOINT, 0, ID(0, 2, 0));
 }
 
@@ -116,15 +124,15 @@ static void write_dmar(struct rich *rich)
     memcpy(rich->bytes, table.bytes, table.size);
 }
 
-/* ---- AMD-Vi: two units in segment 0, each in two blocks; unit 1 has the rest ---- */
+/* ---- AMD-Vi: two units in segment 0, each in two blocks, unit 1 has the rest; unit 2 has segment 1 ---- */
 
 #define FIRST_UNIT  ID(0, 0, 2)
 #define SECOND_UNIT ID(0x20, 0, 2)
 
 static void make_amdvi_machine(void)
 {
-    machine_add_unit(0);
-    machine_add_unit(0);
+    for (uint32_t unit = 0; unit < 3; unit++)
+        machine_add_unit(unit == 2 ? 1 : 0);
     machine_add_unit_function(0, FIRST_UNIT, 0);
     machine_add_unit_function(0, SECOND_UNIT, 1);
     machine_add_function(0, ID(0, 2, 0), 0);
@@ -133,7 +141,9 @@ static void make_amdvi_machine(void)
     machine_add_function(0, ID(6, 1, 0), 0)->shows = ID(6, 0, 0);
     machine_add_function(0, ID(0, 0x14, 0), 1);
     machine_add_function(0, ID(0x21, 0, 0), 1);
-    machine_add_function(1, ID(0, 2, 0), 1);
+    machine_add_unit_function(1, FIRST_UNIT, 2);
+    machine_add_function(1, ID(0, 2, 0), 2);
+    machine_add_function(1, ID(5, 0, 0), 2);
 }
 
 static void put_first_unit(struct ivrs_builder *table, uint8_t type)
@@ -168,18 +178,30 @@ static void put_second_unit(struct ivrs_builder *table, uint8_t type)
     ivrs_acpi(table, ID(0, 0x13, 0), 0, "\\_SB");
 }
 
+static void put_third_unit(struct ivrs_builder *table)
+{
+    ivrs_ivhd(table, (struct ivrs_ivhd){.type = 0x10,
+                                        .id = FIRST_UNIT,
+                                        .capability = UNIT_CAPABILITY,
+                                        .segment = 1,
+                                        .base = MACHINE_BASE(2)});
+    ivrs_range(table, ID(0, 0, 0), ID(0xff, 31, 7), 0);
+}
+
 static void write_ivrs(struct rich *rich)
 {
     static struct ivrs_builder table;
 
     ivrs_begin(&table, 0);
-    put_first_unit(&table, 0x10);
-    put_first_unit(&table, 0x11);
     put_second_unit(&table, 0x11);
     put_second_unit(&table, 0x40);
-    ivrs_ivmd(&table, 0x21, 7, 0, ID(0, 2, 0), 0, 0x80000000, 0x2000);
-    ivrs_ivmd(&table, 0x22, 3, 0, ID(5, 0, 0), ID(6, 31, 7), 0x80010000, 0x1000); /* to be read only */
-    ivrs_ivmd(&table, 0x20, 8, 0, 0, 0, 0x80020000, 0x10000);
+    put_first_unit(&table, 0x10);
+    put_first_unit(&table, 0x11);
+    put_third_unit(&table);
+    ivrs_ivmd(&table, 0x21, 7, 0, ID(0, 2, 0), 0, NEAR_REGISTERS, 0x2000);
+    ivrs_ivmd(&table, 0x22, 3, 0, ID(5, 0, 0), ID(6, 31, 7), NEAR_INTERRUPTS, 0x1000); /* to be read only */
+    ivrs_ivmd(&table, 0x20, 8, 0, 0, 0, NEAR_HYPERVISOR, 0x10000);
+    ivrs_ivmd(&table, 0x21, 7, 1, ID(0, 2, 0), 0, NEAR_HYPERVISOR + 0x10000, 0x1000);
     rich->size = table.size;
     memcpy(rich->bytes, table.bytes, table.size);
 }

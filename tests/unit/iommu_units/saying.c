@@ -96,7 +96,7 @@ static bool read_dmar(const uint8_t *bytes, size_t size)
     for (uint32_t i = 0; i < dmar.unit_count; i++) {
         const struct dmar_unit *unit = &dmar.units[i];
 
-        if (unit->include_all)
+        if (unit->include_all && !dmar.truncated)
             add_name((struct name){.base = unit->base, .segment = unit->segment, .last = UINT16_MAX});
         for (uint32_t s = 0; s < unit->scopes.count; s++)
             add_scope(unit, &dmar.scopes[unit->scopes.first + s]);
@@ -116,18 +116,50 @@ static bool read_dmar(const uint8_t *bytes, size_t size)
 
 /* ---- IVRS ---- */
 
-static bool read_ivrs(const uint8_t *bytes, size_t size)
+/* Blocks of one unit id: that of the highest type counts, the first of them. */
+static bool counts(uint32_t index)
 {
-    if (!ivrs_parse(bytes, size, &ivrs))
-        return false;
-    for (uint32_t i = 0; i < ivrs.block_count; i++)
-        for (uint32_t e = 0; e < ivrs.blocks[i].entries; e++) {
-            const struct ivrs_block *block = &ivrs.blocks[i];
-            const struct ivrs_entry *entry = &ivrs.entries[block->first_entry + e];
+    const struct ivrs_block *block = &ivrs.blocks[index];
 
+    for (uint32_t i = 0; i < ivrs.block_count; i++)
+        if (i != index && ivrs.blocks[i].segment == block->segment && ivrs.blocks[i].id == block->id &&
+            (ivrs.blocks[i].type > block->type || (ivrs.blocks[i].type == block->type && i < index)))
+            return false;
+    return true;
+}
+
+/* A block that does not count belongs, by its registers, to a unit that one of those that count describes. */
+static bool is_of_a_unit_that_counts(const struct ivrs_block *block)
+{
+    for (uint32_t i = 0; i < ivrs.block_count; i++)
+        if (counts(i) && ivrs.blocks[i].base == block->base && ivrs.blocks[i].type != block->type)
+            return true;
+    return false;
+}
+
+static void add_entries(const struct ivrs_block *block, bool with_all)
+{
+    for (uint32_t i = 0; i < block->entries; i++) {
+        const struct ivrs_entry *entry = &ivrs.entries[block->first_entry + i];
+
+        if (entry->kind != IVRS_ENTRY_ALL || with_all)
             add_name((struct name){block->base, block->segment, entry->first, entry->last, entry->alias,
                                    ivrs_is_aliased(entry)});
-        }
+    }
+}
+
+static bool read_ivrs(const uint8_t *bytes, size_t size)
+{
+    bool every_unit_counts;
+
+    if (!ivrs_parse(bytes, size, &ivrs))
+        return false;
+    every_unit_counts = !ivrs.truncated; /* if not, "all" names nobody */
+    for (uint32_t i = 0; i < ivrs.block_count; i++)
+        every_unit_counts &= counts(i) || is_of_a_unit_that_counts(&ivrs.blocks[i]);
+    for (uint32_t i = 0; i < ivrs.block_count; i++)
+        if (counts(i))
+            add_entries(&ivrs.blocks[i], every_unit_counts);
     for (uint32_t i = 0; i < ivrs.memory_count; i++) {
         const struct ivrs_memory *memory = &ivrs.memory[i];
         bool excluded = (memory->flags & 8) != 0, unity = (memory->flags & 1) != 0;

@@ -4,6 +4,7 @@
 
 #include "drivers/iommu/driver.h"
 #include "guest-abi/include/sluice/errno.h"
+#include "tests/host/log_capture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -232,6 +233,22 @@ static void reserved_ranges_belong_to_a_device_of_one_segment(void **state)
     }
 }
 
+/* Entries have no room for such an address: what is cut off it would lead elsewhere. */
+static void ranges_beyond_the_machine_are_refused(void **state)
+{
+    (void)state;
+    ON_BOTH(vendor)
+    for (uint32_t bit = MACHINE_BITS - 12; bit < 52; bit++) {
+        uint64_t bfn = 1ull << bit | MACHINE_FIRST_MFN;
+
+        plan_begin(vendor, 2, 1);
+        plan.extra[plan.extra_count++] = (struct iommu_range){bfn, 1};
+        plan_start();
+        assert_int_equal(captured_count("refused"), 1);
+        assert_true(is_blocked(own_function(0), bfn));
+    }
+}
+
 /* As many as there is room for, one of them of 1 GiB: an entry is stored once for each tree that has it. */
 static void many_ranges_cost_their_entries(void **state)
 {
@@ -272,6 +289,7 @@ int main(void)
         cmocka_unit_test(a_flush_is_for_the_units_of_the_context),
         cmocka_unit_test(contexts_on_common_units_are_apart),
         cmocka_unit_test(reserved_ranges_belong_to_a_device_of_one_segment),
+        cmocka_unit_test(ranges_beyond_the_machine_are_refused),
         cmocka_unit_test(many_ranges_cost_their_entries),
         cmocka_unit_test(the_common_levels_count),
         cmocka_unit_test(no_width_in_common_is_refused),
