@@ -12,7 +12,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from . import boot, guests, host
+from . import boot, guests, host, tables
 from .core import Case, Failed
 from .paths import GUESTS, ROOT
 from .workspace import POOL, Workspace
@@ -32,6 +32,9 @@ class Named:
             self.vendor = host.vendor_of(group, program)
             self.target = f"{group}_{program}"
             self.case = lambda build: Case(group, program, lambda: host.run_program(group, program, None, build))
+        elif group == "tables":
+            self.target = tables.TARGET
+            self.case = lambda build: self.find({case.name: case for case in tables.cases(None, build)}, rest)
         elif group == "boot":
             self.target = "loader"
             scenario = self.find(boot.cases_by_name(), rest)
