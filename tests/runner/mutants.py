@@ -3,7 +3,8 @@
 then fail. The same test must pass on the unbroken copy; a patch that does not apply or does not build catches
 nothing. A patch begins with
 
-    # test: GROUP/NAME    the test that must fail: a unit or driver program or one of its cases, a boot or guest test
+    # test: GROUP/NAME    the test that must fail: a unit or driver program or one of its cases, a tables, boot or
+                          guest test
                           (without a vendor at its end: the one on Intel's IOMMU)
     # why: ...            what the defect would mean
 """

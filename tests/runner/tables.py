@@ -17,20 +17,11 @@ from typing import Callable
 from . import table_bytes as t
 from .core import Case, Failed, Skipped
 from .paths import BUILD, ROOT
+from .table_checks import DMAR, DMAR_CHECKS, GPU, IVRS, IVRS_CHECKS, REST
 
 TARGET = "iommu_tables_checked"
 PROGRAM = "iommu-tables.checked"
 CLEAN, FINDINGS, UNREADABLE = 0, 1, 2
-
-DMAR = t.dmar(t.drhd(0xFED90000, t.scope(t.EP, (2, 0))),
-              t.drhd(0xFED91000, t.IOAPIC_2, t.scope(t.HPET, (31, 0)), t.scope(t.ACPI, (21, 0), number=1), rest=True),
-              t.rmrr(0x7B800000, 0x7FFFFFFF, t.scope(t.EP, (2, 0))), t.rhsa(0xFED91000, 0),
-              t.andd(1, b"\\_SB.PCI0.I2C0"), t.atsr(t.scope(t.BRIDGE, (28, 0))))
-IVRS = t.ivrs(t.ivhd(0x10, 0xFD200000, t.ALL_BUT_UNIT, t.SB_IOAPIC),
-              t.ivhd(0x11, 0xFD200000, t.ALL_BUT_UNIT, t.SB_IOAPIC, features=5),
-              t.ivhd(0x40, 0xFD200000, t.ALL_BUT_UNIT, t.alias(0x42, 0x300, 0x200), t.SB_IOAPIC,
-                     t.acpi(0xA5, b"AMDI0020", uid_format=2, uid=b"\\_SB.FUR0"), features=5),
-              t.ivmd(0x7D900000, 0x100000, 0x60))
 
 
 class Tool:
@@ -259,6 +250,13 @@ def length(build: Path) -> None:
         said = program.table(DMAR + b"tail", FINDINGS)
         same("findings of a longer file", [one["severity"] for one in said["findings"]], ["note"])
         same("units", len(said["units"]), 2)
+        for size in (0, 47, len(DMAR) + 1):
+            said = program.table(t.resum(DMAR[:4] + size.to_bytes(4, "little") + DMAR[8:]), FINDINGS)
+            same(f"findings of length {size}", [one["text"] for one in said["findings"]],
+                 ["its length is not the table's"])
+            same("units", len(said["units"]), 2)
+            expect(f"where the table says {size}," in program.run(program.folder / "table.bin").stdout,
+                   "the report does not show the length")
 
 
 def cut(build: Path) -> None:
@@ -323,96 +321,6 @@ def plain(report: str) -> None:
 
 # ---- what the checks find: each in a table that is otherwise good ----
 
-def remote(*path, kind=t.EP):
-    return t.scope(kind, *path)
-
-
-REST = t.drhd(0xFED91000, t.IOAPIC_2, rest=True)
-GPU = t.scope(t.EP, (2, 0))
-
-
-def rmrr_at(base, limit):
-    return t.dmar(REST, t.rmrr(base, limit, GPU))
-
-
-UNIT = t.ivhd(0x11, 0xFD200000, t.ALL_BUT_UNIT, t.SB_IOAPIC)
-
-
-def ivmd_at(base, size, **more):
-    return t.ivrs(UNIT, t.ivmd(base, size, 0x60, **more))
-
-
-def ivhd_with(*entries, base=0xFD200000, **more):
-    return t.ivrs(t.ivhd(0x11, base, t.ALL_BUT_UNIT, *entries, **more))
-
-
-GIB = 1 << 30
-DMAR_CHECKS = (
-    ("error", "no unit", t.dmar()),
-    ("error", "register address is 0", t.dmar(t.drhd(0, GPU), REST)),
-    ("error", "does not begin a page", t.dmar(t.drhd(0xFED90800, GPU), REST)),
-    ("error", "beyond the machine's 39 bits", t.dmar(t.drhd(1 << 39, GPU), REST)),
-    ("error", "also those of the unit at byte 0x30", t.dmar(t.drhd(0xFED91000, GPU), REST)),
-    ("note", "no unit of segment 0001 covers", t.dmar(REST, t.drhd(0xFED92000, GPU, segment=1))),
-    ("note", "not the last unit", t.dmar(REST, t.drhd(0xFED90000, GPU))),
-    ("error", "two units claim one device", t.dmar(REST, t.drhd(0xFED90000, rest=True))),
-    ("error", "two units claim one device", t.dmar(t.drhd(0xFED90000, GPU), t.drhd(0xFED92000, GPU), REST)),
-    ("warning", "does not remap interrupts", t.dmar(REST, flags=0)),
-    ("warning", "60 bits is not believable", t.dmar(REST, width=60)),
-    ("warning", "no unit names an IO-APIC", t.dmar(t.drhd(0xFED91000, rest=True))),
-    ("warning", "IO-APIC 2 is also named", t.dmar(t.drhd(0xFED90000, GPU, t.IOAPIC_2), REST)),
-    ("note", "no unit names this ACPI device", t.dmar(REST, t.andd(1, b"A"))),
-    ("warning", "same number 1", t.dmar(t.drhd(0xFED91000, t.IOAPIC_2, t.scope(t.ACPI, (1, 0), number=1), rest=True),
-                                       t.andd(1, b"A"), t.andd(1, b"B"))),
-    ("warning", "which no ANDD names", t.dmar(t.drhd(0xFED91000, t.IOAPIC_2, t.scope(t.ACPI, (1, 0), number=7),
-                                                     rest=True))),
-    ("note", "a unit at 0x1000, and there is none", t.dmar(REST, t.rhsa(0x1000, 0))),
-    ("warning", "begin and end with a page", rmrr_at(0x10000, 0x10FFE)),
-    ("warning", "begin and end with a page", rmrr_at(0x10800, 0x10FFF)),
-    ("warning", "more than 1 GiB", rmrr_at(GIB, 2 * GIB + 0xFFF)),
-    ("error", "more than 4 GiB", rmrr_at(8 * GIB, 12 * GIB + 0xFFF)),
-    ("error", "the interrupt window", rmrr_at(0xFEE01000, 0xFEE01FFF)),
-    ("error", "the registers of a unit", rmrr_at(0xFED90000, 0xFED91FFF)),
-    ("error", "beyond the machine's 39 bits", rmrr_at(1 << 39, (1 << 39) + 0xFFF)),
-    ("note", "names no device", t.dmar(REST, t.rmrr(0x10000, 0x10FFF))),
-    ("note", "reserved by the RMRR at byte", t.dmar(REST, t.rmrr(0x10000, 0x11FFF, GPU),
-                                                    t.rmrr(0x11000, 0x12FFF, t.scope(t.EP, (3, 0))))),
-    ("error", "ends before it begins", rmrr_at(0x11000, 0x10FFF)),
-    ("note", "of a type Sluice does not know", t.dmar(REST, t.structure(99, bytes(8)))),
-)
-IVRS_CHECKS = (
-    ("error", "no unit", t.ivrs()),
-    ("error", "register address is 0", ivhd_with(t.SB_IOAPIC, base=0)),
-    ("error", "no multiple of 16 KiB", ivhd_with(t.SB_IOAPIC, base=0xFD201000)),
-    ("error", "beyond the machine's 48 bits", ivhd_with(t.SB_IOAPIC, base=1 << 48)),
-    ("error", "also those of the unit at byte 0x30", t.ivrs(UNIT, t.ivhd(0x11, 0xFD200000, unit=0x4002))),
-    ("error", "HATDis", ivhd_with(t.SB_IOAPIC, attributes=1)),
-    ("warning", "another register address", t.ivrs(t.ivhd(0x10, 0xFD300000), UNIT)),
-    ("warning", "another place of its PCI capability", t.ivrs(t.ivhd(0x10, 0xFD200000, capability=0x50), UNIT)),
-    ("warning", "other features", t.ivrs(UNIT, t.ivhd(0x40, 0xFD200000, t.ALL_BUT_UNIT, t.SB_IOAPIC, features=9))),
-    ("note", "only this block of type 10h", t.ivrs(UNIT, t.ivhd(0x10, 0xFD300000, unit=0x4002))),
-    ("note", "the unit's own PCI function", ivhd_with(t.SB_IOAPIC, t.entry(2, 2))),
-    ("warning", "no unit names an IO-APIC", ivhd_with(t.special(2, 0, 0xA0))),
-    ("warning", "IO-APIC 33 is also named", ivhd_with(t.SB_IOAPIC, t.special(1, 33, 1))),
-    ("warning", "HPET 0 is also named", ivhd_with(t.SB_IOAPIC, t.special(2, 0, 1), t.special(2, 0, 3))),
-    ("warning", "IO-APIC 34 and of IO-APIC 33", ivhd_with(t.SB_IOAPIC, t.special(1, 34, 0xA0))),
-    ("error", "two aliases for one device", ivhd_with(t.SB_IOAPIC, t.alias(0x42, 8, 16), t.alias(0x42, 8, 24))),
-    ("error", "two units claim one device", t.ivrs(UNIT, t.ivhd(0x11, 0xFD300000, t.ALL_BUT_UNIT, unit=0x4002))),
-    ("error", "a range without an end", ivhd_with(t.SB_IOAPIC, t.entry(3, 8))),
-    ("warning", "begin and end with a page", ivmd_at(0x10000, 0xFFF)),
-    ("warning", "more than 1 GiB", ivmd_at(GIB, GIB + 0x1000)),
-    ("error", "more than 4 GiB", ivmd_at(8 * GIB, 4 * GIB + 0x1000)),
-    ("error", "the interrupt window", ivmd_at(0xFEE00000, 0x1000)),
-    ("error", "the registers of a unit", ivmd_at(0xFD203000, 0x1000)),
-    ("error", "the HyperTransport window", ivmd_at(0xFD00000000, 0x1000)),
-    ("error", "beyond the machine's 48 bits", ivmd_at(1 << 48, 0x1000)),
-    ("note", "no access", ivmd_at(0x10000, 0x1000, flags=1)),
-    ("warning", "segment 0003, which no unit has", ivmd_at(0x10000, 0x1000, segment=3)),
-    ("note", "reserved by the IVMD at byte", t.ivrs(UNIT, t.ivmd(0x10000, 0x2000, 8), t.ivmd(0x11000, 0x2000, 16))),
-    ("warning", "a special device that is neither", ivhd_with(t.SB_IOAPIC, t.special(7, 0, 0))),
-)
-
-
 def checks(listed: tuple, build: Path) -> None:
     """The finding that is meant, once, and no other; in the report, too."""
     wrong = []
@@ -433,7 +341,7 @@ def checks(listed: tuple, build: Path) -> None:
 
 def bridge(secondary: int, subordinate: int) -> bytes:
     config = bytearray(64)
-    config[0:4], config[0x0E] = b"\x86\x80\x01\x00", 1
+    config[0:4], config[0x0B], config[0x0E] = b"\x86\x80\x01\x00", 6, 1
     config[0x19], config[0x1A] = secondary, subordinate
     return bytes(config)
 
@@ -448,7 +356,7 @@ def make_sysfs(root: Path, table: bytes | None, functions: dict) -> Path:
     return root
 
 
-BEHIND = t.dmar(t.drhd(0xFED90000, remote((28, 0), (0, 0))), t.drhd(0xFED92000, remote((28, 1), (0, 0))), REST)
+BEHIND = t.dmar(t.drhd(0xFED90000, t.scope(t.EP, (28, 0), (0, 0))), t.drhd(0xFED92000, t.scope(t.EP, (28, 1), (0, 0))), REST)
 
 
 def live(build: Path) -> None:
@@ -464,11 +372,26 @@ def live(build: Path) -> None:
 
         both = make_sysfs(program.folder / "both", BEHIND, {**bridges, "0000:00:1c.1": bridge(2, 2)})
         found = program.json("--sysfs", both, status=FINDINGS)["findings"]
-        same("one device behind two paths", [one["text"][:9] for one in found], ["two units"])
+        same("one device behind two paths", [one["text"].split(":")[0] for one in found],
+             ["two units claim one device", "this machine's 0000"])
 
         gone = make_sysfs(program.folder / "gone", BEHIND, {})
         found = program.json("--sysfs", gone, status=FINDINGS)["findings"]
         same("bridges that are not there", [("no bridge" in one["text"]) for one in found], [True, True])
+
+
+def unowned(build: Path) -> None:
+    """Functions that no unit has; bridges, timers and what lies in segments of Linux's own are not meant."""
+    device, timer = b"\x34\x12\x78\x56" + bytes(60), b"\x34\x12\x78\x56" + bytes(7) + b"\x08" + bytes(52)
+    functions = {"0000:00:02.0": device, "0000:00:03.0": device, "0000:00:04.0": timer, "0000:00:1c.0": bridge(2, 2),
+                 "10000:00:03.0": device, "0001:00:02.0": device}
+    with tool(build) as program:
+        for number, table in enumerate((t.dmar(t.drhd(0xFED90000, t.IOAPIC_2, GPU)),
+                                        t.ivrs(t.ivhd(0x11, 0xFD200000, t.entry(2, 0x10), t.SB_IOAPIC)))):
+            root = make_sysfs(program.folder / str(number), table, functions)
+            texts = [one["text"] for one in program.json("--sysfs", root, status=FINDINGS)["findings"]]
+            same("unowned", [text[15:27] for text in texts if "belongs to no unit" in text],
+                 ["0000:00:03.0", "0001:00:02.0"])
 
 
 def paths(build: Path) -> None:
@@ -531,8 +454,8 @@ def documented(build: Path) -> None:
         return set().union(*map(keys, value)) if isinstance(value, list) else set()
 
     with tool(build) as program:
-        bad = [t.dmar(REST, t.structure(99, bytes(8)), *(t.structure(kind, bytes(4), GPU) for kind in (5, 6))), b"x"]
-        missing = keys(program.tables([DMAR, IVRS, *bad])) - words
+        odd = [t.dmar(REST, t.structure(99, bytes(8)), *(t.structure(kind, bytes(4), GPU) for kind in (5, 6))), b"x"]
+        missing = keys(program.tables([DMAR, IVRS, *odd])) - words
     expect(not missing, f"keys that are not documented: {', '.join(sorted(missing))}")
 
 
@@ -578,6 +501,7 @@ def cases(tables: str | None, build: Path = BUILD) -> list:
         case("dmar-checks", partial(checks, DMAR_CHECKS), "each check of a DMAR finds what it is for, and only that"),
         case("ivrs-checks", partial(checks, IVRS_CHECKS), "each check of an IVRS finds what it is for, and only that"),
         case("live", live, "paths are followed over the machine's bridges"),
+        case("unowned", unowned, "the machine's functions that belong to no unit are named"),
         case("paths-over-bridges", paths, "paths that only the machine knows are no fault of the table"),
         case("no-machine", no_machine, "a machine without such tables"),
         case("report", report, "the picture that a person sees"),

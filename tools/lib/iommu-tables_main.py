@@ -6,6 +6,7 @@ Exit status: 0 nothing is wrong; 1 there are findings; 2 usage, or a table could
 """
 import argparse
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ def arguments():
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("files", nargs="*", metavar="FILE", help="a binary table, as /sys/firmware/acpi/tables has it")
-    add("--live", action="store_true", help="this machine's own tables, and its PCI functions; wants root")
+    add("--live", action="store_true", help="this machine's own tables, and its PCI functions; by sudo where root is needed")
     add("--sysfs", metavar="DIR", help="like --live, with DIR in the place of /sys")
     add("--json", action="store_true", help="for programs: an object for a table, an array for several")
     add("--no-install", action="store_true", help="install nothing; say what is missing")
@@ -42,8 +43,17 @@ def arguments():
     return options
 
 
+def wants_root(sysfs):
+    """Whether the machine's tables are there and this user may not read them, but sudo may help."""
+    tables = [Path(sysfs) / "firmware/acpi/tables" / name for name in ("DMAR", "IVRS")]
+    return shutil.which("sudo") and any(table.exists() and not os.access(table, os.R_OK) for table in tables)
+
+
 def command(options):
     words = [str(BUILD / NAME)]
+    if options.live and wants_root(options.sysfs or "/sys"):
+        progress(NAME, "the machine's tables are root's to read: asking sudo")
+        words.insert(0, shutil.which("sudo"))
     if options.json:
         words.append("--json")
     if options.live:

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* What the hypervisor does not ask of a DMAR, and a person who wonders about a machine wants to know. */
-#include "drivers/iommu/host.h"
 #include "tools/tables/dmar.h"
 #include "tools/tables/live.h"
 #include "tools/tables/range.h"
@@ -268,6 +267,7 @@ static void check_claims(const struct dmar *dmar, struct remarks *remarks)
         forget_long_paths(&copy);
     (void)dmar_claim(&copy, usable, &claims);
     remark_findings(remarks, &copy.findings);
+    live_check_claims(&claims, remarks);
 }
 
 void dmar_check(struct dmar *dmar, struct remarks *remarks)

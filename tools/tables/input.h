@@ -13,6 +13,7 @@
 
 /* Offsets in every ACPI header: ACPI 6.5, 5.2.6. */
 #define HEADER_REVISION         8u
+#define HEADER_CHECKSUM         9u
 #define HEADER_OEM_ID           10u /* 6 characters */
 #define HEADER_OEM_TABLE_ID     16u /* 8 */
 #define HEADER_OEM_REVISION     24u
@@ -32,7 +33,7 @@ struct input {
 /* False after filling in the sentence. The bytes stay valid until the next call. */
 bool input_read(const char *file, struct input *input);
 
-/* Length and checksum against what is there. */
+/* Whether the checksum is right, and whether the file goes on after the table. */
 void input_check(const struct input *input, struct remarks *remarks);
 
 /* True when the bytes that the table's length names are all there and sum to zero. */

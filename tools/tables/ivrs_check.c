@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the hypervisor does not ask of an IVRS, and a person who wonders about a machine wants to know. */
 #include "tools/tables/ivrs.h"
+#include "tools/tables/live.h"
 #include "tools/tables/range.h"
 
 #define ATTRIBUTE_NO_TRANSLATION 0x1u /* HATDis: spec 48882, 5.2.2.1 */
@@ -244,6 +245,7 @@ static void check_claims(struct ivrs *ivrs, struct remarks *remarks)
     ivrs->findings.count = ivrs->findings.lost = 0;
     (void)ivrs_claim(ivrs, usable, &claims);
     remark_findings(remarks, &ivrs->findings);
+    live_check_claims(&claims, remarks);
 }
 
 void ivrs_check(struct ivrs *ivrs, struct remarks *remarks)

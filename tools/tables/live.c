@@ -4,12 +4,20 @@
 
 #include "drivers/iommu/host.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-#define PCI_VENDOR 0x00
+#define PCI_VENDOR     0x00
+#define PCI_BASE_CLASS 0x0b
+#define BASE_BRIDGE    0x06
+#define BASE_SYSTEM    0x08 /* IOMMUs, interrupt controllers and timers among them */
+
+#define ADVICE_CLAIMS                                                                                        \
+    "If the device is needed, look for an update of the firmware: it wrote the table without it."
 
 static const char *root;
 
@@ -66,4 +74,45 @@ const char *live_function(uint16_t segment, uint16_t id)
         return ", not there";
     snprintf(text, sizeof text, ", %04x:%04x", vendor & 0xffff, vendor >> 16);
     return text;
+}
+
+/* Host bridges and what belongs to the board do no DMA of their own, and firmware rarely names them. */
+static bool does_dma(uint16_t segment, uint16_t id)
+{
+    uint32_t class = host_pci_read(segment, id, PCI_BASE_CLASS, 1);
+
+    return class != BASE_BRIDGE && class != BASE_SYSTEM;
+}
+
+/* `name`: of a folder, such as "0000:00:1f.3". */
+static void check_function(const char *name, const struct claims *claims, struct remarks *remarks)
+{
+    unsigned int segment, bus, device, function;
+    uint16_t id;
+
+    if (sscanf(name, "%x:%x:%x.%x", &segment, &bus, &device, &function) != 4 || segment > UINT16_MAX ||
+        bus > 255 || device > 31 || function > 7)
+        return; /* segments that Linux makes up have larger numbers */
+    id = (uint16_t)(bus << 8 | device << 3 | function);
+    if (does_dma((uint16_t)segment, id) && claims_find(claims, (uint16_t)segment, id) == NULL)
+        remark(remarks, (struct place){SEVERITY_WARNING, "table", 0, ADVICE_CLAIMS},
+               "this machine's %04x:%02x:%02x.%x%s belongs to no unit: it stays blocked", segment, bus,
+               device, function, live_function((uint16_t)segment, id));
+}
+
+void live_check_claims(const struct claims *claims, struct remarks *remarks)
+{
+    char path[PATH_MAX];
+    struct dirent **names;
+    int count;
+
+    if (root == NULL || snprintf(path, sizeof path, "%s/bus/pci/devices", root) >= (int)sizeof path)
+        return;
+    count = scandir(path, &names, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        check_function(names[i]->d_name, claims, remarks);
+        free(names[i]);
+    }
+    if (count >= 0)
+        free(names);
 }

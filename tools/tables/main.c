@@ -84,13 +84,17 @@ static void print_name(const char *name)
 
 static void report_header(const struct input *input)
 {
+    uint32_t length = table_read32(input->bytes, TABLE_LENGTH);
     char oem[32], table[40];
 
     safe_text(oem, sizeof oem, input->bytes + HEADER_OEM_ID, 6);
     safe_text(table, sizeof table, input->bytes + HEADER_OEM_TABLE_ID, 8);
     print_name(input->file);
-    printf(": %s, revision %u, %zu bytes, by \"%s\" for \"%s\"\n\n", input->is_dmar ? "DMAR" : "IVRS",
-           input->bytes[HEADER_REVISION], input->size, oem, table);
+    printf(": %s, revision %u, %zu bytes", input->is_dmar ? "DMAR" : "IVRS", input->bytes[HEADER_REVISION],
+           input->size);
+    if (length != input->size)
+        printf(" where the table says %u", length);
+    printf(", by \"%s\" for \"%s\"\n\n", oem, table);
 }
 
 static void report_remarks(void)

@@ -2,6 +2,7 @@
 #include "tools/tables/remarks.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #define ADVICE_NEWER                                                                                         \
@@ -74,15 +75,23 @@ void remark(struct remarks *remarks, struct place place, const char *format, ...
     va_end(values);
 }
 
+/* A structure of a new type is news; a device of a new kind is one that stays blocked. */
+static enum severity severity_of(const struct finding *finding)
+{
+    bool of_device = finding->structure == FINDING_SCOPE || finding->structure == FINDING_ENTRY;
+
+    return finding->reason == FINDING_UNKNOWN && of_device ? SEVERITY_WARNING
+                                                           : judgements[finding->reason].severity;
+}
+
 void remark_findings(struct remarks *remarks, const struct findings *findings)
 {
     for (uint32_t i = 0; i < findings->count; i++) {
         const struct finding *finding = &findings->list[i];
-        const struct judgement *judgement = &judgements[finding->reason];
 
         remark(remarks,
-               (struct place){judgement->severity, finding_structure_text(finding), finding->offset,
-                              judgement->advice},
+               (struct place){severity_of(finding), finding_structure_text(finding), finding->offset,
+                              judgements[finding->reason].advice},
                "%s", finding_reason_text(finding));
     }
     remarks->lost += findings->lost;
