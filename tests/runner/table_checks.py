@@ -58,6 +58,7 @@ DMAR_CHECKS = (
     ("warning", "begin and end with a page", rmrr_at(0x10800, 0x10FFF)),
     ("warning", "more than 1 GiB", rmrr_at(GIB, 2 * GIB + 0xFFF)),
     ("error", "more than 4 GiB", rmrr_at(8 * GIB, 12 * GIB + 0xFFF)),
+    ("error", "more than 4 GiB", t.dmar(REST, *(t.rmrr(n * GIB, n * GIB + 0x37FFFFFF, GPU) for n in range(8, 13)))),
     ("error", "the interrupt window", rmrr_at(0xFEE01000, 0xFEE01FFF)),
     ("error", "the registers of a unit", rmrr_at(0xFED90000, 0xFED91FFF)),
     ("error", "beyond the machine's 39 bits", rmrr_at(1 << 39, (1 << 39) + 0xFFF)),
