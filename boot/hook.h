@@ -6,11 +6,19 @@
 #ifndef BOOT_HOOK_H
 #define BOOT_HOOK_H
 
+#include <efi.h>
+
+#include "kernel/boot_info.h"
+
 #ifdef SLUICE_TEST_HOOKS
-void hook_leave(void); /* the last thing before the loader leaves boot services */
+/* Everything is in its place, and boot services are about to be left. FALSE after saying why they must not.
+ */
+BOOLEAN hook_leave(struct boot_info *info);
 #else
-static inline void hook_leave(void)
+static inline BOOLEAN hook_leave(struct boot_info *info)
 {
+    (void)info;
+    return TRUE;
 }
 #endif
 

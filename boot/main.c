@@ -74,8 +74,9 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *table)
         return refuse(wrong);
 
     handover_describe(info);
+    if (!hook_leave(info))
+        return refuse(NULL);
     say("loader: kernel at ", hexadecimal(info->image.base), ", entry ", hexadecimal(entry),
         "; leaving boot services.", NULL);
-    hook_leave();
     return handover_jump(info, l4, entry);
 }

@@ -9,18 +9,18 @@
 #include "lib/log.h"
 
 #define DEVICES_MAX        256u
-#define REGISTERS_MAX      (IOMMU_UNITS_MAX + 1) /* and the HyperTransport window */
-#define RESERVED_BYTES_MAX (4ull << 30)          /* in all: 4 KiB entries, more would take too long at boot */
+#define RESERVED_BYTES_MAX (4ull << 30) /* in all: 4 KiB entries, more would take too long at boot */
 
 /* A device and the set of the reserved ranges it is named for. */
 static struct reserved_device {
     uint64_t ranges;
     uint16_t segment, id;
+    bool refused; /* it is named for a range that cannot be */
 } devices[DEVICES_MAX];
 static uint32_t device_count;
 
 /* Registers that nobody's DMA may command: of every unit that firmware names, usable or not. */
-static struct iommu_range registers[REGISTERS_MAX];
+static struct iommu_range registers[IOMMU_REGISTERS_MAX];
 static uint32_t register_count;
 
 static uint64_t bytes_left; /* of RESERVED_BYTES_MAX */
@@ -34,7 +34,7 @@ void iommu_reserve_begin(void)
 
 void iommu_reserve_registers(uint64_t bfn, uint64_t frames)
 {
-    if (bfn != 0 && register_count < REGISTERS_MAX)
+    if (bfn != 0 && register_count < IOMMU_REGISTERS_MAX)
         registers[register_count++] = (struct iommu_range){bfn, frames};
 }
 
@@ -60,7 +60,7 @@ static const char *refusal(uint64_t base, uint64_t limit, uint8_t address_bits)
     uint64_t first = base >> 12, frames = (limit >> 12) - first + 1;
 
     if (address_bits < 64 && limit >> address_bits != 0)
-        return "it lies beyond the bus width";
+        return "it lies beyond the bus width, or the machine's";
     if (frames > bytes_left >> 12)
         return "with those before it, it is larger than 4 GiB";
     if (host_range_is_hypervisor(first, frames))
@@ -104,8 +104,11 @@ static void reserve_for_requester(uint16_t segment, uint16_t id, int range)
         return;
     }
     if (i == device_count)
-        devices[device_count++] = (struct reserved_device){0, segment, id};
-    devices[i].ranges |= 1ull << range;
+        devices[device_count++] = (struct reserved_device){.segment = segment, .id = id};
+    if (range < 0)
+        devices[i].refused = true;
+    else
+        devices[i].ranges |= 1ull << range;
 }
 
 void iommu_reserve_for(uint16_t segment, uint16_t id, int range)
@@ -117,14 +120,27 @@ void iommu_reserve_for(uint16_t segment, uint16_t id, int range)
         reserve_for_requester(segment, requester, range);
 }
 
+bool iommu_reserve_is_refused(uint16_t segment, uint16_t id)
+{
+    for (uint32_t i = 0; i < device_count; i++)
+        if (devices[i].segment == segment && devices[i].id == id)
+            return devices[i].refused;
+    return false;
+}
+
+static int attach(const struct reserved_device *device)
+{
+    struct iommu_context *context;
+    int error = device->refused ? -EPERM : iommu_boot_context(device->ranges, &context);
+
+    return error != 0 ? error : iommu_attach(context, device->segment, device->id);
+}
+
 void iommu_reserve_attach(void)
 {
     for (uint32_t i = 0; i < device_count; i++) {
-        struct iommu_context *context;
-        int error = iommu_boot_context(devices[i].ranges, &context);
+        int error = attach(&devices[i]);
 
-        if (error == 0)
-            error = iommu_attach(context, devices[i].segment, devices[i].id);
         if (error != 0)
             log_line("iommu: device %02x:%02x.%x cannot be given its reserved ranges (%d): it stays blocked",
                      devices[i].id >> 8, devices[i].id >> 3 & 31, devices[i].id & 7, error);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Bytes of a firmware table, for the parsers. The caller has checked that they lie within it. */
+/*
+ * Bytes of a firmware table, for the parsers. Nothing outside of the table is read, whatever a parser gets
+ * wrong. The comments that begin with an @ are for the prover (tests/prove).
+ */
 #ifndef SLUICE_IOMMU_TABLE_H
 #define SLUICE_IOMMU_TABLE_H
 
@@ -9,27 +12,52 @@
 
 #define TABLE_LENGTH 4u /* offset of the length in every ACPI header: ACPI 6.5, 5.2.6 */
 
-static inline uint8_t table_read8(const uint8_t *bytes, size_t offset)
+struct table {
+    const uint8_t *bytes;
+    size_t size;
+};
+
+/* Little-endian; 0 when not all of the bytes lie within the table. */
+/*@ requires \valid_read(table) && \valid_read(table->bytes + (0 .. table->size - 1));
+    requires bytes <= 8;
+    assigns \nothing; */
+static inline uint64_t table_read(const struct table *table, size_t offset, uint32_t bytes)
 {
-    return bytes[offset];
+    uint64_t value = 0;
+
+    if (offset > table->size || bytes > table->size - offset)
+        return 0;
+    /*@ loop invariant 0 <= i <= bytes;
+        loop assigns i, value;
+        loop variant bytes - i; */
+    for (uint32_t i = 0; i < bytes; i++)
+        value |= (uint64_t)table->bytes[offset + i] << (8 * i);
+    return value;
 }
-static inline uint16_t table_read16(const uint8_t *bytes, size_t offset)
+
+//@ assigns \nothing;
+static inline uint8_t table_read8(const struct table *table, size_t offset)
 {
-    return (uint16_t)(bytes[offset] | (uint32_t)bytes[offset + 1] << 8);
+    return (uint8_t)table_read(table, offset, 1);
 }
-static inline uint32_t table_read32(const uint8_t *bytes, size_t offset)
+static inline uint16_t table_read16(const struct table *table, size_t offset)
 {
-    return table_read16(bytes, offset) | (uint32_t)table_read16(bytes, offset + 2) << 16;
+    return (uint16_t)table_read(table, offset, 2);
 }
-static inline uint64_t table_read64(const uint8_t *bytes, size_t offset)
+static inline uint32_t table_read32(const struct table *table, size_t offset)
 {
-    return table_read32(bytes, offset) | (uint64_t)table_read32(bytes, offset + 4) << 32;
+    return (uint32_t)table_read(table, offset, 4);
+}
+static inline uint64_t table_read64(const struct table *table, size_t offset)
+{
+    return table_read(table, offset, 8);
 }
 
 /* Some firmware fills its tables up. */
-static inline bool table_is_zero(const uint8_t *bytes, size_t offset, size_t end)
+static inline bool table_is_zero(const struct table *table, size_t offset, size_t end)
 {
-    while (offset < end && bytes[offset] == 0)
+    //@ loop variant end - offset;
+    while (offset < end && table_read8(table, offset) == 0)
         offset++;
     return offset == end;
 }

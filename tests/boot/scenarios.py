@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from tests.boot import badelf, checks
+from tests.boot import badelf, checks, firmware
 from tests.runner.boot import Scenario
 from tests.runner.core import VENDORS, Failed
 from tests.runner.paths import HOOKED
@@ -264,4 +264,5 @@ def hooks() -> list:
     ]
 
 
-SCENARIOS = hooks() + tours() + counts() + endings() + texts() + refusals() + bad_guests() + misbehaviour() + faults()
+SCENARIOS = (hooks() + tours() + counts() + endings() + texts() + refusals() + bad_guests() + misbehaviour() + faults()
+             + firmware.SCENARIOS)

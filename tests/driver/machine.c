@@ -68,10 +68,11 @@ bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames)
            mfn + frames > host_record.hypervisor_first;
 }
 
-void host_range_withhold(uint64_t mfn, uint64_t frames)
+uint64_t host_range_withhold(uint64_t mfn, uint64_t frames)
 {
     (void)mfn;
     (void)frames;
+    return 0;
 }
 
 void host_frame_release(uint64_t mfn, uint32_t flags)
@@ -141,6 +142,12 @@ uint64_t host_time_ns(void)
 void host_pause(void)
 {
     now_ns += 10000000;
+}
+
+uint16_t host_pci_requester(uint16_t segment, uint16_t id)
+{
+    (void)segment;
+    return id;
 }
 
 uint32_t host_pci_read(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A DMA of QEMU's edu device that begins while firmware's tables are in use and ends under ours; and events
- * in AMD-Vi's log, which QEMU's unit never writes itself.
+ * in AMD-Vi's log, which QEMU's unit never writes itself. Neither where the loader's hook changed a table:
+ * there the machine is to be like any other.
  */
 #include "hook.h"
 
@@ -9,6 +10,7 @@
 #include "cpu/time.h"
 #include "drivers/iommu/amdvi/amdvi.h"
 #include "lib/log.h"
+#include "lib/options.h"
 #include "lib/string.h"
 #include "mem/alloc.h"
 #include "mem/frame.h"
@@ -68,8 +70,11 @@ static void wait_for_dma(void)
 
 void hook_before_enable(void)
 {
-    uint64_t mfn = frames_alloc(1);
+    uint64_t mfn;
 
+    if (option_value("acpi-override") != NULL)
+        return;
+    mfn = frames_alloc(1);
     if (mfn == 0 || !edu_find()) {
         log_line("hook: there is no edu, or no memory");
         return;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * As some firmware does: the IOMMU is on, and lets everything pass, when the loader leaves. Only for QEMU's
- * machines, whose units are where they always are.
+ * machines, whose units are where they always are. Or, where acpi-override asks for it, one of its ACPI
+ * tables is another.
  */
 #include "boot/hook.h"
 
 #include "boot/loader.h"
+#include "override.h"
 
 #define VTD_BASE   0xfed90000ull
 #define VTD_VER    0x00u
@@ -56,11 +58,20 @@ static void leave_amdvi_on(void)
         hexadecimal(*reg64(AMDVI_BASE + AMDVI_CONTROL)), NULL);
 }
 
-void hook_leave(void)
+static void leave_unit_on(void)
 {
     UINT32 version = *reg32(VTD_BASE + VTD_VER);
     if (version >= 0x10 && version <= 0x6f)
         leave_vtd_on();
     else
         leave_amdvi_on();
+}
+
+BOOLEAN hook_leave(struct boot_info *info)
+{
+    char path[CONFIG_PATH_MAX];
+    if (override_asked(info, path))
+        return override_table(info, path);
+    leave_unit_on();
+    return TRUE;
 }

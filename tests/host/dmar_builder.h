@@ -7,7 +7,7 @@
 #include <string.h>
 
 struct dmar_builder {
-    uint8_t bytes[4096];
+    uint8_t bytes[16384];
     uint32_t size, open; /* open: offset of the structure that scopes are added to */
 };
 
@@ -56,6 +56,31 @@ static inline void dmar_rmrr(struct dmar_builder *builder, uint16_t segment, uin
     dmar_put(builder, segment, 2);
     dmar_put(builder, base, 8);
     dmar_put(builder, limit, 8);
+}
+
+/* ATSR, SATC or SIDP. */
+static inline void dmar_list(struct dmar_builder *builder, uint16_t type, uint8_t flags, uint16_t segment)
+{
+    dmar_open(builder, type);
+    dmar_put(builder, flags, 2);
+    dmar_put(builder, segment, 2);
+}
+
+static inline void dmar_rhsa(struct dmar_builder *builder, uint64_t base, uint32_t domain)
+{
+    dmar_open(builder, 3);
+    dmar_put(builder, 0, 4);
+    dmar_put(builder, base, 8);
+    dmar_put(builder, domain, 4);
+}
+
+static inline void dmar_andd(struct dmar_builder *builder, uint8_t number, const char *name)
+{
+    dmar_open(builder, 4);
+    dmar_put(builder, 0, 3);
+    dmar_put(builder, number, 1);
+    for (size_t i = 0; i <= strlen(name); i++)
+        dmar_put(builder, (uint8_t)name[i], 1);
 }
 
 /* A scope with one hop. */

@@ -15,7 +15,7 @@ struct ivrs_builder {
 struct ivrs_ivhd {
     uint8_t type, flags;
     uint16_t id, capability, segment, info;
-    uint64_t base, efr;
+    uint64_t base, efr, efr2;
     uint32_t feature_info;
 };
 
@@ -60,7 +60,7 @@ static inline void ivrs_ivhd(struct ivrs_builder *builder, struct ivrs_ivhd ivhd
     ivrs_put(builder, ivhd.feature_info, 4);
     if (ivhd.type != 0x10) {
         ivrs_put(builder, ivhd.efr, 8);
-        ivrs_put(builder, 0, 8);
+        ivrs_put(builder, ivhd.efr2, 8);
     }
 }
 

@@ -7,9 +7,17 @@ from pathlib import Path
 from typing import Callable
 
 from .core import Case, Failed, vendors_of
-from .paths import GUESTS
+from .paths import GUESTS, HOOKED
 from .vm import Machine, Run, boot, expect_status, expect_words, iommu_of
 from .workspace import patched
+
+
+@dataclass
+class Firmware:
+    """An ACPI table in the place of QEMU's own, and what must come of it: expressions as in Scenario."""
+    table: bytes
+    says: tuple = ()
+    never: tuple = ()
 
 
 @dataclass
@@ -24,15 +32,22 @@ class Scenario:
     prepare: Callable[[Machine], Machine] | None = None  # makes files the machine needs
     patch: Path | None = None  # to a copy of the sources, which is then built and booted
     properties: dict = field(default_factory=dict)  # of QEMU's unit, by vendor
+    firmware: dict = field(default_factory=dict)  # Firmware, by vendor; the image has hooks then
     only: str = ""  # "VENDOR: REASON"
     vendor: str | None = None  # whose unit the machine has; set by on_vendors()
 
     def on_vendors(self) -> list:
         if self.machine.iommu == "none":
             return [self]
-        return [replace(self, name=f"{self.name}/{vendor}", vendor=vendor,
-                        machine=replace(self.machine, iommu=iommu_of(vendor, self.properties.get(vendor))))
-                for vendor in vendors_of(self.only)]
+        return [self.on_vendor(vendor) for vendor in vendors_of(self.only)]
+
+    def on_vendor(self, vendor: str) -> "Scenario":
+        machine = replace(self.machine, iommu=iommu_of(vendor, self.properties.get(vendor)))
+        one = replace(self, name=f"{self.name}/{vendor}", vendor=vendor, machine=machine)
+        if firmware := self.firmware.get(vendor):
+            one.machine = replace(machine, efi=HOOKED, acpi_override=firmware.table)
+            one.says, one.never = self.says + firmware.says, self.never + firmware.never
+        return one
 
 
 def run_scenario(scenario: Scenario, efi=None, guests=None) -> None:
@@ -42,7 +57,7 @@ def run_scenario(scenario: Scenario, efi=None, guests=None) -> None:
         return
     machine = scenario.machine
     if efi:
-        machine = replace(machine, efi=efi, guests=guests)
+        machine = replace(machine, efi=efi.with_name(machine.efi.name), guests=guests)
     if scenario.prepare:
         machine = scenario.prepare(machine)
     run = boot(machine)

@@ -3,8 +3,8 @@
 then fail. The same test must pass on the unbroken copy; a patch that does not apply or does not build catches
 nothing. A patch begins with
 
-    # test: GROUP/NAME    the test that must fail: a unit or driver program or one of its cases, a tables, boot or
-                          guest test
+    # test: GROUP/NAME    the test that must fail: a unit or driver program or one of its cases, a proof, a tables,
+                          boot or guest test
                           (without a vendor at its end: the one on Intel's IOMMU)
     # why: ...            what the defect would mean
 """
@@ -13,9 +13,9 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from . import boot, guests, host, tables
+from . import boot, guests, host, prove, tables
 from .core import Case, Failed
-from .paths import GUESTS, ROOT
+from .paths import GUESTS, HOOKED, ROOT
 from .workspace import POOL, Workspace
 
 FOLDER = ROOT / "tests/mutants"
@@ -36,9 +36,12 @@ class Named:
         elif group == "tables":
             self.target = tables.TARGET
             self.case = lambda build: self.find({case.name: case for case in tables.cases(None, build)}, rest)
+        elif group == "prove":
+            self.target = "kernel_elf"
+            self.case = lambda build: Case(group, rest, lambda: prove.run_proof(rest, build.parent))
         elif group == "boot":
-            self.target = "loader"
             scenario = self.find(boot.cases_by_name(), rest)
+            self.target = "loader_hooks" if scenario.machine.efi == HOOKED else "loader"
             rest, self.vendor = scenario.name, scenario.vendor
             scenario = replace(scenario, machine=self.impatient(scenario.machine))
             self.case = lambda build: Case(group, rest, lambda: boot.run_scenario(

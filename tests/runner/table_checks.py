@@ -65,7 +65,7 @@ DMAR_CHECKS = (
     ("note", "names no device", t.dmar(REST, t.rmrr(0x10000, 0x10FFF))),
     ("note", "reserved by the RMRR at byte", t.dmar(REST, t.rmrr(0x10000, 0x11FFF, GPU),
                                                     t.rmrr(0x11000, 0x12FFF, t.scope(t.EP, (3, 0))))),
-    ("error", "ends before it begins", rmrr_at(0x11000, 0x10FFF)),
+    ("error", "ends before it begins", rmrr_at(0x11800, 0x10000)),
     ("note", "of a type Sluice does not know", t.dmar(REST, t.structure(99, bytes(8)))),
     ("warning", "of a type Sluice does not know", t.dmar(t.drhd(0xFED90000, t.scope(9, (2, 0))), REST)),
 )
@@ -95,6 +95,8 @@ IVRS_CHECKS = (
     ("error", "the registers of a unit", ivmd_at(0xFD203000, 0x1000)),
     ("error", "the HyperTransport window", ivmd_at(0xFD00000000, 0x1000)),
     ("error", "beyond the machine's 48 bits", ivmd_at(1 << 48, 0x1000)),
+    ("error", "of no bytes", ivmd_at(0x10000, 0)),
+    ("error", "beyond the last address", ivmd_at((1 << 64) - 0x1000, 0x1001)),
     ("note", "no access", ivmd_at(0x10000, 0x1000, flags=1)),
     ("warning", "segment 0003, which no unit has", ivmd_at(0x10000, 0x1000, segment=3)),
     ("note", "reserved by the IVMD at byte", t.ivrs(UNIT, t.ivmd(0x10000, 0x2000, 8), t.ivmd(0x11000, 0x2000, 16))),

@@ -421,7 +421,7 @@ Unit 1 (DRHD): segment 0000, 4 KiB of registers at 0xfed91000; it covers
 ├── 00:15.0, ACPI device 1: \\_SB.PCI0.I2C0
 └── every device of the segment that no other unit names
 
-Reserved memory (RMRR): segment 0000, 72 MiB from 0x7b800000 to 0x7fffffff; always open to
+Reserved memory (RMRR): segment 0000, 72 MiB from 0x7b800000 to 0x7fffffff; firmware wants it open to
 └── 00:02.0
 """
 IVRS_TREE = """\

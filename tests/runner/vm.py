@@ -42,6 +42,7 @@ class Machine:
     module: Path | None = None
     conf: bytes | None = None  # a whole sluice.conf instead of the one made from the fields above
     append: str = ""
+    acpi_override: bytes | None = None  # an ACPI table; efi must be the image with hooks
     cpu: str = "max"
     memory: int = 256  # MiB
     smp: int = 1
@@ -97,9 +98,9 @@ def build_machine(machine: Machine, folder: Path) -> pc.Machine:
             arguments += ["-trace", event]
     built = TestMachine(loader=machine.efi, guest=guest, module=machine.module, cmdline=machine.cmdline,
                         options=f"p2m={machine.p2m} {machine.options}".strip(), conf=machine.conf,
-                        append=machine.append, iommu=machine.iommu, cpu=machine.cpu, memory_mib=machine.memory,
-                        by_kernel=not machine.image, icount=machine.icount, exit_port=machine.exit_port,
-                        qemu_args=arguments)
+                        append=machine.append, acpi_override=machine.acpi_override, iommu=machine.iommu,
+                        cpu=machine.cpu, memory_mib=machine.memory, by_kernel=not machine.image,
+                        icount=machine.icount, exit_port=machine.exit_port, qemu_args=arguments)
     built.devices = machine.devices
     return built
 

@@ -6,6 +6,7 @@ import subprocess
 from .common import Trouble
 
 MIB = 1 << 20
+ACPI_TABLE = "sluice/table"  # for the test image's option acpi-override
 
 
 def conf_text(module=False, cmdline="", options=""):
@@ -20,10 +21,10 @@ def conf_text(module=False, cmdline="", options=""):
     return "\n".join(lines) + "\n"
 
 
-def esp_files(loader, conf, guest=None, module=None):
+def esp_files(loader, conf, guest=None, module=None, table=None):
     """Path in the volume -> file or bytes. Absent ones (None) are left out."""
     files = {"EFI/BOOT/BOOTX64.EFI": loader, "sluice/sluice.conf": conf,
-             "sluice/guest": guest, "sluice/module": module}
+             "sluice/guest": guest, "sluice/module": module, ACPI_TABLE: table}
     return {name: content for name, content in files.items() if content is not None}
 
 

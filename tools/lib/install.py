@@ -32,6 +32,11 @@ TEST_NEEDS = {
     "/usr/include/valgrind/callgrind.h": "valgrind",
     "/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.asan-x86_64.a": "libclang-rt-14-dev",
 }
+PROVE_NEEDS = {
+    "frama-c": "frama-c-base",
+    "why3": "why3",
+    "z3": "z3",
+}
 
 
 def missing(needs):

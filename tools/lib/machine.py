@@ -52,6 +52,7 @@ class Machine:
     options: str = ""              # the hypervisor's; exit-port is added
     conf: str | bytes | None = None  # a whole sluice.conf instead of the one made of the above
     append: str = ""               # LoadOptions; by_kernel only
+    acpi_override: Path | bytes | None = None  # a table for the test image to put in the place of QEMU's
     iommu: str = "intel"           # intel, amd or none; properties may follow: "intel,aw-bits=48"
     cpu: str = "max"
     memory_mib: int = 512
@@ -69,6 +70,8 @@ class Machine:
         if self.conf is not None:
             return self.conf
         options = f"exit-port={EXIT_PORT:#x} {self.options}" if self.exit_port else self.options
+        if self.acpi_override is not None:
+            options += f" acpi-override={image.ACPI_TABLE}"
         return image.conf_text(self.module is not None, self.cmdline, options.strip())
 
     def iommu_device(self):
@@ -92,7 +95,7 @@ class Machine:
                 "-device", "pcie-pci-bridge,id=pcibridge", "-device", edu + ",bus=pcibridge,addr=1"]
 
     def _boot(self, folder):
-        files = image.esp_files(self.loader, self.conf_text(), self.guest, self.module)
+        files = image.esp_files(self.loader, self.conf_text(), self.guest, self.module, self.acpi_override)
         files = {name: what for name, what in (files | self.extra_files).items() if what is not None}
         if self.by_kernel:
             del files["EFI/BOOT/BOOTX64.EFI"]  # else firmware might start that one

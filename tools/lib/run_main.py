@@ -36,6 +36,8 @@ def arguments():
     add("--module", type=Path, metavar="FILE", help="module (initrd) for the guest")
     add("--cmdline", default="", metavar="TEXT", help="the guest's command line")
     add("--options", default="", metavar="TEXT", help="the hypervisor's options, such as 'p2m=scramble'")
+    add("--acpi-override", type=Path, metavar="FILE",
+        help="boot the test image, which puts the ACPI table in FILE in the place of the machine's own")
     add("--disk", type=Path, metavar="FILE",
         help="what the NVMe disk holds; writes are thrown away (default: fresh random bytes)")
     add("--memory", type=int, default=512, metavar="MIB", help="default 512")
@@ -76,6 +78,7 @@ def check(options):
     check_text("options", options.options, 1000)
     check_file("module", options.module)
     check_file("disk", options.disk)
+    check_file("acpi-override", options.acpi_override)
     if options.disk and options.disk.stat().st_size < 512:
         raise Trouble(f"--disk: '{options.disk}' is smaller than one block of 512 bytes")
     if not 64 <= options.memory <= 1 << 20:
@@ -97,7 +100,15 @@ def choose_guest(text):
     return path, None
 
 
+def choose_loader(options):
+    """The shipped image, or the one that knows acpi-override; with the target that builds it."""
+    if options.acpi_override:
+        return build.BUILD / "BOOTX64.hooks.EFI", "loader_hooks"
+    return build.LOADER, "loader"
+
+
 def prepare(options):
+    """Installs and builds what is needed; the loader and the guest."""
     allowed = not options.no_install
     needs = dict(install.BUILD_NEEDS) | install.RUN_NEEDS
     if options.qemu != "qemu-system-x86_64":
@@ -107,8 +118,9 @@ def prepare(options):
     guest, target = choose_guest(options.guest)
     if target and not build.has_target(target):
         raise Trouble(f"--guest: '{options.guest}' is neither a file nor a guest that is built here")
-    build.build(["loader"] + ([target] if target else []))
-    return guest
+    loader, loader_target = choose_loader(options)
+    build.build([loader_target] + ([target] if target else []))
+    return loader, guest
 
 
 class Screen:
@@ -134,10 +146,10 @@ class Screen:
 def run(options):
     check(options)
     screen = Screen(options.log)
-    guest = prepare(options)
+    loader, guest = prepare(options)
     pc = machine.Machine(
-        loader=build.LOADER, guest=guest, module=options.module, cmdline=options.cmdline,
-        options=options.options, iommu=options.iommu, cpu=options.cpu, memory_mib=options.memory,
+        loader=loader, guest=guest, module=options.module, cmdline=options.cmdline, options=options.options,
+        acpi_override=options.acpi_override, iommu=options.iommu, cpu=options.cpu, memory_mib=options.memory,
         disk=options.disk, bridges=options.bridges, by_kernel=options.direct, icount=options.icount,
         qemu=options.qemu, qemu_args=options.qemu_arg)
     progress("run", f"booting a {options.memory} MiB machine, IOMMU: {options.iommu}, guest: {guest.name}")

@@ -20,7 +20,7 @@ from lib import build, install, machine  # noqa: E402  (tools/lib)
 from lib.common import Trouble  # noqa: E402
 
 QEMU = "qemu-system-x86_64"
-GROUPS = ("style", "unit", "tables", "driver", "boot", "guest", "bench", "mutant")
+GROUPS = ("style", "unit", "tables", "driver", "prove", "boot", "guest", "bench", "mutant")
 
 
 def arguments() -> argparse.Namespace:
@@ -60,6 +60,8 @@ def show_list(cases: list) -> None:
 def prepare(options: argparse.Namespace) -> None:
     """Tools and programs; core.Failed with the reason when that is not possible."""
     needs = install.BUILD_NEEDS | install.RUN_NEEDS | install.TEST_NEEDS
+    if not options.no_install:
+        needs |= install.PROVE_NEEDS  # large, and only one group's: without them it skips
     try:
         if options.qemu != QEMU:
             machine.find_qemu(options.qemu)

@@ -235,7 +235,8 @@ static void check_reserved(const struct dmar *dmar, struct remarks *remarks)
     for (uint32_t i = 0; i < dmar->reserved_count; i++) {
         const struct dmar_reserved *range = &dmar->reserved[i];
 
-        ranges_want(&ranges, (struct range){range->base, range->limit, range->offset, "RMRR"});
+        if (!range->malformed)
+            ranges_want(&ranges, (struct range){range->base, range->limit, range->offset, "RMRR"});
         if (range->scopes.count == 0 && !range->scopes.incomplete)
             remark(remarks, at("RMRR", range->offset, SEVERITY_NOTE),
                    "it names no device: Sluice keeps the memory, and nobody reaches it");

@@ -89,6 +89,7 @@ static void write_reserved(const struct dmar *dmar)
         json_number("segment", range->segment);
         json_number("base", range->base);
         json_number("limit", range->limit);
+        json_bool("malformed", range->malformed);
         write_scopes(dmar, range->segment, &range->scopes);
         json_close_object();
     }

@@ -138,10 +138,12 @@ static void report_reserved(const struct input *input, const struct dmar *dmar)
     for (uint32_t i = 0; i < dmar->reserved_count; i++) {
         const struct dmar_reserved *range = &dmar->reserved[i];
         uint64_t bytes = range->limit - range->base;
+        const char *size = range->malformed ? "nothing, it seems," : size_text(bytes + 1);
 
-        printf("\nReserved memory (RMRR): segment %04x, %s from 0x%llx to 0x%llx; always open to\n",
-               range->segment, bytes == UINT64_MAX ? "all of memory" : size_text(bytes + 1),
-               (unsigned long long)range->base, (unsigned long long)range->limit);
+        printf(
+            "\nReserved memory (RMRR): segment %04x, %s from 0x%llx to 0x%llx; firmware wants it open to\n",
+            range->segment, bytes == UINT64_MAX ? "all of memory" : size, (unsigned long long)range->base,
+            (unsigned long long)range->limit);
         scope_lines(input, dmar, range->segment, &range->scopes, false);
         lost_line(&range->scopes, true);
         if (range->scopes.count == 0 && !range->scopes.incomplete)

@@ -2,7 +2,6 @@
 #include "tools/tables/input.h"
 
 #include "acpi/parse.h"
-#include "drivers/iommu/table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -111,14 +110,14 @@ bool input_read(const char *file, struct input *input)
 
 bool input_sums(const struct input *input)
 {
-    uint32_t length = table_read32(input->bytes, TABLE_LENGTH);
+    uint32_t length = input_number(input, TABLE_LENGTH);
 
     return length <= input->size && acpi_check_table(input->bytes, length) == NULL;
 }
 
 void input_check(const struct input *input, struct remarks *remarks)
 {
-    uint32_t length = table_read32(input->bytes, TABLE_LENGTH);
+    uint32_t length = input_number(input, TABLE_LENGTH);
 
     /* Lengths that cannot be are the parser's to find. */
     if (length >= IOMMU_HEADER_BYTES && length <= input->size && !input_sums(input))

@@ -3,6 +3,7 @@
 #ifndef SLUICE_TABLES_INPUT_H
 #define SLUICE_TABLES_INPUT_H
 
+#include "drivers/iommu/table.h"
 #include "tools/tables/remarks.h"
 
 #include <stdbool.h>
@@ -29,6 +30,12 @@ struct input {
     bool is_dmar; /* or else an IVRS */
     char sentence[INPUT_SENTENCE_SIZE];
 };
+
+/* Little-endian, of the header. */
+static inline uint32_t input_number(const struct input *input, size_t offset)
+{
+    return table_read32(&(struct table){input->bytes, input->size}, offset);
+}
 
 /* False after filling in the sentence. The bytes stay valid until the next call. */
 bool input_read(const char *file, struct input *input);

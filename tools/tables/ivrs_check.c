@@ -227,8 +227,9 @@ static void check_memory(const struct ivrs *ivrs, struct remarks *remarks)
                 remarks, at("IVMD", memory->offset, SEVERITY_WARNING),
                 "it is for segment %04x, which no unit has: Sluice keeps the memory, and nobody reaches it",
                 memory->segment);
-        ranges_want(&ranges,
-                    (struct range){memory->base, memory->base + memory->size - 1, memory->offset, "IVMD"});
+        if (!memory->malformed)
+            ranges_want(&ranges, (struct range){memory->base, memory->base + memory->size - 1, memory->offset,
+                                                "IVMD"});
     }
     ranges_check(&ranges, remarks);
 }

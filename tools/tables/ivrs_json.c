@@ -168,6 +168,7 @@ static void write_memory(const struct ivrs *ivrs)
         json_number("last", memory->last);
         json_number("base", memory->base);
         json_number("size", memory->size);
+        json_bool("malformed", memory->malformed);
         json_close_object();
     }
     json_close_array();

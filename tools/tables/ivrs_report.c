@@ -149,12 +149,12 @@ static const char *access_text(const struct ivrs_memory *memory)
     uint8_t access = memory->flags & (IVRS_MEMORY_READ | IVRS_MEMORY_WRITE);
 
     if ((memory->flags & IVRS_MEMORY_EXCLUSION) != 0)
-        return "an exclusion range, kept open by Sluice to";
+        return "an exclusion range, which Sluice takes for memory to be open to";
     if ((memory->flags & IVRS_MEMORY_UNITY) == 0 || access == 0)
-        return "left out by Sluice, without access; for";
+        return "without access, and left out by Sluice; for";
     if (access == IVRS_MEMORY_READ)
-        return "always readable by";
-    return access == IVRS_MEMORY_WRITE ? "always writable by" : "always open to";
+        return "firmware wants it readable by";
+    return access == IVRS_MEMORY_WRITE ? "firmware wants it writable by" : "firmware wants it open to";
 }
 
 static void report_memory(const struct ivrs *ivrs)
@@ -162,9 +162,8 @@ static void report_memory(const struct ivrs *ivrs)
     for (uint32_t i = 0; i < ivrs->memory_count; i++) {
         const struct ivrs_memory *memory = &ivrs->memory[i];
 
-        printf("\nReserved memory (IVMD): segment %04x, %s from 0x%llx to 0x%llx; %s\n", memory->segment,
-               size_text(memory->size), (unsigned long long)memory->base,
-               (unsigned long long)(memory->base + memory->size - 1), access_text(memory));
+        printf("\nReserved memory (IVMD): segment %04x, %s from 0x%llx on; %s\n", memory->segment,
+               size_text(memory->size), (unsigned long long)memory->base, access_text(memory));
         if (memory->type == IVRS_IVMD_ALL)
             tree_line(true, "every device");
         else if (memory->first == memory->last)

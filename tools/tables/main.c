@@ -10,8 +10,6 @@
 #include "tools/tables/live.h"
 #include "tools/tables/tree.h"
 
-#include "drivers/iommu/table.h"
-
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -59,14 +57,14 @@ static void write_table(const struct input *input)
     json_text("file", input->file);
     json_text("table", input->is_dmar ? "DMAR" : "IVRS");
     json_number("revision", input->bytes[HEADER_REVISION]);
-    json_number("length", table_read32(input->bytes, TABLE_LENGTH));
+    json_number("length", input_number(input, TABLE_LENGTH));
     json_number("file_size", input->size);
     json_bool("checksum_ok", input_sums(input));
     write_field("oem_id", input, HEADER_OEM_ID, 6);
     write_field("oem_table_id", input, HEADER_OEM_TABLE_ID, 8);
-    json_number("oem_revision", table_read32(input->bytes, HEADER_OEM_REVISION));
+    json_number("oem_revision", input_number(input, HEADER_OEM_REVISION));
     write_field("creator_id", input, HEADER_CREATOR_ID, 4);
-    json_number("creator_revision", table_read32(input->bytes, HEADER_CREATOR_REVISION));
+    json_number("creator_revision", input_number(input, HEADER_CREATOR_REVISION));
     if (input->is_dmar)
         dmar_json(input, &parsed.dmar);
     else
@@ -84,7 +82,7 @@ static void print_name(const char *name)
 
 static void report_header(const struct input *input)
 {
-    uint32_t length = table_read32(input->bytes, TABLE_LENGTH);
+    uint32_t length = input_number(input, TABLE_LENGTH);
     char oem[32], table[40];
 
     safe_text(oem, sizeof oem, input->bytes + HEADER_OEM_ID, 6);

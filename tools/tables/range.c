@@ -51,11 +51,10 @@ static struct place at(const struct range *range, enum severity severity, const 
 static bool check_refused(const struct ranges *ranges, const struct range *range, struct remarks *remarks)
 {
     if (is_beyond(range->limit, ranges->address_bits)) {
-        remark(
-            remarks, at(range, SEVERITY_ERROR, ADVICE_UPDATE),
-            "its memory lies beyond the machine's %u bits of address: Sluice refuses it, its devices cannot "
-            "reach it",
-            ranges->address_bits);
+        remark(remarks, at(range, SEVERITY_ERROR, ADVICE_UPDATE),
+               "its memory lies beyond the machine's %u bits of address: Sluice refuses it, and devices that "
+               "it names stay blocked",
+               ranges->address_bits);
         return true;
     }
     for (uint32_t i = 0; i < ranges->blocked_count; i++) {
@@ -64,7 +63,8 @@ static bool check_refused(const struct ranges *ranges, const struct range *range
         if (!overlap(range->base, range->limit, blocked->base, blocked->limit))
             continue;
         remark(remarks, at(range, SEVERITY_ERROR, ADVICE_UPDATE),
-               "its memory lies over %s: Sluice refuses it, its devices cannot reach it", blocked->what);
+               "its memory lies over %s: Sluice refuses it, and devices that it names stay blocked",
+               blocked->what);
         return true;
     }
     return false;
@@ -75,9 +75,9 @@ static void check_size(const struct range *range, uint64_t *total, struct remark
     uint64_t bytes = range->limit - range->base; /* one less, so that all of memory has a size, too */
 
     if (bytes >= TOTAL_BYTES - *total)
-        remark(
-            remarks, at(range, SEVERITY_ERROR, ADVICE_LARGE),
-            "with those before it there are more than 4 GiB of reserved memory: Sluice refuses this range");
+        remark(remarks, at(range, SEVERITY_ERROR, ADVICE_LARGE),
+               "with those before it there are more than 4 GiB of reserved memory: Sluice refuses this one, "
+               "and devices that it names stay blocked");
     else if (bytes >= LARGE_BYTES)
         remark(remarks, at(range, SEVERITY_WARNING, ADVICE_LARGE),
                "more than 1 GiB is reserved for devices: guests do not get it");

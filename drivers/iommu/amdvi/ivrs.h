@@ -38,8 +38,9 @@ struct ivrs_block {
     uint16_t segment, id;  /* requester id of the unit's own PCI function */
     uint16_t capability;   /* offset of its capability block in configuration space */
     uint16_t info;         /* IOMMU info: MSI number, unit id */
-    uint16_t first_entry, entries;
-    uint16_t padding;    /* entries that only fill up */
+    uint32_t entries;
+    uint32_t padding; /* entries that only fill up */
+    uint16_t first_entry;
     uint8_t type, flags; /* type: 10h, 11h or 40h */
     bool superseded;     /* another block describes this unit */
     bool incomplete;     /* part of it was left out: the unit may own devices that no entry names */
@@ -101,7 +102,7 @@ struct ivrs_special {
 #define IVRS_MEMORY_WRITE     4u
 #define IVRS_MEMORY_EXCLUSION 8u
 
-/* Memory that devices reach without Sluice's leave; not rounded to pages, never empty, never past 2^64. */
+/* Memory that devices reach without Sluice's leave; not rounded to pages. */
 struct ivrs_memory {
     uint64_t base, size; /* bytes */
     uint32_t offset;     /* in the table */
@@ -109,6 +110,7 @@ struct ivrs_memory {
     uint16_t first, last; /* requester ids, inclusive */
     uint8_t type;         /* 20h: all devices; 21h: one; 22h: a range */
     uint8_t flags;        /* IVRS_MEMORY_*, and what else firmware wrote */
+    bool malformed;       /* of no bytes, or past 2^64 */
 };
 
 struct ivrs {
@@ -123,7 +125,7 @@ struct ivrs {
 };
 
 /* False when the bytes are no IVRS table at all (then *ivrs has a finding that says why). */
-bool ivrs_parse(const void *table, size_t size, struct ivrs *ivrs);
+bool ivrs_parse(const void *bytes, size_t size, struct ivrs *ivrs);
 
 /* ---- scope.c ---- */
 

@@ -8,7 +8,8 @@
 #include "drivers/iommu/table.h"
 #include "lib/string.h"
 
-#define HEADER_BYTES 48u /* ACPI header, then width, flags, reserved: 8.1 */
+#define SIGNATURE    0x52414d44u /* "DMAR" */
+#define HEADER_BYTES 48u         /* ACPI header, then width, flags, reserved: 8.1 */
 #define HEADER_WIDTH 36u
 #define HEADER_FLAGS 37u
 
@@ -37,7 +38,7 @@ static const struct form {
 
 /* A structure, its length checked against the table's end and its type's minimum. */
 struct structure {
-    const uint8_t *bytes; /* the table's */
+    const struct table *table;
     size_t offset, end;
     uint16_t type;
 };
@@ -50,48 +51,46 @@ static void find(struct dmar *dmar, size_t offset, enum finding_structure struct
 
 /* ---- device scopes: 8.3.1 ---- */
 
-/* Its path, from `offset` on. False when it makes no sense. */
-static bool parse_path(const uint8_t *bytes, size_t offset, struct dmar_scope *scope, struct dmar *dmar)
+/* Its path, from `offset` on; kept whole or not at all. False when it makes no sense. */
+static bool parse_path(const struct table *table, size_t offset, struct dmar_scope scope, struct dmar *dmar)
 {
-    if (dmar->hop_count + scope->hops > DMAR_HOPS_MAX) {
-        find(dmar, scope->offset, FINDING_SCOPE, FINDING_TOO_MANY);
-        return false;
-    }
-    for (uint32_t i = 0; i < scope->hops; i++) {
-        struct dmar_hop hop = {table_read8(bytes, offset + HOP_BYTES * i),
-                               table_read8(bytes, offset + HOP_BYTES * i + 1)};
+    //@ loop variant scope.hops - i;
+    for (uint32_t i = 0; i < scope.hops; i++) {
+        struct dmar_hop hop = {table_read8(table, offset + HOP_BYTES * i),
+                               table_read8(table, offset + HOP_BYTES * i + 1)};
+        bool possible = hop.device <= 31 && hop.function <= 7;
 
-        if (hop.device > 31 || hop.function > 7) {
-            find(dmar, scope->offset, FINDING_SCOPE, FINDING_PATH_IMPOSSIBLE);
+        if (!possible || dmar->hop_count >= DMAR_HOPS_MAX) {
+            find(dmar, scope.offset, FINDING_SCOPE, possible ? FINDING_TOO_MANY : FINDING_PATH_IMPOSSIBLE);
+            dmar->hop_count = scope.first_hop;
             return false;
         }
-        dmar->hops[dmar->hop_count + i] = hop;
+        dmar->hops[dmar->hop_count++] = hop;
     }
     return true;
 }
 
 /* One scope of `length` bytes, length checked by the caller. False when what it names is not known. */
-static bool parse_scope(const uint8_t *bytes, size_t offset, size_t length, struct dmar *dmar)
+static bool parse_scope(const struct table *table, size_t offset, size_t length, struct dmar *dmar)
 {
     struct dmar_scope scope = {.offset = (uint32_t)offset,
                                .first_hop = (uint16_t)dmar->hop_count,
                                .hops = (uint8_t)((length - SCOPE_BYTES) / HOP_BYTES),
-                               .kind = table_read8(bytes, offset),
-                               .flags = table_read8(bytes, offset + 2),
-                               .enumeration_id = table_read8(bytes, offset + 4),
-                               .start_bus = table_read8(bytes, offset + 5)};
+                               .kind = table_read8(table, offset),
+                               .flags = table_read8(table, offset + 2),
+                               .enumeration_id = table_read8(table, offset + 4),
+                               .start_bus = table_read8(table, offset + 5)};
 
     if (scope.hops == 0 || length % HOP_BYTES != 0) {
         find(dmar, offset, FINDING_SCOPE, FINDING_PATH_LENGTH);
         return false;
     }
-    if (dmar->scope_count == DMAR_SCOPES_MAX) {
+    if (dmar->scope_count >= DMAR_SCOPES_MAX) {
         find(dmar, offset, FINDING_SCOPE, FINDING_TOO_MANY);
         return false;
     }
-    if (!parse_path(bytes, offset + SCOPE_BYTES, &scope, dmar))
+    if (!parse_path(table, offset + SCOPE_BYTES, scope, dmar))
         return false;
-    dmar->hop_count += scope.hops;
     dmar->scopes[dmar->scope_count++] = scope;
     if (scope.kind >= DMAR_SCOPE_ENDPOINT && scope.kind <= DMAR_SCOPE_ACPI)
         return true;
@@ -99,116 +98,125 @@ static bool parse_scope(const uint8_t *bytes, size_t offset, size_t length, stru
     return false;
 }
 
-/* The scopes from `offset` to the structure's end. A bad length ends the list, a bad scope only itself. */
-static struct dmar_scopes parse_scopes(const struct structure *structure, size_t offset, struct dmar *dmar)
+/* The scopes from `offset` to `end`. A bad length ends the list, a bad scope only itself. */
+static struct dmar_scopes parse_scopes(const struct table *table, size_t offset, size_t end,
+                                       struct dmar *dmar)
 {
     struct dmar_scopes scopes = {.first = (uint16_t)dmar->scope_count};
 
-    while (offset < structure->end) {
-        size_t room = structure->end - offset;
-        size_t length = room >= SCOPE_BYTES ? table_read8(structure->bytes, offset + 1) : 0;
+    //@ loop variant end - offset;
+    while (offset < end) {
+        size_t room = end - offset;
+        size_t length = room >= SCOPE_BYTES ? table_read8(table, offset + 1) : 0;
 
         if (length < SCOPE_BYTES || length > room) {
             find(dmar, offset, FINDING_SCOPE, FINDING_LIST_LENGTH);
             scopes.incomplete = true;
             break;
         }
-        if (!parse_scope(structure->bytes, offset, length, dmar))
+        if (!parse_scope(table, offset, length, dmar))
             scopes.incomplete = true;
         offset += length;
     }
-    scopes.count = (uint16_t)(dmar->scope_count - scopes.first);
+    scopes.count = dmar->scope_count - scopes.first;
     return scopes;
 }
 
 /* ---- the types ---- */
 
-/* False, and said, when an array has no room for one more. */
-static bool has_room(const struct structure *structure, uint32_t count, uint32_t capacity, struct dmar *dmar)
+static void find_too_many(const struct structure *structure, struct dmar *dmar)
 {
-    if (count < capacity)
-        return true;
     find(dmar, structure->offset, forms[structure->type].name, FINDING_TOO_MANY);
-    return false;
 }
 
 static void parse_drhd(const struct structure *structure, struct dmar *dmar)
 {
-    const uint8_t *bytes = structure->bytes;
+    const struct table *table = structure->table;
     size_t offset = structure->offset;
     struct dmar_unit *unit;
 
-    if (!has_room(structure, dmar->unit_count, DMAR_UNITS_MAX, dmar)) {
+    if (dmar->unit_count >= DMAR_UNITS_MAX) {
+        find_too_many(structure, dmar);
         dmar->truncated = true;
         return;
     }
     unit = &dmar->units[dmar->unit_count++];
     unit->offset = (uint32_t)offset;
-    unit->include_all = (table_read8(bytes, offset + 4) & DRHD_INCLUDE_ALL) != 0;
-    unit->size = PAGE_BYTES << (table_read8(bytes, offset + 5) & DRHD_SIZE);
-    unit->segment = table_read16(bytes, offset + 6);
-    unit->base = table_read64(bytes, offset + 8);
-    unit->scopes = parse_scopes(structure, offset + forms[DMAR_DRHD].bytes, dmar);
+    unit->include_all = (table_read8(table, offset + 4) & DRHD_INCLUDE_ALL) != 0;
+    unit->size = PAGE_BYTES << (table_read8(table, offset + 5) & DRHD_SIZE);
+    unit->segment = table_read16(table, offset + 6);
+    unit->base = table_read64(table, offset + 8);
+    unit->scopes = parse_scopes(table, offset + forms[DMAR_DRHD].bytes, structure->end, dmar);
 }
 
 static void parse_rmrr(const struct structure *structure, struct dmar *dmar)
 {
-    const uint8_t *bytes = structure->bytes;
+    const struct table *table = structure->table;
     size_t offset = structure->offset;
     struct dmar_reserved range = {.offset = (uint32_t)offset,
-                                  .segment = table_read16(bytes, offset + 6),
-                                  .base = table_read64(bytes, offset + 8),
-                                  .limit = table_read64(bytes, offset + 16)};
+                                  .segment = table_read16(table, offset + 6),
+                                  .base = table_read64(table, offset + 8),
+                                  .limit = table_read64(table, offset + 16)};
 
-    if (range.limit < range.base) {
+    range.malformed = range.limit < range.base;
+    if (range.malformed)
         find(dmar, offset, FINDING_RMRR, FINDING_INVERTED);
+    if (dmar->reserved_count >= DMAR_RESERVED_MAX) {
+        find_too_many(structure, dmar);
         return;
     }
-    if (!has_room(structure, dmar->reserved_count, DMAR_RESERVED_MAX, dmar))
-        return;
-    range.scopes = parse_scopes(structure, offset + forms[DMAR_RMRR].bytes, dmar);
+    range.scopes = parse_scopes(table, offset + forms[DMAR_RMRR].bytes, structure->end, dmar);
     dmar->reserved[dmar->reserved_count++] = range;
 }
 
 static void parse_list(const struct structure *structure, struct dmar *dmar)
 {
-    const uint8_t *bytes = structure->bytes;
+    const struct table *table = structure->table;
     size_t offset = structure->offset;
     struct dmar_list *list;
 
-    if (!has_room(structure, dmar->list_count, DMAR_LISTS_MAX, dmar))
+    if (dmar->list_count >= DMAR_LISTS_MAX) {
+        find_too_many(structure, dmar);
         return;
+    }
     list = &dmar->lists[dmar->list_count++];
     list->offset = (uint32_t)offset;
     list->type = (uint8_t)structure->type;
-    list->flags = table_read8(bytes, offset + 4);
-    list->segment = table_read16(bytes, offset + 6);
-    list->scopes = parse_scopes(structure, offset + forms[structure->type].bytes, dmar);
+    list->flags = table_read8(table, offset + 4);
+    list->segment = table_read16(table, offset + 6);
+    list->scopes = parse_scopes(table, offset + forms[structure->type].bytes, structure->end, dmar);
 }
 
 static void parse_rhsa(const struct structure *structure, struct dmar *dmar)
 {
     size_t offset = structure->offset;
 
-    if (has_room(structure, dmar->node_count, DMAR_NODES_MAX, dmar))
-        dmar->nodes[dmar->node_count++] =
-            (struct dmar_node){.offset = (uint32_t)offset,
-                               .base = table_read64(structure->bytes, offset + 8),
-                               .domain = table_read32(structure->bytes, offset + 16)};
+    if (dmar->node_count >= DMAR_NODES_MAX) {
+        find_too_many(structure, dmar);
+        return;
+    }
+    dmar->nodes[dmar->node_count++] =
+        (struct dmar_node){.offset = (uint32_t)offset,
+                           .base = table_read64(structure->table, offset + 8),
+                           .domain = table_read32(structure->table, offset + 16)};
 }
 
 static void parse_andd(const struct structure *structure, struct dmar *dmar)
 {
-    size_t offset = structure->offset, name = offset + forms[DMAR_ANDD].bytes, end = name;
+    size_t offset = structure->offset, name = offset + forms[DMAR_ANDD].bytes;
+    uint32_t room = (uint32_t)structure->end - (uint32_t)name, length = 0;
 
-    if (!has_room(structure, dmar->acpi_count, DMAR_ACPI_MAX, dmar))
+    if (dmar->acpi_count >= DMAR_ACPI_MAX) {
+        find_too_many(structure, dmar);
         return;
-    while (end < structure->end && structure->bytes[end] != 0)
-        end++;
+    }
+    //@ loop variant room - length;
+    while (length < room && table_read8(structure->table, name + length) != 0)
+        length++;
     dmar->acpi[dmar->acpi_count++] = (struct dmar_acpi){.offset = (uint32_t)offset,
-                                                        .number = table_read8(structure->bytes, offset + 7),
+                                                        .number = table_read8(structure->table, offset + 7),
                                                         .name = (uint32_t)name,
-                                                        .name_length = (uint16_t)(end - name)};
+                                                        .name_length = length};
 }
 
 static void parse_structure(const struct structure *structure, struct dmar *dmar)
@@ -245,15 +253,16 @@ static void take_structure(const struct structure *structure, struct dmar *dmar)
     }
 }
 
-static void parse_structures(const uint8_t *bytes, size_t end, struct dmar *dmar)
+static void parse_structures(const struct table *table, size_t end, struct dmar *dmar)
 {
     size_t offset = HEADER_BYTES;
 
+    //@ loop variant end - offset;
     while (offset < end) {
         size_t room = end - offset;
-        size_t length = room >= STRUCTURE_BYTES ? table_read16(bytes, offset + 2) : 0;
+        size_t length = room >= STRUCTURE_BYTES ? table_read16(table, offset + 2) : 0;
 
-        if (length < STRUCTURE_BYTES && table_is_zero(bytes, offset, end)) {
+        if (length < STRUCTURE_BYTES && table_is_zero(table, offset, end)) {
             find(dmar, offset, FINDING_TABLE, FINDING_ZEROES);
             return;
         }
@@ -263,10 +272,10 @@ static void parse_structures(const uint8_t *bytes, size_t end, struct dmar *dmar
             dmar->truncated = true;
             return;
         }
-        take_structure(&(struct structure){.bytes = bytes,
+        take_structure(&(struct structure){.table = table,
                                            .offset = offset,
                                            .end = offset + length,
-                                           .type = table_read16(bytes, offset)},
+                                           .type = table_read16(table, offset)},
                        dmar);
         offset += length;
     }
@@ -279,24 +288,24 @@ static void parse_flags(uint8_t flags, struct dmar *dmar)
     dmar->dma_control_opt_in = (flags & FLAG_DMA_OPT_IN) != 0;
 }
 
-bool dmar_parse(const void *table, size_t size, struct dmar *dmar)
+bool dmar_parse(const void *bytes, size_t size, struct dmar *dmar)
 {
-    const uint8_t *bytes = table;
+    const struct table table = {bytes, size};
     size_t length;
 
     memset(dmar, 0, offsetof(struct dmar, units)); /* the arrays count as far as their counts say */
-    if (size < HEADER_BYTES || memcmp(table, "DMAR", 4) != 0) {
+    if (size < HEADER_BYTES || table_read32(&table, 0) != SIGNATURE) {
         find(dmar, 0, FINDING_TABLE, size < HEADER_BYTES ? FINDING_NO_HEADER : FINDING_OTHER_TABLE);
         return false;
     }
-    length = table_read32(bytes, TABLE_LENGTH);
+    length = table_read32(&table, TABLE_LENGTH);
     if (length < HEADER_BYTES || length > size) {
         find(dmar, TABLE_LENGTH, FINDING_HEADER, FINDING_OTHER_LENGTH);
         dmar->truncated = length > size;
         length = size;
     }
-    dmar->address_width = (uint8_t)(table_read8(bytes, HEADER_WIDTH) + 1);
-    parse_flags(table_read8(bytes, HEADER_FLAGS), dmar);
-    parse_structures(bytes, length, dmar);
+    dmar->address_width = (uint16_t)(table_read8(&table, HEADER_WIDTH) + 1);
+    parse_flags(table_read8(&table, HEADER_FLAGS), dmar);
+    parse_structures(&table, length, dmar);
     return true;
 }

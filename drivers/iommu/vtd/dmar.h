@@ -47,7 +47,8 @@ struct dmar_scope {
 
 /* A structure's list of device scopes. */
 struct dmar_scopes {
-    uint16_t first, count;
+    uint32_t count;
+    uint16_t first;
     bool incomplete; /* some could not be read: the structure names devices that nobody knows */
 };
 
@@ -64,6 +65,7 @@ struct dmar_reserved {
     uint64_t base, limit; /* bytes, limit inclusive */
     uint32_t offset;
     uint16_t segment;
+    bool malformed; /* the limit is below the base */
     struct dmar_scopes scopes;
 };
 
@@ -87,12 +89,12 @@ struct dmar_node {
 struct dmar_acpi {
     uint32_t offset;
     uint32_t name; /* offset of the text in the table */
-    uint16_t name_length;
+    uint32_t name_length;
     uint8_t number;
 };
 
 struct dmar {
-    uint8_t address_width; /* bits of a DMA address on this machine */
+    uint16_t address_width; /* bits of a DMA address on this machine */
     bool interrupt_remapping, x2apic_opt_out, dma_control_opt_in;
     bool truncated; /* the walk had to stop: there may be units nobody knows of */
     uint32_t unit_count, reserved_count, list_count, node_count, acpi_count, scope_count, hop_count;
@@ -107,7 +109,7 @@ struct dmar {
 };
 
 /* False when the bytes are no DMAR table at all (then *dmar has a finding that says why). */
-bool dmar_parse(const void *table, size_t size, struct dmar *dmar);
+bool dmar_parse(const void *bytes, size_t size, struct dmar *dmar);
 
 /* ---- scope.c: what the scopes mean on this machine, by its bridges (host_pci_read()) ---- */
 

@@ -28,9 +28,13 @@ bool dmar_scope_resolve(const struct dmar *dmar, uint16_t segment, const struct 
         const struct dmar_hop *hop = &dmar->hops[scope->first_hop + i];
 
         if (i != 0) {
+            uint32_t above = bus;
+
             if (!is_bridge(segment, *id))
                 return false;
             bus = host_pci_read(segment, *id, PCI_SECONDARY_BUS, 1) & 0xff;
+            if (bus <= above)
+                return false; /* a bridge without bus numbers leads nowhere */
         }
         *id = (uint16_t)(bus << 8 | (uint32_t)hop->device << 3 | hop->function);
     }

@@ -90,9 +90,10 @@ bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames)
     return mfn < MODEL_FIRST_MFN + MODEL_FRAMES && mfn + frames > MODEL_FIRST_MFN;
 }
 
-void host_range_withhold(uint64_t mfn, uint64_t frames)
+uint64_t host_range_withhold(uint64_t mfn, uint64_t frames)
 {
     (void)mfn, (void)frames;
+    return 0;
 }
 
 void host_frame_release(uint64_t mfn, uint32_t flags)
@@ -199,6 +200,12 @@ static uint8_t *config_of(uint16_t segment, uint16_t id)
     if (id == (BUS_OF_UNIT << 8 | MODEL_UNIT_ID))
         return unit_functions[1];
     return id % 8 == 0 && id / 8 < FUNCTIONS ? functions[id / 8] : NULL;
+}
+
+uint16_t host_pci_requester(uint16_t segment, uint16_t id)
+{
+    (void)segment;
+    return id;
 }
 
 uint32_t host_pci_read(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes)

@@ -17,25 +17,28 @@ static void check_bounds(size_t size)
 {
     uint32_t entries = 0;
 
-    assert_true(ivrs.unit_count <= IVRS_UNITS_MAX && ivrs.entry_count <= IVRS_ENTRIES_MAX);
+    assert_true(ivrs.block_count <= IVRS_BLOCKS_MAX && ivrs.entry_count <= IVRS_ENTRIES_MAX);
     assert_true(ivrs.special_count <= IVRS_SPECIALS_MAX && ivrs.memory_count <= IVRS_MEMORY_MAX);
-    assert_true(ivrs.finding_count <= IVRS_FINDINGS_MAX);
-    for (uint32_t i = 0; i < ivrs.unit_count; i++) {
-        assert_int_equal(ivrs.units[i].first_entry, entries);
-        entries += ivrs.units[i].entries;
-        assert_true(ivrs.units[i].offset < size);
-        for (uint32_t j = 0; j < i; j++)
-            assert_true(ivrs.units[i].id != ivrs.units[j].id ||
-                        ivrs.units[i].segment != ivrs.units[j].segment);
+    assert_true(ivrs.findings.count <= FINDINGS_MAX);
+    for (uint32_t i = 0; i < ivrs.block_count; i++) {
+        assert_int_equal(ivrs.blocks[i].first_entry, entries);
+        entries += ivrs.blocks[i].entries;
+        assert_true(ivrs.blocks[i].offset < size);
+        for (uint32_t j = 0; j < i && !ivrs.blocks[i].superseded; j++)
+            assert_true(ivrs.blocks[j].superseded || ivrs.blocks[i].id != ivrs.blocks[j].id ||
+                        ivrs.blocks[i].segment != ivrs.blocks[j].segment);
     }
     assert_int_equal(entries, ivrs.entry_count);
     for (uint32_t i = 0; i < ivrs.entry_count; i++)
         assert_true(ivrs.entries[i].first <= ivrs.entries[i].last && ivrs.entries[i].offset < size);
     for (uint32_t i = 0; i < ivrs.special_count; i++)
-        assert_true(ivrs.specials[i].unit < ivrs.unit_count && ivrs.specials[i].offset < size);
+        assert_true(ivrs.specials[i].block < ivrs.block_count && ivrs.specials[i].offset < size);
     for (uint32_t i = 0; i < ivrs.memory_count; i++) {
-        assert_true(ivrs.memory[i].first <= ivrs.memory[i].last && ivrs.memory[i].size != 0);
-        assert_true(ivrs.memory[i].base + (ivrs.memory[i].size - 1) >= ivrs.memory[i].base);
+        const struct ivrs_memory *memory = &ivrs.memory[i];
+
+        assert_true(memory->first <= memory->last);
+        assert_int_equal(memory->malformed,
+                         memory->size == 0 || memory->base + (memory->size - 1) < memory->base);
     }
 }
 
@@ -60,10 +63,13 @@ void parse(const struct ivrs_builder *builder)
 
 bool has_finding(const char *structure, const char *reason, uint32_t offset)
 {
-    for (uint32_t i = 0; i < ivrs.finding_count; i++)
-        if (strcmp(ivrs.findings[i].structure, structure) == 0 &&
-            strstr(ivrs.findings[i].reason, reason) != NULL && ivrs.findings[i].offset == offset)
+    for (uint32_t i = 0; i < ivrs.findings.count; i++) {
+        const struct finding *finding = &ivrs.findings.list[i];
+
+        if (strcmp(finding_structure_text(finding), structure) == 0 &&
+            strstr(finding_reason_text(finding), reason) != NULL && finding->offset == offset)
             return true;
+    }
     return false;
 }
 
@@ -104,9 +110,9 @@ void sample(struct ivrs_builder *builder)
 static const struct ivrs_entry *only_entry(const struct ivrs_builder *builder)
 {
     parse(builder);
-    assert_int_equal(ivrs.finding_count, 0);
+    assert_int_equal(ivrs.findings.count, 0);
     assert_int_equal(ivrs.entry_count, 1);
-    assert_false(ivrs.units[0].incomplete);
+    assert_false(ivrs.blocks[0].incomplete);
     return &ivrs.entries[0];
 }
 
@@ -117,22 +123,26 @@ static void a_good_table(void **state)
     (void)state;
     sample(&builder);
     parse(&builder);
-    assert_int_equal(ivrs.finding_count, 0);
+    assert_int_equal(ivrs.findings.count, 0);
     assert_false(ivrs.truncated);
     assert_int_equal(ivrs.info, 0x203043);
-    assert_int_equal(ivrs.unit_count, 2);
-    assert_int_equal(ivrs.units[0].type, 0x40);
-    assert_int_equal(ivrs.units[0].entries, 8);
-    assert_int_equal(ivrs.units[1].type, 0x10);
-    assert_int_equal(ivrs.units[1].segment, 1);
-    assert_int_equal(ivrs.units[1].base, 0xb7b00000);
-    assert_int_equal(ivrs.units[1].first_entry, 8);
-    assert_int_equal(ivrs.units[1].entries, 1);
-    assert_int_equal(ivrs.entries[8].first, 0x4003);
-    assert_int_equal(ivrs.special_count, 2);
-    assert_int_equal(ivrs.specials[0].unit, 0);
-    assert_int_equal(ivrs.specials[1].unit, 1);
-    assert_int_equal(ivrs.specials[1].id, 0xa1);
+    assert_int_equal(ivrs.block_count, 4);
+    assert_true(ivrs.blocks[0].superseded && ivrs.blocks[1].superseded);
+    assert_false(ivrs.blocks[2].superseded || ivrs.blocks[3].superseded);
+    assert_int_equal(ivrs.blocks[2].type, 0x40);
+    assert_int_equal(ivrs.blocks[2].first_entry, 2);
+    assert_int_equal(ivrs.blocks[2].entries, 8);
+    assert_int_equal(ivrs.blocks[2].padding, 1);
+    assert_int_equal(ivrs.blocks[3].type, 0x10);
+    assert_int_equal(ivrs.blocks[3].segment, 1);
+    assert_int_equal(ivrs.blocks[3].base, 0xb7b00000);
+    assert_int_equal(ivrs.blocks[3].entries, 1);
+    assert_int_equal(ivrs.entries[10].first, 0x4003);
+    assert_int_equal(ivrs.special_count, 3);
+    assert_int_equal(ivrs.specials[0].block, 0);
+    assert_int_equal(ivrs.specials[1].block, 2);
+    assert_int_equal(ivrs.specials[2].block, 3);
+    assert_int_equal(ivrs.specials[2].id, 0xa1);
     assert_int_equal(ivrs.memory_count, 3);
 }
 
@@ -152,21 +162,23 @@ static void the_fields_of_a_unit(void **state)
                                                .info = 0x0305,
                                                .base = 0x12345678fd200000,
                                                .efr = 0x246577efa2254afa,
+                                               .efr2 = 0x10,
                                                .feature_info = 0x80048f6e});
         parse(&builder);
-        assert_int_equal(ivrs.finding_count, 0);
-        assert_int_equal(ivrs.unit_count, 1);
-        assert_int_equal(ivrs.units[0].offset, TABLE_HEADER);
-        assert_int_equal(ivrs.units[0].type, types[i]);
-        assert_int_equal(ivrs.units[0].flags, 0xb1);
-        assert_int_equal(ivrs.units[0].id, 0x4002);
-        assert_int_equal(ivrs.units[0].capability, 0x64);
-        assert_int_equal(ivrs.units[0].segment, 0x1234);
-        assert_int_equal(ivrs.units[0].info, 0x0305);
-        assert_int_equal(ivrs.units[0].feature_info, 0x80048f6e);
-        assert_true(ivrs.units[0].base == 0x12345678fd200000);
-        assert_true(ivrs.units[0].features == (types[i] == 0x10 ? 0 : 0x246577efa2254afa));
-        assert_int_equal(ivrs.units[0].entries, 0);
+        assert_int_equal(ivrs.findings.count, 0);
+        assert_int_equal(ivrs.block_count, 1);
+        assert_int_equal(ivrs.blocks[0].offset, TABLE_HEADER);
+        assert_int_equal(ivrs.blocks[0].type, types[i]);
+        assert_int_equal(ivrs.blocks[0].flags, 0xb1);
+        assert_int_equal(ivrs.blocks[0].id, 0x4002);
+        assert_int_equal(ivrs.blocks[0].capability, 0x64);
+        assert_int_equal(ivrs.blocks[0].segment, 0x1234);
+        assert_int_equal(ivrs.blocks[0].info, 0x0305);
+        assert_int_equal(ivrs.blocks[0].feature_info, 0x80048f6e);
+        assert_true(ivrs.blocks[0].base == 0x12345678fd200000);
+        assert_true(ivrs.blocks[0].features == (types[i] == 0x10 ? 0 : 0x246577efa2254afa));
+        assert_true(ivrs.blocks[0].features2 == (types[i] == 0x10 ? 0 : 0x10));
+        assert_int_equal(ivrs.blocks[0].entries, 0);
     }
 }
 
@@ -183,13 +195,13 @@ static void entries_for_single_devices(void **state)
     assert_int_equal(entry->last, 0x1234);
     assert_int_equal(entry->settings, 0xd7);
     assert_int_equal(entry->offset, TABLE_HEADER + 24);
-    assert_false(entry->aliased || entry->is_default || entry->acpi_hid);
+    assert_int_equal(entry->kind, IVRS_ENTRY_SELECT);
 
     one_unit(&builder, 0x11);
     ivrs_alias(&builder, 0x1234, 0x5678, 0x41);
     entry = only_entry(&builder);
     assert_int_equal(entry->last, 0x1234);
-    assert_true(entry->aliased);
+    assert_true(ivrs_is_aliased(entry));
     assert_int_equal(entry->alias, 0x5678);
     assert_int_equal(entry->settings, 0x41);
     assert_int_equal(entry->offset, TABLE_HEADER + 40);
@@ -200,7 +212,7 @@ static void entries_for_single_devices(void **state)
     assert_int_equal(entry->last, 0x1234);
     assert_int_equal(entry->extended, 0x89abcdef);
     assert_int_equal(entry->settings, 0x42);
-    assert_false(entry->aliased);
+    assert_false(ivrs_is_aliased(entry));
 }
 
 static void entries_for_many_devices(void **state)
@@ -212,7 +224,7 @@ static void entries_for_many_devices(void **state)
     one_unit(&builder, 0x10);
     ivrs_all(&builder, 0xd7);
     entry = only_entry(&builder);
-    assert_true(entry->is_default);
+    assert_int_equal(entry->kind, IVRS_ENTRY_ALL);
     assert_int_equal(entry->first, 0);
     assert_int_equal(entry->last, 0xffff);
     assert_int_equal(entry->settings, 0xd7);
@@ -223,14 +235,14 @@ static void entries_for_many_devices(void **state)
     assert_int_equal(entry->first, 3);
     assert_int_equal(entry->last, 0xfffe);
     assert_int_equal(entry->settings, 0x43);
-    assert_false(entry->aliased || entry->is_default);
+    assert_int_equal(entry->kind, IVRS_ENTRY_START);
 
     one_unit(&builder, 0x10);
     ivrs_alias_range(&builder, 0xff00, 0xffff, 0xa5, 0x44);
     entry = only_entry(&builder);
     assert_int_equal(entry->first, 0xff00);
     assert_int_equal(entry->last, 0xffff);
-    assert_true(entry->aliased);
+    assert_true(ivrs_is_aliased(entry));
     assert_int_equal(entry->alias, 0xa5);
 
     one_unit(&builder, 0x10);
@@ -259,7 +271,7 @@ static void acpi_devices(void **state)
     one_unit(&builder, 0x40);
     ivrs_acpi(&builder, 0xa5, 0x40, "\\_SB.FUR0");
     entry = only_entry(&builder);
-    assert_true(entry->acpi_hid);
+    assert_int_equal(entry->kind, IVRS_ENTRY_ACPI);
     assert_int_equal(entry->first, 0xa5);
     assert_int_equal(entry->last, 0xa5);
     assert_int_equal(entry->settings, 0x40);
@@ -268,7 +280,7 @@ static void acpi_devices(void **state)
     ivrs_acpi(&builder, 0xa6, 0, "");
     ivrs_select(&builder, 9, 0);
     parse(&builder);
-    assert_int_equal(ivrs.finding_count, 0);
+    assert_int_equal(ivrs.findings.count, 0);
     assert_int_equal(ivrs.entry_count, 3);
     assert_int_equal(ivrs.entries[2].first, 9);
 }
@@ -289,14 +301,14 @@ static void special_devices(void **state)
     assert_int_equal(ivrs.specials[0].handle, 0x21);
     assert_int_equal(ivrs.specials[0].id, 0x1234);
     assert_int_equal(ivrs.specials[0].settings, 0xd7);
-    assert_int_equal(ivrs.specials[0].unit, 0);
+    assert_int_equal(ivrs.specials[0].block, 0);
     assert_int_equal(ivrs.specials[0].offset, TABLE_HEADER + 24);
     assert_int_equal(ivrs.specials[1].kind, IVRS_SPECIAL_HPET);
-    assert_int_equal(ivrs.finding_count, 1);
+    assert_int_equal(ivrs.findings.count, 1);
     assert_true(has_finding("device entry", "neither IO-APIC nor HPET", TABLE_HEADER + 40));
 }
 
-/* In whatever order the blocks come; the others of the unit leave no trace. */
+/* In whatever order the blocks come. */
 static void the_highest_type_counts(void **state)
 {
     static const uint8_t orders[][3] = {{0x10, 0x11, 0x40}, {0x40, 0x11, 0x10}, {0x11, 0x40, 0x10}};
@@ -308,18 +320,16 @@ static void the_highest_type_counts(void **state)
         for (size_t j = 0; j < 3; j++) {
             ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = orders[i][j], .id = 2, .efr = orders[i][j]});
             ivrs_select(&builder, orders[i][j], 0);
-            ivrs_special(&builder, 1, orders[i][j], 0xa0, 0);
-            ivrs_entry4(&builder, 0x33, 0, orders[i][j]);
         }
         parse(&builder);
-        assert_int_equal(ivrs.unit_count, 1);
-        assert_int_equal(ivrs.units[0].type, 0x40);
-        assert_int_equal(ivrs.units[0].features, 0x40);
-        assert_int_equal(ivrs.units[0].entries, 1);
-        assert_int_equal(ivrs.entries[0].first, 0x40);
-        assert_int_equal(ivrs.special_count, 1);
-        assert_int_equal(ivrs.specials[0].handle, 0x40);
-        assert_int_equal(ivrs.finding_count, 1);
+        assert_int_equal(ivrs.block_count, 3);
+        for (uint32_t j = 0; j < 3; j++) {
+            assert_int_equal(ivrs.blocks[j].type, orders[i][j]);
+            assert_int_equal(ivrs.blocks[j].superseded, orders[i][j] != 0x40);
+            assert_int_equal(ivrs.blocks[j].entries, 1);
+            assert_int_equal(ivrs.entries[ivrs.blocks[j].first_entry].first, orders[i][j]);
+        }
+        assert_int_equal(ivrs.findings.count, 0);
     }
 }
 
@@ -338,17 +348,16 @@ static void two_units(void **state)
     ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = 0x11, .id = 2, .base = 0x1000});
     ivrs_select(&builder, 4, 0);
     parse(&builder);
-    assert_int_equal(ivrs.finding_count, 0);
-    assert_int_equal(ivrs.unit_count, 2);
-    assert_int_equal(ivrs.units[0].type, 0x11);
-    assert_int_equal(ivrs.units[0].entries, 1);
-    assert_int_equal(ivrs.entries[0].first, 4);
-    assert_int_equal(ivrs.units[1].type, 0x10);
-    assert_int_equal(ivrs.units[1].first_entry, 1);
-    assert_int_equal(ivrs.units[1].entries, 2);
-    assert_int_equal(ivrs.entries[1].first, 2);
+    assert_int_equal(ivrs.findings.count, 0);
+    assert_int_equal(ivrs.block_count, 3);
+    assert_true(ivrs.blocks[0].superseded);
+    assert_false(ivrs.blocks[1].superseded || ivrs.blocks[2].superseded);
+    assert_int_equal(ivrs.blocks[1].first_entry, 1);
+    assert_int_equal(ivrs.blocks[1].entries, 2);
+    assert_int_equal(ivrs.entries[3].first, 4);
 }
 
+/* The first stands; what the second names is not known to be behind the unit, and the unit remembers. */
 static void one_block_of_a_type_for_a_unit(void **state)
 {
     struct ivrs_builder builder;
@@ -359,10 +368,9 @@ static void one_block_of_a_type_for_a_unit(void **state)
     ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = 0x11, .id = 2, .base = 0xbad00000});
     ivrs_select(&builder, 2, 0);
     parse(&builder);
-    assert_int_equal(ivrs.unit_count, 1);
-    assert_int_equal(ivrs.units[0].base, 0xfd200000);
-    assert_int_equal(ivrs.entry_count, 1);
-    assert_true(ivrs.units[0].incomplete);
+    assert_false(ivrs.blocks[0].superseded);
+    assert_true(ivrs.blocks[1].superseded);
+    assert_true(ivrs.blocks[0].incomplete);
     assert_true(has_finding("IVHD", "second block", builder.open));
 }
 
@@ -376,14 +384,14 @@ static void memory_blocks(void **state)
     ivrs_ivmd(&builder, 0x21, 0x08, 1, 0x60, 0x22, 0x7d900123, 0x45); /* not whole pages */
     ivrs_ivmd(&builder, 0x22, 0x03, 2, 0x60, 0x67, 0xfffffffffffff000, 0x1000);
     parse(&builder);
-    assert_int_equal(ivrs.finding_count, 0);
+    assert_int_equal(ivrs.findings.count, 0);
     assert_int_equal(ivrs.memory_count, 3);
-    assert_true(ivrs.memory[0].all);
+    assert_int_equal(ivrs.memory[0].type, IVRS_IVMD_ALL);
     assert_int_equal(ivrs.memory[0].first, 0);
     assert_int_equal(ivrs.memory[0].last, 0xffff);
     assert_int_equal(ivrs.memory[0].flags, IVRS_MEMORY_UNITY | IVRS_MEMORY_READ | IVRS_MEMORY_WRITE);
     assert_int_equal(ivrs.memory[0].offset, TABLE_HEADER);
-    assert_false(ivrs.memory[1].all);
+    assert_int_equal(ivrs.memory[1].type, IVRS_IVMD_ONE);
     assert_int_equal(ivrs.memory[1].first, 0x60);
     assert_int_equal(ivrs.memory[1].last, 0x60);
     assert_int_equal(ivrs.memory[1].segment, 1);

@@ -24,7 +24,7 @@ void a_uid_beyond_its_block(void **state)
         builder.bytes[at + 21] = (uint8_t)length;
         parse(&builder);
         assert_int_equal(ivrs.entry_count, 1);
-        assert_true(ivrs.units[0].incomplete);
+        assert_true(ivrs.blocks[0].incomplete);
         assert_true(has_finding("device entry", "length is impossible", at));
     }
     one_unit(&builder, 0x40);
@@ -50,9 +50,11 @@ void memory_that_makes_no_sense(void **state)
     ivrs_put(&builder, 0, 27);
     ivrs_ivmd(&builder, 0x21, 7, 0, 5, 0, 0x1000, 0x1000);
     parse(&builder);
-    assert_int_equal(ivrs.memory_count, 2);
-    assert_int_equal(ivrs.memory[1].first, 5);
-    assert_int_equal(ivrs.finding_count, 5);
+    assert_int_equal(ivrs.memory_count, 4);
+    assert_true(ivrs.memory[0].malformed && ivrs.memory[1].malformed);
+    assert_false(ivrs.memory[2].malformed || ivrs.memory[3].malformed);
+    assert_int_equal(ivrs.memory[3].first, 5);
+    assert_int_equal(ivrs.findings.count, 5);
     assert_true(has_finding("IVMD", "no bytes", TABLE_HEADER));
     assert_true(has_finding("IVMD", "beyond the last address", TABLE_HEADER + 32));
     assert_true(has_finding("IVMD", "ends before it starts", TABLE_HEADER + 3 * 32));
@@ -84,8 +86,8 @@ void ranges_that_make_no_sense(void **state)
     assert_true(has_finding("device entry", "ends before it starts", at + 16));
     assert_true(has_finding("device entry", "without an end", at + 28));
     assert_true(has_finding("device entry", "without an end", at + 40));
-    assert_int_equal(ivrs.finding_count, 6);
-    assert_true(ivrs.units[0].incomplete);
+    assert_int_equal(ivrs.findings.count, 6);
+    assert_true(ivrs.blocks[0].incomplete);
     assert_int_equal(ivrs.entry_count, 3);
     assert_int_equal(ivrs.entries[0].first, 7);
     assert_int_equal(ivrs.entries[1].first, 11);
@@ -107,7 +109,7 @@ void a_range_ends_with_its_block(void **state)
     assert_int_equal(ivrs.entry_count, 0);
     assert_true(has_finding("device entry", "without an end", TABLE_HEADER + 24));
     assert_true(has_finding("device entry", "did not start", builder.open + 24));
-    assert_true(ivrs.units[0].incomplete && ivrs.units[1].incomplete);
+    assert_true(ivrs.blocks[0].incomplete && ivrs.blocks[1].incomplete);
 }
 
 /* The two top bits of a kind say how long it is; from F1h on nothing does. */
@@ -128,9 +130,9 @@ void unknown_entries(void **state)
             ivrs_put(&builder, 2, 1); /* read as an entry, a select */
         ivrs_select(&builder, 9, 0);
         parse(&builder);
-        assert_int_equal(ivrs.finding_count, 1);
-        assert_true(ivrs.units[0].incomplete);
-        assert_true(has_finding("device entry", kind < 0xf0 ? "does not know" : "rest of the block is lost",
+        assert_int_equal(ivrs.findings.count, 1);
+        assert_true(ivrs.blocks[0].incomplete);
+        assert_true(has_finding("device entry", kind < 0xf0 ? "does not know" : "rest of the list is lost",
                                 TABLE_HEADER + 44));
         assert_int_equal(ivrs.entry_count, kind < 0xf0 ? 2 : 1);
         assert_int_equal(ivrs.entries[ivrs.entry_count - 1].first, kind < 0xf0 ? 9 : 1);
@@ -148,10 +150,10 @@ void unknown_blocks(void **state)
         ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = types[i], .id = 2, .base = 0xbad00000});
         ivrs_ivmd(&builder, 0x21, 7, 0, 5, 0, 0x1000, 0x1000);
         parse(&builder);
-        assert_int_equal(ivrs.unit_count, 1);
-        assert_int_equal(ivrs.units[0].type, 0x10);
+        assert_int_equal(ivrs.block_count, 1);
+        assert_int_equal(ivrs.blocks[0].type, 0x10);
         assert_int_equal(ivrs.memory_count, 1);
-        assert_int_equal(ivrs.finding_count, 1);
+        assert_int_equal(ivrs.findings.count, 1);
         assert_true(has_finding("block", "does not know", TABLE_HEADER + 24));
         assert_false(ivrs.truncated);
     }
@@ -171,11 +173,11 @@ void a_short_unit_is_remembered(void **state)
             for (uint32_t filled = 4; filled < length; filled++)
                 ivrs_put(&builder, 0, 1);
             assert_true(parse_exact(builder.bytes, builder.size));
-            assert_int_equal(ivrs.unit_count, 0);
+            assert_int_equal(ivrs.block_count, 0);
             ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = 0x10, .id = 2});
             parse(&builder);
-            assert_int_equal(ivrs.unit_count, 1);
-            assert_int_equal(ivrs.finding_count, 1);
+            assert_int_equal(ivrs.block_count, 1);
+            assert_int_equal(ivrs.findings.count, 1);
             assert_true(has_finding("IVHD", "too short", TABLE_HEADER));
             assert_true(ivrs.truncated);
         }
@@ -192,7 +194,7 @@ void impossible_lengths_stop_the_walk(void **state)
         builder.bytes[TABLE_HEADER + 2] = (uint8_t)lengths[i];
         builder.bytes[TABLE_HEADER + 3] = (uint8_t)(lengths[i] >> 8);
         parse(&builder);
-        assert_int_equal(ivrs.unit_count, 0);
+        assert_int_equal(ivrs.block_count, 0);
         assert_true(ivrs.truncated);
         assert_true(has_finding("block", "what follows is lost", TABLE_HEADER));
     }
@@ -229,12 +231,12 @@ void a_block_cut_within_an_entry(void **state)
         ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = 0x10, .id = 0x4002});
         ivrs_select(&builder, 10, 0);
         parse(&builder);
-        assert_int_equal(ivrs.unit_count, 2);
+        assert_int_equal(ivrs.block_count, 2);
         assert_int_equal(ivrs.entry_count, 2);
-        assert_true(ivrs.units[0].incomplete);
-        assert_false(ivrs.units[1].incomplete);
+        assert_true(ivrs.blocks[0].incomplete);
+        assert_false(ivrs.blocks[1].incomplete);
         assert_false(ivrs.truncated);
-        assert_true(has_finding("device entry", "rest of the block is lost", TABLE_HEADER + 28));
+        assert_true(has_finding("device entry", "rest of the list is lost", TABLE_HEADER + 28));
     }
 }
 
@@ -249,7 +251,7 @@ void not_a_table(void **state)
     assert_false(parse_exact(builder.bytes, 0));
     builder.bytes[0] = 'X';
     assert_false(parse_exact(builder.bytes, builder.size));
-    assert_true(has_finding("table", "not an IVRS", 0));
+    assert_true(has_finding("table", "another table", 0));
 }
 
 void the_header_says_another_length(void **state)
@@ -260,21 +262,21 @@ void the_header_says_another_length(void **state)
     one_unit(&builder, 0x10);
     builder.bytes[4]++;
     parse(&builder);
-    assert_int_equal(ivrs.unit_count, 1);
+    assert_int_equal(ivrs.block_count, 1);
     assert_true(has_finding("header", "not the table's", 4));
     assert_true(ivrs.truncated); /* bytes are missing, and a unit may be among them */
     builder.bytes[4] = 47;
     parse(&builder);
-    assert_int_equal(ivrs.unit_count, 1);
+    assert_int_equal(ivrs.block_count, 1);
     assert_true(has_finding("header", "not the table's", 4));
     /* What the header leaves out does not count. */
     builder.bytes[4] = TABLE_HEADER;
     parse(&builder);
-    assert_int_equal(ivrs.unit_count, 0);
-    assert_int_equal(ivrs.finding_count, 0);
+    assert_int_equal(ivrs.block_count, 0);
+    assert_int_equal(ivrs.findings.count, 0);
     builder.bytes[4] = TABLE_HEADER + 3;
     parse(&builder);
-    assert_true(has_finding("table", "ends within a block", TABLE_HEADER));
+    assert_true(has_finding("table", "ends within a structure", TABLE_HEADER));
 }
 
 void truncated_at_every_byte(void **state)
@@ -333,14 +335,14 @@ void more_units_and_memory_than_there_is_room_for(void **state)
 
     (void)state;
     ivrs_begin(&builder, 0);
-    for (uint32_t i = 0; i < IVRS_UNITS_MAX + 3; i++)
+    for (uint32_t i = 0; i < IVRS_BLOCKS_MAX + 3; i++)
         ivrs_ivhd(&builder, (struct ivrs_ivhd){.type = 0x10, .id = (uint16_t)(i << 8)});
     for (uint32_t i = 0; i < IVRS_MEMORY_MAX + 3; i++)
         ivrs_ivmd(&builder, 0x21, 7, 0, 1, 0, 0x1000, 0x1000);
     parse(&builder);
-    assert_int_equal(ivrs.unit_count, IVRS_UNITS_MAX);
+    assert_int_equal(ivrs.block_count, IVRS_BLOCKS_MAX);
     assert_int_equal(ivrs.memory_count, IVRS_MEMORY_MAX);
-    assert_int_equal(ivrs.finding_count, 6);
+    assert_int_equal(ivrs.findings.count, 6);
     assert_true(ivrs.truncated);
 }
 
@@ -358,7 +360,7 @@ void more_entries_than_there_is_room_for(void **state)
     parse(&builder);
     assert_int_equal(ivrs.entry_count, IVRS_ENTRIES_MAX);
     assert_int_equal(ivrs.special_count, IVRS_SPECIALS_MAX);
-    assert_int_equal(ivrs.finding_count, IVRS_FINDINGS_MAX);
-    assert_true(ivrs.units[0].incomplete);
-    assert_false(ivrs.units[1].incomplete);
+    assert_int_equal(ivrs.findings.count, 43);
+    assert_true(ivrs.blocks[0].incomplete);
+    assert_false(ivrs.blocks[1].incomplete);
 }
