@@ -356,7 +356,8 @@ def make_sysfs(root: Path, table: bytes | None, functions: dict) -> Path:
     return root
 
 
-BEHIND = t.dmar(t.drhd(0xFED90000, t.scope(t.EP, (28, 0), (0, 0))), t.drhd(0xFED92000, t.scope(t.EP, (28, 1), (0, 0))), REST)
+BEHIND = t.dmar(t.drhd(0xFED90000, t.scope(t.EP, (28, 0), (0, 0))),
+                t.drhd(0xFED92000, t.scope(t.EP, (28, 1), (0, 0))), REST)
 
 
 def live(build: Path) -> None:

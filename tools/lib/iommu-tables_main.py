@@ -30,7 +30,8 @@ def arguments():
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("files", nargs="*", metavar="FILE", help="a binary table, as /sys/firmware/acpi/tables has it")
-    add("--live", action="store_true", help="this machine's own tables, and its PCI functions; by sudo where root is needed")
+    add("--live", action="store_true",
+        help="this machine's own tables, and its PCI functions; by sudo where root is needed")
     add("--sysfs", metavar="DIR", help="like --live, with DIR in the place of /sys")
     add("--json", action="store_true", help="for programs: an object for a table, an array for several")
     add("--no-install", action="store_true", help="install nothing; say what is missing")

@@ -100,8 +100,7 @@ static void check_own_id(const struct ivrs *ivrs, const struct ivrs_block *block
 
         if (entry->kind != IVRS_ENTRY_ALL && entry->first <= block->id && block->id <= entry->last)
             remark(remarks, at("device entry", entry->offset, SEVERITY_NOTE),
-                   "it names the unit's own PCI function among the unit's devices; Sluice gives that to no "
-                   "guest");
+                   "it names the unit's own PCI function among the devices that the unit covers");
     }
 }
 
