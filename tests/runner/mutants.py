@@ -4,7 +4,7 @@ then fail. The same test must pass on the unbroken copy; a patch that does not a
 nothing. A patch begins with
 
     # test: GROUP/NAME    the test that must fail: a unit or driver program or one of its cases, a fuzz target, a proof, a
-                          boot or guest test (without a vendor at its end: the one on Intel's IOMMU)
+                          tables, boot or guest test (without a vendor at its end: the one on Intel's IOMMU)
     # why: ...            what the defect would mean
 """
 
@@ -12,7 +12,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from . import boot, fuzz, guests, host, prove
+from . import boot, fuzz, guests, host, prove, tables
 from .core import Case, Failed
 from .paths import GUESTS, HOOKED, ROOT
 from .workspace import POOL, Workspace
@@ -32,6 +32,9 @@ class Named:
             self.vendor = host.vendor_of(group, program)
             self.target = f"{group}_{program}"
             self.case = lambda build: Case(group, program, lambda: host.run_program(group, program, None, build))
+        elif group == "tables":
+            self.target = tables.TARGET
+            self.case = lambda build: self.find({case.name: case for case in tables.cases(None, build)}, rest)
         elif group == "prove":
             self.target = "kernel_elf"
             self.case = lambda build: Case(group, rest, lambda: prove.run_proof(rest, build.parent))

@@ -23,10 +23,11 @@ def configure(tool="run"):
         _step(["cmake", "--preset", "release"], "configuring")
 
 
-def build(targets=(), tool="run"):
+def build(targets=(), tool="run", quiet=False):
     """Builds the targets given, or everything. Configures first when that was not done yet."""
     configure(tool)
-    progress(tool, "building " + (" ".join(targets) if targets else "everything"))
+    if not quiet:
+        progress(tool, "building " + (" ".join(targets) if targets else "everything"))
     command = ["cmake", "--build", str(BUILD), "-j", str(os.cpu_count() or 1)]
     if targets:
         command += ["--target", *targets]

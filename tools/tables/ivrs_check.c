@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* What the hypervisor does not ask of an IVRS, and a person who wonders about a machine wants to know. */
+#include "tools/tables/ivrs.h"
+#include "tools/tables/live.h"
+#include "tools/tables/range.h"
+
+#define ATTRIBUTE_NO_TRANSLATION 0x1u /* HATDis: spec 48882, 5.2.2.1 */
+#define HYPERTRANSPORT_BASE      0xfd00000000ull
+#define HYPERTRANSPORT_BYTES     0x300000000ull
+
+#define ADVICE_IOMMU_ON "Look for IOMMU or AMD-Vi in the firmware's settings and switch it on."
+
+static struct place at(const char *structure, uint32_t offset, enum severity severity)
+{
+    return (struct place){severity, structure, offset,
+                          severity == SEVERITY_NOTE ? ADVICE_HARMLESS : ADVICE_UPDATE};
+}
+
+static uint32_t physical_bits(const struct ivrs *ivrs)
+{
+    uint32_t bits = IVRS_INFO_PHYSICAL(ivrs->info);
+
+    return bits != 0 && bits < 64 ? bits : 64;
+}
+
+/* ---- units ---- */
+
+static void check_registers(const struct ivrs *ivrs, const struct ivrs_block *block, struct remarks *remarks)
+{
+    const struct place place = at("IVHD", block->offset, SEVERITY_ERROR);
+
+    if (block->base == 0)
+        remark(remarks, place,
+               "its register address is 0: Sluice cannot use the unit, its devices stay blocked");
+    else if (block->base % IVRS_REGISTER_BYTES != 0)
+        remark(remarks, place,
+               "its register address 0x%llx is no multiple of 16 KiB: Sluice cannot use the unit, its "
+               "devices stay "
+               "blocked",
+               (unsigned long long)block->base);
+    else if (is_beyond(block->base, physical_bits(ivrs)))
+        remark(
+            remarks, place,
+            "its register address 0x%llx lies beyond the machine's %u bits of address: Sluice cannot use the "
+            "unit, its devices stay blocked",
+            (unsigned long long)block->base, physical_bits(ivrs));
+    if (block->type != IVRS_IVHD_BASIC && (block->feature_info & ATTRIBUTE_NO_TRANSLATION) != 0)
+        remark(
+            remarks, (struct place){SEVERITY_ERROR, "IVHD", block->offset, ADVICE_IOMMU_ON},
+            "firmware says that it does not translate (HATDis): Sluice cannot use the unit, its devices stay "
+            "blocked");
+}
+
+static void check_shared_registers(const struct ivrs *ivrs, uint32_t index, struct remarks *remarks)
+{
+    const struct ivrs_block *later = &ivrs->blocks[index];
+
+    for (uint32_t i = 0; i < index && later->base != 0; i++) {
+        const struct ivrs_block *earlier = &ivrs->blocks[i];
+
+        if (earlier->superseded || !overlap(earlier->base, earlier->base + IVRS_REGISTER_BYTES - 1,
+                                            later->base, later->base + IVRS_REGISTER_BYTES - 1))
+            continue;
+        remark(remarks, at("IVHD", later->offset, SEVERITY_ERROR),
+               "its registers are also those of the unit at byte 0x%x: Sluice uses the first, this one's "
+               "devices "
+               "stay blocked",
+               earlier->offset);
+        return;
+    }
+}
+
+/* Where another block of the unit's says something else. */
+static void check_agreement(const struct ivrs *ivrs, const struct ivrs_block *block, struct remarks *remarks)
+{
+    for (uint32_t i = 0; i < ivrs->block_count; i++) {
+        const struct ivrs_block *other = &ivrs->blocks[i];
+        const char *what = NULL;
+
+        if (!other->superseded || !ivrs_same_unit(block, other) || other->type == block->type)
+            continue;
+        if (other->base != block->base)
+            what = "another register address";
+        else if (other->capability != block->capability)
+            what = "another place of its PCI capability";
+        else if (other->type != IVRS_IVHD_BASIC &&
+                 (other->features != block->features || other->features2 != block->features2))
+            what = "other features";
+        if (what != NULL)
+            remark(remarks, at("IVHD", other->offset, SEVERITY_WARNING),
+                   "it gives its unit %s than the block of type %xh at byte 0x%x, which Sluice believes",
+                   what, block->type, block->offset);
+    }
+}
+
+static void check_own_id(const struct ivrs *ivrs, const struct ivrs_block *block, struct remarks *remarks)
+{
+    for (uint32_t i = 0; i < block->entries; i++) {
+        const struct ivrs_entry *entry = ivrs_entry_at(ivrs, block, i);
+
+        if (entry->kind != IVRS_ENTRY_ALL && entry->first <= block->id && block->id <= entry->last)
+            remark(remarks, at("device entry", entry->offset, SEVERITY_NOTE),
+                   "it names the unit's own PCI function among the devices that the unit covers");
+    }
+}
+
+static bool others_are_newer(const struct ivrs *ivrs)
+{
+    for (uint32_t i = 0; i < ivrs->block_count; i++)
+        if (ivrs->blocks[i].type != IVRS_IVHD_BASIC)
+            return true;
+    return false;
+}
+
+static void check_unit(const struct ivrs *ivrs, uint32_t index, struct remarks *remarks)
+{
+    const struct ivrs_block *block = &ivrs->blocks[index];
+
+    check_registers(ivrs, block, remarks);
+    check_shared_registers(ivrs, index, remarks);
+    check_agreement(ivrs, block, remarks);
+    check_own_id(ivrs, block, remarks);
+    if (block->type == IVRS_IVHD_BASIC && others_are_newer(ivrs))
+        remark(
+            remarks, at("IVHD", block->offset, SEVERITY_NOTE),
+            "its unit has only this block of type 10h, and other units have newer ones: Sluice asks the unit "
+            "itself for its features");
+}
+
+static void check_units(const struct ivrs *ivrs, struct remarks *remarks)
+{
+    if (ivrs->block_count == 0)
+        remark(remarks, (struct place){SEVERITY_ERROR, "table", 0, ADVICE_IOMMU_ON},
+               "there is no unit (IVHD) that can be read: Sluice finds no IOMMU, and refuses to start");
+    for (uint32_t i = 0; i < ivrs->block_count; i++)
+        if (!ivrs->blocks[i].superseded)
+            check_unit(ivrs, i, remarks);
+}
+
+/* ---- special devices ---- */
+
+static bool counts(const struct ivrs *ivrs, const struct ivrs_special *special)
+{
+    return !ivrs->blocks[special->block].superseded;
+}
+
+static void check_special(const struct ivrs *ivrs, uint32_t index, struct remarks *remarks)
+{
+    const struct ivrs_special *later = &ivrs->specials[index];
+    const char *what = later->kind == IVRS_SPECIAL_IOAPIC ? "IO-APIC" : "HPET";
+
+    for (uint32_t i = 0; i < index; i++) {
+        const struct ivrs_special *earlier = &ivrs->specials[i];
+
+        if (!counts(ivrs, earlier) || earlier->kind != later->kind)
+            continue;
+        if (earlier->handle == later->handle) {
+            remark(remarks, at("device entry", later->offset, SEVERITY_WARNING),
+                   "the %s %u is also named at byte 0x%x: Sluice believes that one", what, later->handle,
+                   earlier->offset);
+            return;
+        }
+        if (later->kind == IVRS_SPECIAL_IOAPIC && earlier->id == later->id &&
+            ivrs->blocks[earlier->block].segment == ivrs->blocks[later->block].segment) {
+            remark(remarks, at("device entry", later->offset, SEVERITY_WARNING),
+                   "the interrupts of IO-APIC %u and of IO-APIC %u show the same requester id: one can raise "
+                   "the "
+                   "other's",
+                   later->handle, earlier->handle);
+            return;
+        }
+    }
+}
+
+static void check_specials(const struct ivrs *ivrs, struct remarks *remarks)
+{
+    bool any = ivrs->block_count == 0;
+
+    for (uint32_t i = 0; i < ivrs->special_count; i++)
+        if (counts(ivrs, &ivrs->specials[i])) {
+            any |= ivrs->specials[i].kind == IVRS_SPECIAL_IOAPIC;
+            check_special(ivrs, i, remarks);
+        }
+    if (!any)
+        remark(remarks, at("table", 0, SEVERITY_WARNING),
+               "no unit names an IO-APIC: interrupts of devices without MSI cannot be remapped, and stay "
+               "blocked");
+}
+
+/* ---- memory blocks ---- */
+
+static bool has_segment(const struct ivrs *ivrs, uint16_t segment)
+{
+    for (uint32_t i = 0; i < ivrs->block_count; i++)
+        if (ivrs->blocks[i].segment == segment)
+            return true;
+    return false;
+}
+
+static bool asks_for_nothing(const struct ivrs_memory *memory)
+{
+    if ((memory->flags & IVRS_MEMORY_EXCLUSION) != 0)
+        return false;
+    return (memory->flags & IVRS_MEMORY_UNITY) == 0 ||
+           (memory->flags & (IVRS_MEMORY_READ | IVRS_MEMORY_WRITE)) == 0;
+}
+
+static void check_memory(const struct ivrs *ivrs, struct remarks *remarks)
+{
+    static struct ranges ranges;
+
+    ranges_begin(&ranges, physical_bits(ivrs));
+    ranges_block(&ranges, HYPERTRANSPORT_BASE, HYPERTRANSPORT_BYTES, "the HyperTransport window");
+    for (uint32_t i = 0; i < ivrs->block_count; i++)
+        ranges_block(&ranges, ivrs->blocks[i].base, IVRS_REGISTER_BYTES, "the registers of a unit");
+    for (uint32_t i = 0; i < ivrs->memory_count; i++) {
+        const struct ivrs_memory *memory = &ivrs->memory[i];
+
+        if (asks_for_nothing(memory)) {
+            remark(remarks, at("IVMD", memory->offset, SEVERITY_NOTE),
+                   "it gives its devices no access: Sluice leaves it out");
+            continue;
+        }
+        if (!has_segment(ivrs, memory->segment))
+            remark(
+                remarks, at("IVMD", memory->offset, SEVERITY_WARNING),
+                "it is for segment %04x, which no unit has: Sluice keeps the memory, and nobody reaches it",
+                memory->segment);
+        if (!memory->malformed)
+            ranges_want(&ranges, (struct range){memory->base, memory->base + memory->size - 1, memory->offset,
+                                                "IVMD"});
+    }
+    ranges_check(&ranges, remarks);
+}
+
+/* ---- who owns which device, by the hypervisor's own rules ---- */
+
+static void check_claims(struct ivrs *ivrs, struct remarks *remarks)
+{
+    static struct claims claims;
+    bool usable[IVRS_BLOCKS_MAX];
+
+    for (uint32_t i = 0; i < IVRS_BLOCKS_MAX; i++)
+        usable[i] = true;
+    ivrs->findings.count = ivrs->findings.lost = 0;
+    (void)ivrs_claim(ivrs, usable, &claims);
+    remark_findings(remarks, &ivrs->findings);
+    live_check_claims(&claims, remarks);
+}
+
+void ivrs_check(struct ivrs *ivrs, struct remarks *remarks)
+{
+    remark_findings(remarks, &ivrs->findings);
+    check_units(ivrs, remarks);
+    check_claims(ivrs, remarks);
+    check_specials(ivrs, remarks);
+    check_memory(ivrs, remarks);
+}
