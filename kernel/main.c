@@ -117,8 +117,8 @@ static bool find_iommu(struct iommu_setup *setup)
     if (setup->table != NULL)
         return true;
     log_line(
-        "iommu: firmware has neither a DMAR (VT-d) nor an IVRS (AMD-Vi) table: the machine has no IOMMU, "
-        "or it is switched off in the firmware's set-up");
+        "iommu: firmware has neither a sound DMAR (VT-d) nor a sound IVRS (AMD-Vi) table: the machine has no "
+        "IOMMU, or it is switched off in the firmware's set-up, or the table was refused above");
     return false;
 }
 

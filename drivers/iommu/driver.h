@@ -14,8 +14,6 @@
 #define IOMMU_MSI_BFN      0xfee00u /* device writes there are interrupts */
 #define IOMMU_MSI_FRAMES   0x100u
 #define IOMMU_RESERVED_MAX 64u /* a set of reserved ranges is 64 bits */
-#define IOMMU_REGISTERS_MAX                                                                                  \
-    256u /* ranges that iommu_reserve_registers() keeps: of all that a table can name */
 
 struct iommu_context {
     uint64_t end; /* BFNs from here on need a closer look: map.c. 0 when dead */
@@ -54,7 +52,9 @@ struct iommu_driver {
     const char *name;
     const struct page_format *format;
     int (*init)(const struct iommu_setup *setup, struct iommu_limits *limits);
-    int (*reserve)(void); /* names the reserved ranges and attaches their devices to boot contexts */
+    /* Names the reserved ranges, of machine addresses of so many bits, and attaches their devices to boot
+     * contexts. */
+    int (*reserve)(uint8_t address_bits);
     int (*enable)(void);
     int (*attach)(struct iommu_context *context, uint16_t segment, uint16_t requester_id);
     /* A tree has a new root: its devices are told, by one store each. NULL: trees do not grow. 0 or -EIO. */
@@ -128,9 +128,12 @@ void iommu_reserve_registers(uint64_t bfn, uint64_t frames);
 /* [base, limit] in bytes, limit inclusive, rounded to frames. The range's number; -EPERM refused, in a
  * sentence; -ENOSPC. */
 int iommu_reserve(uint64_t base, uint64_t limit, uint32_t flags, uint8_t address_bits);
-/* The device reaches that range and, until somebody attaches it elsewhere, nothing else. */
+/* The device reaches that range and, until somebody attaches it elsewhere, nothing else. A negative number:
+ * it was refused, and the device stays blocked. */
 void iommu_reserve_for(uint16_t segment, uint16_t id, int range);
 void iommu_reserve_attach(void);
+/* The device needs memory that it cannot be given. */
+bool iommu_reserve_is_refused(uint16_t segment, uint16_t id);
 
 /* ---- fault.c ---- */
 

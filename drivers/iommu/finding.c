@@ -21,9 +21,9 @@ static const char *const reasons[FINDING_REASONS] = {
     [FINDING_TOO_MANY] = "there are more than Sluice keeps: left out",
     [FINDING_LIST_LENGTH] =
         "its length is impossible: the rest of the list is lost, its devices stay blocked",
-    [FINDING_INVERTED] = "it ends before it begins: left out",
-    [FINDING_EMPTY] = "of no bytes: left out",
-    [FINDING_BEYOND] = "it ends beyond the last address: left out",
+    [FINDING_INVERTED] = "it ends before it begins: its devices stay blocked",
+    [FINDING_EMPTY] = "of no bytes: its devices stay blocked",
+    [FINDING_BEYOND] = "it ends beyond the last address: its devices stay blocked",
     [FINDING_DEVICES_INVERTED] = "for a range of devices that ends before it starts: left out",
     [FINDING_OF_ONE_UNIT] = "for the devices of one unit, which Sluice does not do: left out",
     [FINDING_TYPE_TWICE] = "a second block of its type for one unit: left out, its devices stay blocked",

@@ -21,6 +21,11 @@ static struct iommu_reserved reserved[IOMMU_RESERVED_MAX];
 static uint32_t reserved_count;
 static uint64_t isolated[(UINT16_MAX + 1) / 64]; /* a bit for each requester id of segment 0 */
 
+static uint64_t lower(uint64_t left, uint64_t right)
+{
+    return left < right ? left : right;
+}
+
 /* ---- bringing the units up ---- */
 
 int iommu_init(const struct iommu_setup *setup)
@@ -36,7 +41,7 @@ int iommu_init(const struct iommu_setup *setup)
     machine_max_mfn = (1ull << (setup->physical_bits - 12)) - 1;
     error = driver->init(setup, &limits);
     if (error == 0)
-        error = driver->reserve();
+        error = driver->reserve((uint8_t)lower(limits.address_bits, setup->physical_bits));
     if (error == 0)
         error = iommu_reserved_add(IOMMU_MSI_BFN, IOMMU_MSI_FRAMES, IOMMU_KIND_MSI, 0);
     if (error < 0)
@@ -161,11 +166,6 @@ static struct iommu_context *context_allocate(uint32_t quota, uint8_t levels)
     return context;
 }
 
-static uint64_t lower(uint64_t left, uint64_t right)
-{
-    return left < right ? left : right;
-}
-
 /* How far a tree of so many levels reaches, within the bus width. */
 static uint64_t reach_of(uint8_t levels)
 {
@@ -253,6 +253,8 @@ struct iommu_context *iommu_context_of_domain(uint16_t domain)
 
 int iommu_attach(struct iommu_context *context, uint16_t segment, uint16_t requester_id)
 {
+    if (iommu_reserve_is_refused(segment, requester_id))
+        return -EPERM;
     return context->dead ? -EIO : driver->attach(context, segment, requester_id);
 }
 

@@ -55,7 +55,10 @@ struct iommu_context;
 /* quota: most table pages the context may hold, set aside now. Reserved ranges are in it already. */
 int iommu_context_create(struct iommu_context **context, uint32_t quota);
 
-/* Lets the requester id do DMA in the context; until then it is blocked. -ENODEV: no unit covers it. */
+/*
+ * Lets the requester id do DMA in the context; until then it is blocked. 0; -ENODEV no unit covers it; -EPERM
+ * firmware reserves memory for it that it cannot have; -ENOMEM; -EIO unit dead.
+ */
 int iommu_attach(struct iommu_context *context, uint16_t segment, uint16_t requester_id);
 
 uint64_t iommu_max_bfn(const struct iommu_context *context);
@@ -210,9 +213,10 @@ uint32_t iommu_unit_count(void);
 bool iommu_unit_dead(uint32_t unit);
 /* Physical page ranges of the units' registers: never to be mapped by anyone else. */
 struct iommu_range iommu_unit_registers(uint32_t unit);
+#define IOMMU_REGISTERS_MAX 256u
 /*
  * Registers that firmware names, of units that cannot be used as well, and what else nobody's CPU or DMA may
- * be let to. index counts from 0; frames 0 ends the list.
+ * be let to. index counts from 0 and is below IOMMU_REGISTERS_MAX; frames 0 ends the list.
  */
 struct iommu_range iommu_registers_at(uint32_t index);
 /* True when the requester (segment 0) did nothing but fault: its bus mastering stays off. */

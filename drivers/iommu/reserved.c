@@ -15,6 +15,7 @@
 static struct reserved_device {
     uint64_t ranges;
     uint16_t segment, id;
+    bool refused; /* it is named for a range that cannot be */
 } devices[DEVICES_MAX];
 static uint32_t device_count;
 
@@ -59,7 +60,7 @@ static const char *refusal(uint64_t base, uint64_t limit, uint8_t address_bits)
     uint64_t first = base >> 12, frames = (limit >> 12) - first + 1;
 
     if (address_bits < 64 && limit >> address_bits != 0)
-        return "it lies beyond the bus width";
+        return "it lies beyond the bus width, or the machine's";
     if (frames > bytes_left >> 12)
         return "with those before it, it is larger than 4 GiB";
     if (host_range_is_hypervisor(first, frames))
@@ -103,8 +104,11 @@ static void reserve_for_requester(uint16_t segment, uint16_t id, int range)
         return;
     }
     if (i == device_count)
-        devices[device_count++] = (struct reserved_device){0, segment, id};
-    devices[i].ranges |= 1ull << range;
+        devices[device_count++] = (struct reserved_device){.segment = segment, .id = id};
+    if (range < 0)
+        devices[i].refused = true;
+    else
+        devices[i].ranges |= 1ull << range;
 }
 
 void iommu_reserve_for(uint16_t segment, uint16_t id, int range)
@@ -116,14 +120,27 @@ void iommu_reserve_for(uint16_t segment, uint16_t id, int range)
         reserve_for_requester(segment, requester, range);
 }
 
+bool iommu_reserve_is_refused(uint16_t segment, uint16_t id)
+{
+    for (uint32_t i = 0; i < device_count; i++)
+        if (devices[i].segment == segment && devices[i].id == id)
+            return devices[i].refused;
+    return false;
+}
+
+static int attach(const struct reserved_device *device)
+{
+    struct iommu_context *context;
+    int error = device->refused ? -EPERM : iommu_boot_context(device->ranges, &context);
+
+    return error != 0 ? error : iommu_attach(context, device->segment, device->id);
+}
+
 void iommu_reserve_attach(void)
 {
     for (uint32_t i = 0; i < device_count; i++) {
-        struct iommu_context *context;
-        int error = iommu_boot_context(devices[i].ranges, &context);
+        int error = attach(&devices[i]);
 
-        if (error == 0)
-            error = iommu_attach(context, devices[i].segment, devices[i].id);
         if (error != 0)
             log_line("iommu: device %02x:%02x.%x cannot be given its reserved ranges (%d): it stays blocked",
                      devices[i].id >> 8, devices[i].id >> 3 & 31, devices[i].id & 7, error);

@@ -113,7 +113,7 @@ struct span {
 };
 
 /* Local APIC, MSI window, HPET, IO-APICs, and the units' registers as their number needs. */
-#define KEPT_MAX (3u + ACPI_IOAPICS_MAX + 65u)
+#define KEPT_MAX (3u + ACPI_IOAPICS_MAX + IOMMU_REGISTERS_MAX)
 
 static struct span kept[KEPT_MAX];
 static uint32_t kept_count;

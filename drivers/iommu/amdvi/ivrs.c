@@ -268,16 +268,15 @@ static void parse_ivmd(const struct table *table, size_t offset, size_t length, 
         return;
     }
     memory = read_memory(table, offset);
-    if (memory.type == IVRS_IVMD_UNIT)
-        find(ivrs, offset, FINDING_IVMD, FINDING_OF_ONE_UNIT);
-    else if (memory.size == 0)
-        find(ivrs, offset, FINDING_IVMD, FINDING_EMPTY);
-    else if (memory.size - 1 > UINT64_MAX - memory.base)
-        find(ivrs, offset, FINDING_IVMD, FINDING_BEYOND);
-    else if (memory.last < memory.first)
-        find(ivrs, offset, FINDING_IVMD, FINDING_DEVICES_INVERTED);
-    else
-        ivrs->memory[ivrs->memory_count++] = memory;
+    if (memory.type == IVRS_IVMD_UNIT || memory.last < memory.first) {
+        find(ivrs, offset, FINDING_IVMD,
+             memory.type == IVRS_IVMD_UNIT ? FINDING_OF_ONE_UNIT : FINDING_DEVICES_INVERTED);
+        return;
+    }
+    memory.malformed = memory.size == 0 || memory.size - 1 > UINT64_MAX - memory.base;
+    if (memory.malformed)
+        find(ivrs, offset, FINDING_IVMD, memory.size == 0 ? FINDING_EMPTY : FINDING_BEYOND);
+    ivrs->memory[ivrs->memory_count++] = memory;
 }
 
 static void parse_block(const struct table *table, size_t offset, size_t length, struct ivrs *ivrs)
@@ -331,6 +330,9 @@ static void supersede(struct ivrs *ivrs, struct ivrs_block *earlier, struct ivrs
         find(ivrs, later->offset, FINDING_IVHD, FINDING_TYPE_TWICE);
         earlier->incomplete = true;
     }
+    /* The one left out may be another unit's, and nobody knows what else that one has. */
+    if (earlier->type == later->type || earlier->base != later->base)
+        ivrs->truncated = true;
     if (earlier->type >= later->type)
         later->superseded = true;
     else

@@ -102,7 +102,7 @@ struct ivrs_special {
 #define IVRS_MEMORY_WRITE     4u
 #define IVRS_MEMORY_EXCLUSION 8u
 
-/* Memory that devices reach without Sluice's leave; not rounded to pages, never empty, never past 2^64. */
+/* Memory that devices reach without Sluice's leave; not rounded to pages. */
 struct ivrs_memory {
     uint64_t base, size; /* bytes */
     uint32_t offset;     /* in the table */
@@ -110,6 +110,7 @@ struct ivrs_memory {
     uint16_t first, last; /* requester ids, inclusive */
     uint8_t type;         /* 20h: all devices; 21h: one; 22h: a range */
     uint8_t flags;        /* IVRS_MEMORY_*, and what else firmware wrote */
+    bool malformed;       /* of no bytes, or past 2^64 */
 };
 
 struct ivrs {

@@ -35,9 +35,14 @@ static bool is_there(uint16_t segment, uint32_t id)
     return (present.set[id / 64] >> id % 64 & 1) != 0;
 }
 
-/* Of a range, only what is there needs the memory. */
+/*
+ * Of a range, only what is there needs the memory. A range that cannot be costs the devices it names; one for
+ * all devices names none.
+ */
 static void reserve_for_devices(const struct ivrs_memory *memory, int number)
 {
+    if (number < 0 && memory->type == IVRS_IVMD_ALL)
+        return;
     for (uint32_t id = memory->first; id <= memory->last; id++)
         if (memory->first == memory->last || is_there(memory->segment, id))
             iommu_reserve_for(memory->segment, (uint16_t)id, number);
@@ -83,14 +88,15 @@ int amdvi_reserved_init(const struct ivrs *ivrs, uint8_t address_bits)
     for (uint32_t i = 0; i < ivrs->memory_count && error >= 0; i++) {
         const struct ivrs_memory *memory = &ivrs->memory[i];
         uint32_t flags = permissions(memory);
-        int number;
+        int number = -EPERM;
 
         if (flags == 0)
             continue;
-        number = iommu_reserve(memory->base, memory->base + memory->size - 1, flags, address_bits);
+        if (!memory->malformed)
+            number = iommu_reserve(memory->base, memory->base + memory->size - 1, flags, address_bits);
         if (number == -ENOSPC)
             error = number;
-        else if (number >= 0)
+        else
             reserve_for_devices(memory, number);
     }
     iommu_reserve_attach();

@@ -15,7 +15,6 @@ static struct ivrs ivrs;
 static struct amdvi_unit *unit_of[IVRS_BLOCKS_MAX]; /* of each block; NULL when it is not usable */
 static bool all_used;                               /* every unit that firmware names is usable */
 static struct claims claims;
-static uint8_t bus_bits; /* width of a bus address that every unit can do */
 
 struct amdvi_unit *amdvi_unit_at(uint32_t index)
 {
@@ -200,7 +199,6 @@ static void join_limits(struct iommu_limits *limits)
     }
     width = 12u + PAGE_TABLE_BITS * limits->levels_max;
     limits->address_bits = width < 64 ? (uint8_t)width : 64;
-    bus_bits = limits->address_bits;
 }
 
 static void report_units(const struct iommu_limits *limits)
@@ -224,9 +222,9 @@ static int amdvi_init(const struct iommu_setup *setup, struct iommu_limits *limi
     return 0;
 }
 
-static int amdvi_reserve(void)
+static int amdvi_reserve(uint8_t address_bits)
 {
-    return amdvi_reserved_init(&ivrs, bus_bits);
+    return amdvi_reserved_init(&ivrs, address_bits);
 }
 
 /* ---- switching on ---- */

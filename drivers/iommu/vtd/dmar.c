@@ -158,10 +158,9 @@ static void parse_rmrr(const struct structure *structure, struct dmar *dmar)
                                   .base = table_read64(table, offset + 8),
                                   .limit = table_read64(table, offset + 16)};
 
-    if (range.limit < range.base) {
+    range.malformed = range.limit < range.base;
+    if (range.malformed)
         find(dmar, offset, FINDING_RMRR, FINDING_INVERTED);
-        return;
-    }
     if (dmar->reserved_count >= DMAR_RESERVED_MAX) {
         find_too_many(structure, dmar);
         return;

@@ -65,6 +65,7 @@ struct dmar_reserved {
     uint64_t base, limit; /* bytes, limit inclusive */
     uint32_t offset;
     uint16_t segment;
+    bool malformed; /* the limit is below the base */
     struct dmar_scopes scopes;
 };
 

@@ -30,12 +30,13 @@ int vtd_reserved_init(const struct dmar *dmar, uint8_t address_bits)
         iommu_reserve_registers(dmar->units[i].base >> 12, register_frames(&dmar->units[i]));
     for (uint32_t i = 0; i < dmar->reserved_count; i++) {
         const struct dmar_reserved *range = &dmar->reserved[i];
-        int number = iommu_reserve(range->base, range->limit, IOMMU_READ | IOMMU_WRITE, address_bits);
+        int number = -EPERM;
 
+        if (!range->malformed)
+            number = iommu_reserve(range->base, range->limit, IOMMU_READ | IOMMU_WRITE, address_bits);
         if (number == -ENOSPC)
             return number;
-        if (number >= 0)
-            reserve_for_devices(dmar, range, number);
+        reserve_for_devices(dmar, range, number);
     }
     iommu_reserve_attach();
     return 0;

@@ -12,7 +12,6 @@ static uint32_t unit_count;
 static struct dmar dmar;
 static struct vtd_unit *unit_of[DMAR_UNITS_MAX]; /* of each DRHD; NULL when it is not usable */
 static struct claims claims;
-static uint8_t bus_bits; /* width of a bus address that every unit can do */
 
 _Static_assert(DMAR_UNITS_MAX <= IOMMU_UNITS_MAX, "a set of units is 64 bits");
 
@@ -193,7 +192,6 @@ static bool join_limits(struct iommu_limits *limits)
     if (width > width_bits(limits->levels))
         width = width_bits(limits->levels);
     limits->address_bits = (uint8_t)width;
-    bus_bits = limits->address_bits;
     return true;
 }
 
@@ -224,9 +222,9 @@ static int vtd_init(const struct iommu_setup *setup, struct iommu_limits *limits
     return 0;
 }
 
-static int vtd_reserve(void)
+static int vtd_reserve(uint8_t address_bits)
 {
-    return vtd_reserved_init(&dmar, bus_bits);
+    return vtd_reserved_init(&dmar, address_bits);
 }
 
 /* ---- switching on ---- */

@@ -33,7 +33,7 @@ static void check_bounds(size_t size)
         check_scopes(dmar.units[i].scopes);
     for (uint32_t i = 0; i < dmar.reserved_count; i++) {
         check_scopes(dmar.reserved[i].scopes);
-        assert_true(dmar.reserved[i].base <= dmar.reserved[i].limit);
+        assert_int_equal(dmar.reserved[i].malformed, dmar.reserved[i].base > dmar.reserved[i].limit);
     }
     for (uint32_t i = 0; i < dmar.list_count; i++)
         check_scopes(dmar.lists[i].scopes);
@@ -282,8 +282,9 @@ static void bad_entries_cost_only_themselves(void **state)
     assert_int_equal(dmar.units[0].scopes.count, 1);
     assert_int_equal(hop(0, 0).device, 4);
     assert_int_equal(dmar.units[1].scopes.count, 0);
-    assert_int_equal(dmar.reserved_count, 1);
-    assert_int_equal(dmar.reserved[0].base, 0x3000);
+    assert_int_equal(dmar.reserved_count, 2);
+    assert_true(dmar.reserved[0].malformed);
+    assert_int_equal(dmar.reserved[1].base, 0x3000);
     assert_false(dmar.truncated);
     assert_true(has_finding("device scope", "cannot be"));
     assert_true(has_finding("RMRR", "ends before it begins"));

@@ -34,8 +34,11 @@ static void check_bounds(size_t size)
     for (uint32_t i = 0; i < ivrs.special_count; i++)
         assert_true(ivrs.specials[i].block < ivrs.block_count && ivrs.specials[i].offset < size);
     for (uint32_t i = 0; i < ivrs.memory_count; i++) {
-        assert_true(ivrs.memory[i].first <= ivrs.memory[i].last && ivrs.memory[i].size != 0);
-        assert_true(ivrs.memory[i].base + (ivrs.memory[i].size - 1) >= ivrs.memory[i].base);
+        const struct ivrs_memory *memory = &ivrs.memory[i];
+
+        assert_true(memory->first <= memory->last);
+        assert_int_equal(memory->malformed,
+                         memory->size == 0 || memory->base + (memory->size - 1) < memory->base);
     }
 }
 

@@ -50,8 +50,10 @@ void memory_that_makes_no_sense(void **state)
     ivrs_put(&builder, 0, 27);
     ivrs_ivmd(&builder, 0x21, 7, 0, 5, 0, 0x1000, 0x1000);
     parse(&builder);
-    assert_int_equal(ivrs.memory_count, 2);
-    assert_int_equal(ivrs.memory[1].first, 5);
+    assert_int_equal(ivrs.memory_count, 4);
+    assert_true(ivrs.memory[0].malformed && ivrs.memory[1].malformed);
+    assert_false(ivrs.memory[2].malformed || ivrs.memory[3].malformed);
+    assert_int_equal(ivrs.memory[3].first, 5);
     assert_int_equal(ivrs.findings.count, 5);
     assert_true(has_finding("IVMD", "no bytes", TABLE_HEADER));
     assert_true(has_finding("IVMD", "beyond the last address", TABLE_HEADER + 32));

@@ -374,6 +374,29 @@ static void ranges_that_cannot_be_are_refused(void **state)
     assert_int_equal(reserved[0].bfn, 0x600);
 }
 
+/* A range that cannot be costs its devices, also those that have another range that can. */
+static void devices_of_a_refused_range_stay_blocked(void **state)
+{
+    (void)state;
+    dmar_drhd(&builder, 1, 0, 0x1000);
+    dmar_rmrr(&builder, 0, 0x100000, 0x101fff);
+    dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, 2, 0);
+    dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, 3, 0);
+    dmar_rmrr(&builder, 0, 1ull << 39, 1ull << 39);
+    dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, 3, 0);
+    dmar_rmrr(&builder, 0, 0x2000, 0x1000); /* malformed */
+    dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, 4, 0);
+    (void)parse();
+    assert_int_equal(vtd_reserved_init(&dmar, 39), 0);
+    assert_int_equal(attached_count, 1);
+    assert_int_equal(attached[0].id, ID(0, 2, 0));
+    assert_false(iommu_reserve_is_refused(0, ID(0, 2, 0)));
+    assert_true(iommu_reserve_is_refused(0, ID(0, 3, 0)));
+    assert_true(iommu_reserve_is_refused(0, ID(0, 4, 0)));
+    assert_false(iommu_reserve_is_refused(1, ID(0, 4, 0)));
+    assert_int_equal(captured_count("00:04.0 cannot be given its reserved ranges"), 1);
+}
+
 /* Behind a bridge that answers for it, a device needs its range under both ids. */
 static void a_range_for_a_device_behind_a_bridge(void **state)
 {
@@ -446,6 +469,7 @@ int main(void)
         cmocka_unit_test_setup(without_a_unit_for_all_the_rest, set_up),
         cmocka_unit_test_setup(which_scopes_do_dma, set_up),
         cmocka_unit_test_setup(each_device_reaches_its_own_ranges_only, set_up),
+        cmocka_unit_test_setup(devices_of_a_refused_range_stay_blocked, set_up),
         cmocka_unit_test_setup(a_range_for_a_device_behind_a_bridge, set_up),
         cmocka_unit_test_setup(ranges_have_a_limit_together, set_up),
         cmocka_unit_test_setup(a_range_over_ram_is_honoured_and_told, set_up),
