@@ -76,9 +76,10 @@ def run(command: list, environment: dict) -> str:
 
 def frama_c(name: str, folder: Path) -> None:
     """Eva over everything that main() of the proof reaches, then WP for what that left open."""
-    environment = {**os.environ, "WHY3CONFIG": str(folder / "why3.conf")}
+    # Frama-C takes relative names from $PWD, whatever its working directory is.
+    environment = {**os.environ, "PWD": str(ROOT), "WHY3CONFIG": str(folder / "why3.conf")}
     run(["why3", "config", "detect"], environment)
-    said = run(["frama-c", "-machdep", "gcc_x86_64", f"-cpp-extra-args=-I{ROOT} -I{ROOT}/kernel", *STRICT, *WARN, *EVA,
+    said = run(["frama-c", "-machdep", "gcc_x86_64", "-cpp-extra-args=-I. -Ikernel", *STRICT, *WARN, *EVA,
                 "-metrics", "-metrics-eva-cover", f"tests/prove/{name}_eva.c", PARSERS[name], *COMMON,
                 "-then", *WP, "-then", "-no-wp", "-report", "-report-csv", str(folder / f"{name}.csv")], environment)
     (folder / f"{name}.log").write_text(said)
@@ -147,7 +148,8 @@ def prove(name: str, folder: Path) -> int:
     frama_c(name, folder)
     proof = judge(name, folder)
     coverage = "not 100 %" if proof.unreached else "100 %"
-    print(f"{name}_parse: {len(proof.alarms)} alarms, {proof.functions} functions analysed, coverage {coverage}, "
+    alarms = "1 alarm" if len(proof.alarms) == 1 else f"{len(proof.alarms)} alarms"
+    print(f"{name}_parse: {alarms}, {proof.functions} functions analysed, coverage {coverage}, "
           f"{proof.goals} goals proved by WP, {time.monotonic() - start:.0f} s", flush=True)
     for line in [*proof.alarms, *(f"never reached: {what}" for what in proof.unreached)]:
         print(f"    {line}", flush=True)
