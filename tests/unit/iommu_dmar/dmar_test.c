@@ -218,6 +218,28 @@ static void the_longest_path(void **state)
     assert_true(has_finding("device scope", "empty or cut"));
 }
 
+/* What follows a structure is no part of its list, even if a scope says so. */
+static void a_scope_beyond_its_structure(void **state)
+{
+    struct dmar_builder builder;
+    uint32_t scope;
+
+    (void)state;
+    dmar_begin(&builder);
+    dmar_drhd(&builder, 0, 0, 0xfed90000);
+    scope = (uint32_t)builder.size;
+    dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, 4, 0);
+    dmar_drhd(&builder, 0, 0, 0xfed91000);
+    dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, 5, 0);
+    builder.bytes[scope + 1] = 16; /* of 8 */
+    assert_true(parse_exact(builder.bytes, builder.size));
+    assert_int_equal(dmar.unit_count, 2);
+    assert_true(dmar.units[0].scopes.incomplete && dmar.units[0].scopes.count == 0);
+    assert_true(!dmar.units[1].scopes.incomplete && dmar.units[1].scopes.count == 1);
+    assert_int_equal(dmar.findings.count, 1);
+    assert_int_equal(dmar.findings.list[0].reason, FINDING_LIST_LENGTH);
+}
+
 /* A unit whose list has a hole is known to have one; nothing else is. */
 static void lost_scopes_are_remembered(void **state)
 {
@@ -529,6 +551,7 @@ int main(void)
         cmocka_unit_test(registers_may_be_many),
         cmocka_unit_test(a_path_of_several_hops),
         cmocka_unit_test(the_longest_path),
+        cmocka_unit_test(a_scope_beyond_its_structure),
         cmocka_unit_test(lost_scopes_are_remembered),
         cmocka_unit_test(what_is_left_at_the_end),
         cmocka_unit_test(bad_entries_cost_only_themselves),
