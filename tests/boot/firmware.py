@@ -84,7 +84,8 @@ def device_stays_blocked(place: str) -> str:
 
 
 def device_is_shut(place: str) -> str:
-    return rf"^sluice: .*{place} .*(cannot see|hidden|shut)"
+    """Alone, or with its group."""
+    return rf"^sluice: .*{place}[ ,:].*(cannot see|hidden|shut)"
 
 
 def seen(place: str) -> str:
@@ -196,7 +197,7 @@ def range_parts(vendor: str) -> list:
         refused(ALL_RAM, "hypervisor"),
         refused(FAR[vendor], "too far"),
         *odd_structures(vendor),
-        honoured(PLAIN_RAM, LPC),
+        honoured(PLAIN_RAM, LPC, r"^sluice: iommu: .* 64 KiB of it were free memory"),
         honoured(EDU_RAM, EDU[vendor]),
         honoured(ABSENT_RAM, ABSENT, device_stays_blocked(ABSENT)),
         honoured(HOLE, SMBUS),
@@ -208,13 +209,14 @@ def on_both(make) -> dict:
 
 
 def with_ranges(vendor: str) -> Firmware:
-    return firmware(vendor, range_parts(vendor), base=own_unit_and_more(vendor))
+    return firmware(vendor, range_parts(vendor), device_is_shut(SATA), base=own_unit_and_more(vendor))
 
 
 def with_ranges_listed(vendor: str) -> Firmware:
     made, parts = with_ranges(vendor), range_parts(vendor)
-    return Firmware(made.table, made.says + tuple(listed(part.keeps) for part in parts if part.keeps),
-                    made.never + tuple(listed(part.loses) for part in parts if part.loses))
+    return Firmware(made.table,
+                    (*made.says, seen(EDU[vendor]), *(listed(part.keeps) for part in parts if part.keeps)),
+                    (*made.never, seen(SATA), *(listed(part.loses) for part in parts if part.loses)))
 
 
 def with_a_cut(vendor: str) -> Firmware:

@@ -12,27 +12,30 @@
 #define NO_VENDOR  0xffffu
 
 /* Firmware names whole ranges of ids, and may do so again and again: who is there is asked once. */
-static struct {
-    bool known;
-    uint16_t segment;
-    uint64_t set[AMDVI_DEVICES / 64];
-} present;
+static uint64_t present[AMDVI_DEVICES / 64]; /* of segment 0 */
+static bool present_is_known;
 
-static void find_present(uint16_t segment)
+static bool answers(uint16_t segment, uint32_t id)
 {
-    memset(&present, 0, sizeof present);
-    present.known = true;
-    present.segment = segment;
+    return (host_pci_read(segment, (uint16_t)id, PCI_VENDOR, 2) & NO_VENDOR) != NO_VENDOR;
+}
+
+static void find_present(void)
+{
+    memset(present, 0, sizeof present);
     for (uint32_t id = 0; id < AMDVI_DEVICES; id++)
-        if (host_pci_read(segment, (uint16_t)id, PCI_VENDOR, 2) != NO_VENDOR)
-            present.set[id / 64] |= 1ull << id % 64;
+        if (answers(0, id))
+            present[id / 64] |= 1ull << id % 64;
+    present_is_known = true;
 }
 
 static bool is_there(uint16_t segment, uint32_t id)
 {
-    if (!present.known || present.segment != segment)
-        find_present(segment);
-    return (present.set[id / 64] >> id % 64 & 1) != 0;
+    if (segment != 0)
+        return answers(segment, id);
+    if (!present_is_known)
+        find_present();
+    return (present[id / 64] >> id % 64 & 1) != 0;
 }
 
 /*
@@ -81,7 +84,7 @@ int amdvi_reserved_init(const struct ivrs *ivrs, uint8_t address_bits)
 {
     int error;
 
-    present.known = false;
+    present_is_known = false;
     iommu_reserve_begin();
     reserve_registers(ivrs);
     error = iommu_reserved_add(HYPERTRANSPORT_BFN, HYPERTRANSPORT_FRAMES, IOMMU_KIND_HYPERTRANSPORT, 0);
