@@ -15,7 +15,7 @@ TIMEOUT = 600  # it ends by itself after half a minute; a broken parser keeps th
 
 def run_proof(name: str, root: Path = ROOT) -> None:
     if packages := install.missing(install.PROVE_NEEDS):
-        raise Skipped(f"not installed: {', '.join(packages)}")
+        raise Skipped(f"the prover is not installed: {', '.join(packages)}")
     try:
         done = subprocess.run([root / "tools/prove", "--no-install", name], stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT)
