@@ -33,6 +33,8 @@ bool saying_allows_unit(uint16_t segment, uint16_t id, uint64_t base);
 bool saying_is_alias(uint16_t segment, uint16_t id);
 /* A reserved range of the table holds the frame, for that requester and that access. */
 bool saying_reserves(uint16_t segment, uint16_t id, uint64_t mfn, bool write);
+/* A reserved range that the table names for the device was not accepted. */
+bool saying_lacks_a_range(uint16_t segment, uint16_t id);
 /* The table says that a unit's registers are in one of the frames. */
 bool saying_has_registers(uint64_t mfn, uint64_t frames);
 

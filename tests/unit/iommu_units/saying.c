@@ -22,7 +22,8 @@ struct name {
 struct promise {
     uint64_t first, last; /* frames */
     uint16_t segment, first_id, last_id;
-    bool read, write;
+    bool read, write, malformed;
+    bool to_all; /* which names nobody */
 };
 
 static struct name names[NAMES_MAX];
@@ -109,7 +110,7 @@ static bool read_dmar(const uint8_t *bytes, size_t size)
 
             if (scope->kind == DMAR_SCOPE_ENDPOINT && follow(range->segment, scope, &id))
                 add_promise((struct promise){range->base >> 12, range->limit >> 12, range->segment, id, id,
-                                             true, true});
+                                             true, true, range->limit < range->base, false});
         }
     return true;
 }
@@ -167,7 +168,9 @@ static bool read_ivrs(const uint8_t *bytes, size_t size)
         add_promise((struct promise){memory->base >> 12, (memory->base + memory->size - 1) >> 12,
                                      memory->segment, memory->first, memory->last,
                                      excluded || (unity && (memory->flags & 2) != 0),
-                                     excluded || (unity && (memory->flags & 4) != 0)});
+                                     excluded || (unity && (memory->flags & 4) != 0),
+                                     memory->size == 0 || memory->base + (memory->size - 1) < memory->base,
+                                     memory->type == IVRS_IVMD_ALL});
     }
     return true;
 }
@@ -225,8 +228,30 @@ static bool is_promised(const struct promise *promise, uint16_t id)
 bool saying_reserves(uint16_t segment, uint16_t id, uint64_t mfn, bool write)
 {
     for (uint32_t i = 0; i < promise_count; i++)
-        if (promises[i].segment == segment && promises[i].first <= mfn && mfn <= promises[i].last &&
-            (write ? promises[i].write : promises[i].read) && is_promised(&promises[i], id))
+        if (!promises[i].malformed && promises[i].segment == segment && promises[i].first <= mfn &&
+            mfn <= promises[i].last && (write ? promises[i].write : promises[i].read) &&
+            is_promised(&promises[i], id))
+            return true;
+    return false;
+}
+
+static bool is_accepted(const struct promise *promise)
+{
+    for (uint32_t i = 0; i < iommu_reserved_count() && !promise->malformed; i++) {
+        struct iommu_reserved range = iommu_reserved_at(i);
+
+        if (range.kind == IOMMU_KIND_IDENTITY && range.bfn == promise->first &&
+            range.bfn + range.frames - 1 == promise->last)
+            return true;
+    }
+    return false;
+}
+
+bool saying_lacks_a_range(uint16_t segment, uint16_t id)
+{
+    for (uint32_t i = 0; i < promise_count; i++)
+        if (promises[i].segment == segment && promises[i].first_id <= id && id <= promises[i].last_id &&
+            !promises[i].to_all && (promises[i].read || promises[i].write) && !is_accepted(&promises[i]))
             return true;
     return false;
 }

@@ -201,9 +201,11 @@ static void try_a_guest(void)
 
     assert_int_equal(iommu_context_create(&context, 20), 0);
     for (uint32_t f = 0; f < machine.function_count; f++) {
-        int error = iommu_attach(context, machine.functions[f].segment, machine.functions[f].id);
+        uint16_t segment = machine.functions[f].segment, id = machine.functions[f].id;
+        int error = iommu_attach(context, segment, id);
 
         assert_true(error == 0 || error == -ENODEV || error == -EPERM);
+        assert_int_equal(error == -EPERM, saying_lacks_a_range(segment, id));
         is_attached[f] = error == 0;
         attached += error == 0;
     }

@@ -246,6 +246,7 @@ static void ranges_beyond_the_machine_are_refused(void **state)
         plan_start();
         assert_int_equal(captured_count("refused"), 1);
         assert_true(is_blocked(own_function(0), bfn));
+        assert_int_equal(iommu_attach(context_with(BFN, MFN), 0, OWN(0)), -EPERM); /* it would not work */
     }
 }
 
