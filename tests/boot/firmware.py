@@ -29,6 +29,8 @@ MEMORY = 256  # MiB; a range over all of it holds the hypervisor, wherever that 
 ALL_RAM = (0x100000, MEMORY * MIB)
 # In the middle of memory, where neither firmware nor the hypervisor keeps anything.
 PLAIN_RAM, EDU_RAM, UNSURE_RAM, ABSENT_RAM = ((at * MIB, at * MIB + 16 * PAGE) for at in (80, 88, 96, 104))
+IOAPIC_PAGE, ECAM = (0xfec00000, 0xfec01000), (0xb0000000, 0xc0000000)  # QEMU's, as OVMF sets it up
+EDU_WINDOW = 0xc0000000  # of edu's registers: answers, and is no unit
 HOLE = (GIB, 2 * GIB)  # 1 GiB without memory and without a device's window
 # Beyond the 39 bits of QEMU's VT-d; AMD-Vi's bus has all 64, so there it is beyond what an entry can point at.
 FAR = {"intel": (1 << 40, (1 << 40) + PAGE), "amd": (1 << 60, (1 << 60) + PAGE)}
@@ -46,6 +48,7 @@ WORDS = {
     "cut": r"length",
     "impossible base": r"impossible|register",
     "nothing there": r"nothing answers",
+    "impostor": r"no VT-d unit",
     "same registers": r"same registers",
     "checksum": r"checksum",
     "no unit": r"without a working IOMMU|no usable|not started",
@@ -196,6 +199,8 @@ def range_parts(vendor: str) -> list:
     return [
         refused(ALL_RAM, "hypervisor"),
         refused(FAR[vendor], "too far"),
+        refused(IOAPIC_PAGE, "hypervisor"),
+        refused(ECAM, "hypervisor"),
         *odd_structures(vendor),
         honoured(PLAIN_RAM, LPC, r"^sluice: iommu: .* 64 KiB of it were free memory"),
         honoured(EDU_RAM, EDU[vendor]),
@@ -240,6 +245,26 @@ def with_units(vendor: str) -> Firmware:
     return made
 
 
+def with_an_impostor(vendor: str) -> Firmware:
+    """A register address at which something else answers."""
+    rest = vtd_unit(NVME[vendor], flags=tables.INCLUDE_ALL)
+    made = firmware(vendor, [Part(extra_unit(vendor, EDU_WINDOW, LPC, ""), "impostor")], device_is_shut(LPC),
+                    seen(NVME[vendor]), base=[rest])
+    made.never += (seen(LPC),)
+    return made
+
+
+def with_a_unit_cut(vendor: str) -> Firmware:
+    """A unit that nobody can read: it may have whatever is not named one by one."""
+    named = (NVME[vendor], EDU[vendor])
+    if vendor == "intel":
+        whole = dmar(vtd_unit(*named, flags=tables.INCLUDE_ALL), drhd(UNANSWERED, scope(SATA)))
+    else:
+        whole = ivrs(amdvi_unit(*map(select, named), tables.from_to("00:00.0", "ff:1f.7")),
+                     ivhd(tables.BASIC, "00:01.1", UNANSWERED, select(SATA)))
+    return Firmware(tables.mend(whole[:-1]), (r"named one by one", device_is_shut(SATA)), (seen(SATA),))
+
+
 def without_a_unit(vendor: str) -> Firmware:
     if vendor == "intel":
         unit = Part(drhd(0, *map(scope, functions(vendor))), "impossible base")
@@ -277,6 +302,11 @@ def tours() -> list:
         on("ranges-listed", "the guest is told of the good ones, and of no other", on_both(with_ranges_listed),
            guest="inventory"),
         on("cut", "the last structure reaches beyond the table", on_both(with_a_cut)),
+        on("unit-cut", "what a unit that cannot be read has is not known", on_both(with_a_unit_cut)),
+        on("unit-cut-hidden", "and the guest does not see it", on_both(with_a_unit_cut), guest="inventory",
+           says=("Test result: SUCCESS",)),
+        on("unit-impostor", "what answers at a register address is no unit", {"intel": with_an_impostor("intel")},
+           guest="inventory", only="intel: AMD-Vi's registers do not tell what they are"),
         on("units", "units that cannot be used cost the devices they name", given, units),
         on("units-hidden", "and the guest does not see those", given, units, guest="inventory",
            says=("Test result: SUCCESS",)),
