@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the IOMMU drivers need from outside (drivers/iommu/host.h), from the rooms that have it. */
+#include "acpi/acpi.h"
 #include "cpu/features.h"
+#include "cpu/lapic.h"
 #include "cpu/ops.h"
 #include "cpu/time.h"
 #include "drivers/iommu/host.h"
@@ -27,8 +29,40 @@ void *host_frame_address(uint64_t mfn)
     return phys_to_virt(mfn << FRAME_SHIFT);
 }
 
+struct range {
+    uint64_t mfn, frames;
+};
+
+static bool meets(struct range range, uint64_t base, uint64_t size)
+{
+    return base != 0 && range.mfn <= (base + size - 1) >> FRAME_SHIFT &&
+           range.mfn + range.frames > base >> FRAME_SHIFT;
+}
+
+#define MCFG_WINDOWS 4u
+#define BUS_SIZE     0x100000ull /* configuration space of one bus, bytes */
+
+/* Who reached these would command interrupts, or every device. */
+static bool meets_kept_registers(struct range range)
+{
+    struct acpi_ioapic ioapics[ACPI_IOAPICS_MAX];
+    struct acpi_mcfg windows[MCFG_WINDOWS];
+    uint32_t ioapic_count = acpi_ioapics(ioapics, ACPI_IOAPICS_MAX);
+    uint32_t window_count = acpi_mcfg(windows, MCFG_WINDOWS);
+    bool found = meets(range, lapic_base(), FRAME_SIZE) || meets(range, acpi_hpet_base(), FRAME_SIZE);
+
+    for (uint32_t i = 0; i < ioapic_count; i++)
+        found |= meets(range, ioapics[i].base, FRAME_SIZE);
+    for (uint32_t i = 0; i < window_count; i++)
+        found |= meets(range, windows[i].base + windows[i].first_bus * BUS_SIZE,
+                       (windows[i].last_bus - windows[i].first_bus + 1u) * BUS_SIZE);
+    return found;
+}
+
 bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames)
 {
+    if (meets_kept_registers((struct range){mfn, frames}))
+        return true;
     for (uint64_t end = frame_table_end(); frames != 0 && mfn < end; mfn++, frames--) {
         if (frame_of(mfn)->owner == FRAME_HYPERVISOR)
             return true;
@@ -103,6 +137,15 @@ void host_pause(void)
 }
 
 /* ---- configuration space: segment 0 is all there is ---- */
+
+bool host_pci_next(uint16_t segment, uint32_t id, uint16_t *found)
+{
+    const struct pci_function *function = segment == 0 ? pci_next(id) : NULL;
+
+    if (function != NULL)
+        *found = function->id;
+    return function != NULL;
+}
 
 uint16_t host_pci_requester(uint16_t segment, uint16_t id)
 {

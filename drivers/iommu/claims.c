@@ -47,6 +47,16 @@ const struct claim *claims_find(const struct claims *claims, uint16_t segment, u
     return doubtful ? NULL : found;
 }
 
+void claims_keep_single(struct claims *claims)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < claims->count; i++)
+        if (width(&claims->list[i]) == 0)
+            claims->list[kept++] = claims->list[i];
+    claims->count = kept;
+}
+
 static bool overlap(const struct claim *one, const struct claim *other)
 {
     return one->segment == other->segment && one->first <= other->last && other->first <= one->last;

@@ -38,6 +38,9 @@ bool claims_add(struct claims *claims, struct claim claim);
  */
 const struct claim *claims_find(const struct claims *claims, uint16_t segment, uint16_t requester_id);
 
+/* Forgets every claim on more than one id: what "the rest" is, nobody knows. */
+void claims_keep_single(struct claims *claims);
+
 /* Reports claims that contradict earlier ones. */
 void claims_check(const struct claims *claims, struct findings *findings);
 

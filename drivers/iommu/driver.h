@@ -54,7 +54,7 @@ struct iommu_driver {
     int (*init)(const struct iommu_setup *setup, struct iommu_limits *limits);
     /* Names the reserved ranges, of machine addresses of so many bits, and attaches their devices to boot
      * contexts. */
-    int (*reserve)(uint8_t address_bits);
+    void (*reserve)(uint8_t address_bits);
     int (*enable)(void);
     int (*attach)(struct iommu_context *context, uint16_t segment, uint16_t requester_id);
     int (*detach)(uint16_t segment, uint16_t requester_id);
@@ -97,7 +97,8 @@ const struct iommu_driver *iommu_driver(void);
 /* Logs what a firmware table's parser and policy found. */
 void iommu_report_findings(const char *table, const struct findings *findings);
 
-/* Adds a reserved range, or finds the same one; its number, or -ENOSPC. flags: IOMMU_READ, IOMMU_WRITE. */
+/* Adds a reserved range, or finds the same one; its number, or -ENOSPC. One place is kept for a window.
+ * flags: IOMMU_READ, IOMMU_WRITE. */
 int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind kind, uint32_t flags);
 
 /* The boot context that maps exactly this set of reserved ranges and nothing else. */
@@ -129,11 +130,13 @@ void iommu_reserve_begin(void);
 /* Registers of a unit, which no range may hold; a bfn of 0 is none. */
 void iommu_reserve_registers(uint64_t bfn, uint64_t frames);
 /* [base, limit] in bytes, limit inclusive, rounded to frames. The range's number; -EPERM refused, in a
- * sentence; -ENOSPC. */
+ * sentence. */
 int iommu_reserve(uint64_t base, uint64_t limit, uint32_t flags, uint8_t address_bits);
 /* The device reaches that range and, until somebody attaches it elsewhere, nothing else. A negative number:
  * it was refused, and the device stays blocked. */
 void iommu_reserve_for(uint16_t segment, uint16_t id, int range);
+/* The same for every function that is there. */
+void iommu_reserve_for_all(uint16_t segment, uint16_t first, uint16_t last, int range);
 void iommu_reserve_attach(void);
 /* The device needs memory that it cannot be given. */
 bool iommu_reserve_is_refused(uint16_t segment, uint16_t id);

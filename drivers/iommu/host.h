@@ -17,7 +17,10 @@ void host_frames_free(uint64_t mfn, uint64_t count);
 /* CPU address of such a frame (or of any frame of RAM the caller owns). */
 void *host_frame_address(uint64_t mfn);
 
-/* True when the range holds a frame of the hypervisor's own (image, tables, heap): never to be mapped. */
+/*
+ * True when the range holds what is the hypervisor's own: frames (image, tables, heap), interrupt
+ * controllers, timers, configuration space. Never to be mapped.
+ */
 bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames);
 
 /* Devices use the range whenever they like: what of it is free is nobody's from now on. Frames withheld. */
@@ -69,6 +72,8 @@ void host_cache_flush(const volatile void *address, size_t size);
 uint64_t host_time_ns(void);
 void host_pause(void);
 
+/* The first function that is there from `id` on. False when there is none. */
+bool host_pci_next(uint16_t segment, uint32_t id, uint16_t *found);
 /* Requester id that the function's DMA shows behind bridges; its own when it is not known. */
 uint16_t host_pci_requester(uint16_t segment, uint16_t id);
 /* Configuration space of a function (bus << 8 | device << 3 | function); all ones when absent. */

@@ -40,13 +40,13 @@ int iommu_init(const struct iommu_setup *setup)
     iommu_counters = (struct iommu_counters){0};
     machine_max_mfn = (1ull << (setup->physical_bits - 12)) - 1;
     error = driver->init(setup, &limits);
-    if (error == 0)
-        error = driver->reserve((uint8_t)lower(limits.address_bits, setup->physical_bits));
-    if (error == 0)
-        error = iommu_reserved_add(IOMMU_MSI_BFN, IOMMU_MSI_FRAMES, IOMMU_KIND_MSI, 0);
-    if (error < 0)
+    if (error != 0) {
         driver = NULL;
-    return error < 0 ? error : 0;
+        return error;
+    }
+    driver->reserve((uint8_t)lower(limits.address_bits, setup->physical_bits));
+    (void)iommu_reserved_add(IOMMU_MSI_BFN, IOMMU_MSI_FRAMES, IOMMU_KIND_MSI, 0); /* its place was kept */
+    return 0;
 }
 
 int iommu_enable(void)
@@ -80,11 +80,11 @@ static bool is_same_range(const struct iommu_reserved *range, uint64_t bfn, uint
 
 int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind kind, uint32_t flags)
 {
-    uint32_t index = 0;
+    uint32_t room = kind == IOMMU_KIND_IDENTITY ? IOMMU_RESERVED_MAX - 1 : IOMMU_RESERVED_MAX, index = 0;
 
     while (index < reserved_count && !is_same_range(&reserved[index], bfn, frames, flags))
         index++;
-    if (index == IOMMU_RESERVED_MAX)
+    if (index >= room)
         return -ENOSPC;
     if (index == reserved_count)
         reserved[reserved_count++] = (struct iommu_reserved){bfn, frames, kind, flags};

@@ -39,7 +39,8 @@ struct iommu_setup {
  */
 int iommu_init(const struct iommu_setup *setup);
 
-/* Points every unit at its tables, flushes, enables translation, then drops protected ranges. 0 or -EIO. */
+/* Points every unit at its tables, flushes, enables translation, then drops protected ranges. A unit that
+ * does not come on is dead. 0, or -EIO when none came on. */
 int iommu_enable(void);
 
 /* ---- contexts ---- */

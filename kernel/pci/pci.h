@@ -138,6 +138,7 @@ void pci_walk(void);
 uint32_t pci_count(void);
 struct pci_function *pci_at(uint32_t index);
 struct pci_function *pci_find(uint16_t id); /* NULL when there is none */
+struct pci_function *pci_next(uint32_t id); /* the first one from id on, or NULL */
 
 /* Sizes every BAR (decoding off meanwhile); only after DMA is denied by the IOMMU. */
 void pci_size_bars(void);

@@ -18,7 +18,7 @@ struct pci_function *pci_at(uint32_t index)
     return index < function_count ? &functions[index] : NULL;
 }
 
-struct pci_function *pci_find(uint16_t id)
+struct pci_function *pci_next(uint32_t id)
 {
     uint32_t low = 0, high = function_count;
 
@@ -30,7 +30,14 @@ struct pci_function *pci_find(uint16_t id)
         else
             high = middle;
     }
-    return low < function_count && functions[low].id == id ? &functions[low] : NULL;
+    return pci_at(low);
+}
+
+struct pci_function *pci_find(uint16_t id)
+{
+    struct pci_function *function = pci_next(id);
+
+    return function && function->id == id ? function : NULL;
 }
 
 /* ---- capabilities ---- */

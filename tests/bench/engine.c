@@ -71,10 +71,9 @@ static int init(const struct iommu_setup *setup, struct iommu_limits *limits)
         .levels = 4, .levels_max = 4, .address_bits = 48, .coherent = coherent, .domains = 65536};
     return 0;
 }
-static int no_ranges(uint8_t address_bits)
+static void no_ranges(uint8_t address_bits)
 {
     (void)address_bits;
-    return 0;
 }
 
 bool iommu_reserve_is_refused(uint16_t segment, uint16_t id)

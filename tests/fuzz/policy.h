@@ -98,8 +98,7 @@ struct policy {
     uint32_t units;
     bool rest_is_known; /* nothing is unread that a unit which is not usable could own */
     bool (*usable)(uint32_t unit);
-    bool (*is_rest)(const struct claim *claim); /* of "all the rest" */
-    /* Not counting "all the rest" when that is not known. */
+    /* Not counting what names many ids at once when the rest is not known. */
     struct owner (*owner_of)(uint16_t segment, uint16_t id);
 };
 

@@ -16,14 +16,6 @@ static bool is_usable(uint32_t block)
     return usable[block];
 }
 
-static bool is_rest(const struct claim *claim)
-{
-    for (uint32_t i = 0; i < ivrs.entry_count; i++)
-        if (ivrs.entries[i].offset == claim->offset)
-            return ivrs.entries[i].kind == IVRS_ENTRY_ALL;
-    return false;
-}
-
 /* As unit.c does: blocks that count, up to as many as there can be units. */
 static void choose_usable(void)
 {
@@ -59,7 +51,7 @@ static struct owner owner_of(uint16_t segment, uint16_t id)
         while (i >= (uint32_t)ivrs.blocks[block].first_entry + ivrs.blocks[block].entries)
             block++;
         if (ivrs.blocks[block].superseded || ivrs.blocks[block].segment != segment || id < entry->first ||
-            id > entry->last || (entry->kind == IVRS_ENTRY_ALL && !rest_is_known))
+            id > entry->last || (entry->first != entry->last && !rest_is_known))
             continue;
         owner_add(&owner, block, (uint32_t)entry->last - entry->first,
                   entry->kind == IVRS_ENTRY_ALIAS || entry->kind == IVRS_ENTRY_ALIAS_START ? &entry->alias
@@ -124,17 +116,14 @@ static void check_reserved(void)
                                              .malformed = memory->malformed,
                                              .for_all = memory->type == IVRS_IVMD_ALL};
     }
-    must(amdvi_reserved_init(&ivrs, machine.address_bits) == 0);
+    amdvi_reserved_init(&ivrs, machine.address_bits);
     judge_reserved(&wishes);
 }
 
 void policy_amdvi(const uint8_t *table, size_t size)
 {
-    struct policy policy = {.claims = &claims,
-                            .findings = &ivrs.findings,
-                            .usable = is_usable,
-                            .is_rest = is_rest,
-                            .owner_of = owner_of};
+    struct policy policy = {
+        .claims = &claims, .findings = &ivrs.findings, .usable = is_usable, .owner_of = owner_of};
 
     if (!ivrs_parse(table, size, &ivrs))
         return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "drivers/iommu/amdvi/amdvi.h"
+#include "drivers/iommu/vtd/vtd.h"
 #include "guest-abi/include/sluice/errno.h"
 #include "lib/log.h"
 #include "tests/fuzz/must.h"
@@ -97,6 +98,19 @@ uint32_t amdvi_unit_count(void)
     return unit_count;
 }
 
+/* VT-d units have what firmware says. */
+struct vtd_unit *vtd_unit_at(uint32_t index)
+{
+    (void)index;
+    must(false);
+    return NULL;
+}
+
+uint32_t vtd_unit_count(void)
+{
+    return 0;
+}
+
 uint32_t host_pci_read(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes)
 {
     const struct machine_function *function = machine_function(segment, id);
@@ -115,6 +129,20 @@ uint32_t host_pci_read(uint16_t segment, uint16_t id, uint16_t offset, uint8_t b
     default:
         return 0;
     }
+}
+
+bool host_pci_next(uint16_t segment, uint32_t id, uint16_t *found)
+{
+    uint32_t next = UINT16_MAX + 1u;
+
+    for (uint32_t i = 0; i < MACHINE_BRIDGES + MACHINE_DEVICES; i++) {
+        const struct machine_function *function = &machine.functions[i];
+
+        if (function->present && function->segment == segment && function->id >= id && function->id < next)
+            next = function->id;
+    }
+    *found = (uint16_t)next;
+    return next <= UINT16_MAX;
 }
 
 uint16_t host_pci_requester(uint16_t segment, uint16_t id)
@@ -165,7 +193,7 @@ int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind k
            (outcome.reserved[index].bfn != bfn || outcome.reserved[index].frames != frames ||
             outcome.reserved[index].flags != flags))
         index++;
-    if (index == IOMMU_RESERVED_MAX)
+    if (index >= IOMMU_RESERVED_MAX - (kind == IOMMU_KIND_IDENTITY))
         return -ENOSPC;
     if (index == outcome.reserved_count) {
         outcome.reserved[index] = (struct iommu_reserved){bfn, frames, kind, flags};

@@ -65,11 +65,6 @@ static bool is_usable(uint32_t unit)
     return usable[unit];
 }
 
-static bool is_rest(const struct claim *claim)
-{
-    return claim->structure == FINDING_DRHD;
-}
-
 static void add_unit(struct owner *owner, uint32_t index, uint16_t id)
 {
     const struct dmar_unit *unit = &dmar.units[index];
@@ -82,7 +77,8 @@ static void add_unit(struct owner *owner, uint32_t index, uint16_t id)
             continue;
         if (place->known && place->id == id)
             owner_add(owner, index, 0, NULL);
-        if (place->bridge != NULL && bus >= place->bridge->secondary && bus <= place->bridge->subordinate)
+        if (rest_is_known && place->bridge != NULL && bus >= place->bridge->secondary &&
+            bus <= place->bridge->subordinate)
             owner_add(owner, index,
                       256u * (uint32_t)(place->bridge->subordinate - place->bridge->secondary) + 255u, NULL);
     }
@@ -118,14 +114,29 @@ static bool is_rest_known(void)
 
 /* ---- reserved ranges ---- */
 
+static void each_behind(const struct wish *wish, uint16_t segment, const struct place *place,
+                        void (*check)(const struct wish *wish, uint16_t segment, uint16_t id))
+{
+    for (uint32_t i = 0; i < MACHINE_BRIDGES + MACHINE_DEVICES && place->bridge != NULL; i++) {
+        const struct machine_function *function = &machine.functions[i];
+
+        if (function->present && function->segment == segment &&
+            function->id >> 8 >= place->bridge->secondary && function->id >> 8 <= place->bridge->subordinate)
+            check(wish, segment, function->id);
+    }
+}
+
 static void each(const struct wish *wish,
                  void (*check)(const struct wish *wish, uint16_t segment, uint16_t id))
 {
     const struct dmar_reserved *range = &dmar.reserved[wish->index];
 
     for (uint32_t i = range->scopes.first; i < (uint32_t)range->scopes.first + range->scopes.count; i++)
-        if (dmar.scopes[i].kind == DMAR_SCOPE_ENDPOINT && places[i].known)
+        if (dmar.scopes[i].kind != DMAR_SCOPE_IOAPIC && dmar.scopes[i].kind != DMAR_SCOPE_HPET &&
+            places[i].known) {
             check(wish, range->segment, places[i].id);
+            each_behind(wish, range->segment, &places[i], check);
+        }
 }
 
 static void check_reserved(void)
@@ -137,24 +148,21 @@ static void check_reserved(void)
     for (uint32_t i = 0; i < dmar.unit_count; i++)
         if (dmar.units[i].base >= 4096)
             registers[wishes.register_count++] = (struct iommu_range){
-                dmar.units[i].base / 4096, dmar.units[i].size > 5 * 4096 ? dmar.units[i].size / 4096 : 5};
+                dmar.units[i].base / 4096, dmar.units[i].size > 16 * 4096 ? 16 : dmar.units[i].size / 4096};
     for (uint32_t i = 0; i < dmar.reserved_count; i++)
         list[wishes.count++] = (struct wish){.first = dmar.reserved[i].base / 4096,
                                              .last = dmar.reserved[i].limit / 4096,
                                              .flags = IOMMU_READ | IOMMU_WRITE,
                                              .index = i,
                                              .malformed = dmar.reserved[i].malformed};
-    must(vtd_reserved_init(&dmar, machine.address_bits) == 0);
+    vtd_reserved_init(&dmar, machine.address_bits);
     judge_reserved(&wishes);
 }
 
 void policy_vtd(const uint8_t *table, size_t size)
 {
-    struct policy policy = {.claims = &claims,
-                            .findings = &dmar.findings,
-                            .usable = is_usable,
-                            .is_rest = is_rest,
-                            .owner_of = owner_of};
+    struct policy policy = {
+        .claims = &claims, .findings = &dmar.findings, .usable = is_usable, .owner_of = owner_of};
 
     if (!dmar_parse(table, size, &dmar))
         return;

@@ -74,7 +74,7 @@ void amdvi_control(struct amdvi_unit *unit, uint64_t bits, bool on);
 /* ---- reserve.c ---- */
 
 /* Adds the usable memory blocks to the reserved ranges and lets their devices reach them and nothing else. */
-int amdvi_reserved_init(const struct ivrs *ivrs, uint8_t address_bits);
+void amdvi_reserved_init(const struct ivrs *ivrs, uint8_t address_bits);
 
 /* ---- device.c ---- */
 

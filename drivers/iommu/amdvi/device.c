@@ -98,7 +98,7 @@ bool amdvi_covers(uint16_t segment, uint16_t requester_id)
 {
     const struct amdvi_unit *unit = amdvi_unit_of(segment, requester_id);
 
-    return unit != NULL && requester_id != unit->id;
+    return unit != NULL && !unit->dead && requester_id != unit->id;
 }
 
 static int change_root(struct amdvi_unit *unit, const struct iommu_context *context)

@@ -15,7 +15,7 @@
 
 #define IVRS_BLOCKS_MAX   192u /* IVHDs: up to three for each unit */
 #define IVRS_ENTRIES_MAX  2048u
-#define IVRS_MEMORY_MAX   62u /* the MSI and HyperTransport windows take the last of IOMMU_RESERVED_MAX */
+#define IVRS_MEMORY_MAX   256u
 #define IVRS_SPECIALS_MAX 256u
 
 enum ivrs_block_type {
@@ -132,7 +132,7 @@ bool ivrs_parse(const void *bytes, size_t size, struct ivrs *ivrs);
 /*
  * Who claims which requester ids, by the blocks that count. usable[i]: the unit of the i-th block can be
  * driven; what one that cannot names stays blocked, and if that is not clear only devices named one by one
- * or by range are served. False in that case. What makes no sense is added to ivrs->findings.
+ * are served. False in that case. What makes no sense is added to ivrs->findings.
  */
 bool ivrs_claim(struct ivrs *ivrs, const bool *usable, struct claims *claims);
 

@@ -2,41 +2,10 @@
 /* Memory blocks, spec 48882 section 5.2.2.2: which devices must always reach what. */
 #include "drivers/iommu/amdvi/amdvi.h"
 #include "guest-abi/include/sluice/errno.h"
-#include "lib/string.h"
 
 /* DMA there never reaches a page table: spec 48882 revision 3.08, section 2.1.4.1. */
 #define HYPERTRANSPORT_BFN    0xfd00000u
 #define HYPERTRANSPORT_FRAMES 0x300000u
-
-#define PCI_VENDOR 0x00u
-#define NO_VENDOR  0xffffu
-
-/* Firmware names whole ranges of ids, and may do so again and again: who is there is asked once. */
-static uint64_t present[AMDVI_DEVICES / 64]; /* of segment 0 */
-static bool present_is_known;
-
-static bool answers(uint16_t segment, uint32_t id)
-{
-    return (host_pci_read(segment, (uint16_t)id, PCI_VENDOR, 2) & NO_VENDOR) != NO_VENDOR;
-}
-
-static void find_present(void)
-{
-    memset(present, 0, sizeof present);
-    for (uint32_t id = 0; id < AMDVI_DEVICES; id++)
-        if (answers(0, id))
-            present[id / 64] |= 1ull << id % 64;
-    present_is_known = true;
-}
-
-static bool is_there(uint16_t segment, uint32_t id)
-{
-    if (segment != 0)
-        return answers(segment, id);
-    if (!present_is_known)
-        find_present();
-    return (present[id / 64] >> id % 64 & 1) != 0;
-}
 
 /*
  * Of a range, only what is there needs the memory. A range that cannot be costs the devices it names; one for
@@ -46,9 +15,10 @@ static void reserve_for_devices(const struct ivrs_memory *memory, int number)
 {
     if (number < 0 && memory->type == IVRS_IVMD_ALL)
         return;
-    for (uint32_t id = memory->first; id <= memory->last; id++)
-        if (memory->first == memory->last || is_there(memory->segment, id))
-            iommu_reserve_for(memory->segment, (uint16_t)id, number);
+    if (memory->first == memory->last)
+        iommu_reserve_for(memory->segment, memory->first, number);
+    else
+        iommu_reserve_for_all(memory->segment, memory->first, memory->last, number);
 }
 
 /* An exclusion range is a range of memory that its devices must reach, like a unity mapping. */
@@ -80,15 +50,13 @@ static void reserve_registers(const struct ivrs *ivrs)
     iommu_reserve_registers(HYPERTRANSPORT_BFN, HYPERTRANSPORT_FRAMES);
 }
 
-int amdvi_reserved_init(const struct ivrs *ivrs, uint8_t address_bits)
+void amdvi_reserved_init(const struct ivrs *ivrs, uint8_t address_bits)
 {
-    int error;
-
-    present_is_known = false;
     iommu_reserve_begin();
     reserve_registers(ivrs);
-    error = iommu_reserved_add(HYPERTRANSPORT_BFN, HYPERTRANSPORT_FRAMES, IOMMU_KIND_HYPERTRANSPORT, 0);
-    for (uint32_t i = 0; i < ivrs->memory_count && error >= 0; i++) {
+    (void)iommu_reserved_add(HYPERTRANSPORT_BFN, HYPERTRANSPORT_FRAMES, IOMMU_KIND_HYPERTRANSPORT,
+                             0); /* first */
+    for (uint32_t i = 0; i < ivrs->memory_count; i++) {
         const struct ivrs_memory *memory = &ivrs->memory[i];
         uint32_t flags = permissions(memory);
         int number = -EPERM;
@@ -97,11 +65,7 @@ int amdvi_reserved_init(const struct ivrs *ivrs, uint8_t address_bits)
             continue;
         if (!memory->malformed)
             number = iommu_reserve(memory->base, memory->base + memory->size - 1, flags, address_bits);
-        if (number == -ENOSPC)
-            error = number;
-        else
-            reserve_for_devices(memory, number);
+        reserve_for_devices(memory, number);
     }
     iommu_reserve_attach();
-    return error < 0 ? error : 0;
 }

@@ -17,7 +17,7 @@ static bool rest_is_known(const struct ivrs *ivrs, const bool *usable)
 }
 
 /* False when there was no room for an entry. */
-static bool claim_entries(const struct ivrs *ivrs, uint32_t index, bool with_defaults, struct claims *claims)
+static bool claim_entries(const struct ivrs *ivrs, uint32_t index, struct claims *claims)
 {
     const struct ivrs_block *block = &ivrs->blocks[index];
     bool all = true;
@@ -25,8 +25,6 @@ static bool claim_entries(const struct ivrs *ivrs, uint32_t index, bool with_def
     for (uint32_t i = 0; i < block->entries; i++) {
         const struct ivrs_entry *entry = &ivrs->entries[block->first_entry + i];
 
-        if (entry->kind == IVRS_ENTRY_ALL && !with_defaults)
-            continue;
         all &= claims_add(claims, (struct claim){.unit = (uint8_t)index,
                                                  .segment = block->segment,
                                                  .structure = FINDING_ENTRY,
@@ -47,7 +45,9 @@ bool ivrs_claim(struct ivrs *ivrs, const bool *usable, struct claims *claims)
     claims->count = 0;
     for (uint32_t i = 0; i < ivrs->block_count; i++)
         if (!ivrs->blocks[i].superseded)
-            known &= claim_entries(ivrs, i, known, claims);
+            known &= claim_entries(ivrs, i, claims);
+    if (!known)
+        claims_keep_single(claims);
     claims_check(claims, &ivrs->findings);
     return known;
 }

@@ -100,7 +100,7 @@ static const char *open_unit(struct amdvi_unit *unit, const struct ivrs_block *b
         if (units[i].base == block->base)
             return "another entry has the same registers";
     if (host_range_is_hypervisor(block->base >> 12, AMDVI_REGISTER_BYTES >> 12))
-        return "its register address lies in memory of the hypervisor";
+        return "its register address is the hypervisor's";
     unit->registers = host_mmio_map(block->base, AMDVI_REGISTER_BYTES);
     if (unit->registers == NULL)
         return "its registers cannot be mapped";
@@ -222,9 +222,9 @@ static int amdvi_init(const struct iommu_setup *setup, struct iommu_limits *limi
     return 0;
 }
 
-static int amdvi_reserve(uint8_t address_bits)
+static void amdvi_reserve(uint8_t address_bits)
 {
-    return amdvi_reserved_init(&ivrs, address_bits);
+    amdvi_reserved_init(&ivrs, address_bits);
 }
 
 /* ---- switching on ---- */
@@ -313,21 +313,24 @@ static const char *enable_translation(struct amdvi_unit *unit)
     return NULL;
 }
 
+/* A unit that does not come on costs its devices: they stay blocked. */
 static int amdvi_enable(void)
 {
+    uint32_t on = 0;
+
     for (uint32_t i = 0; i < unit_count; i++) {
         struct amdvi_unit *unit = &units[i];
         const char *failed = take_over(unit);
 
         if (failed == NULL)
             failed = enable_translation(unit);
-        if (failed != NULL) {
+        unit->enabled = failed == NULL;
+        if (unit->enabled)
+            on++;
+        else
             amdvi_unit_dies(unit, failed);
-            return -EIO;
-        }
-        unit->enabled = true;
     }
-    return 0;
+    return on != 0 ? 0 : -EIO;
 }
 
 /* Every unit remaps: what a device's entry does not send through a table is aborted. */

@@ -125,7 +125,9 @@ int vtd_detach(uint16_t segment, uint16_t requester_id)
 
 bool vtd_covers(uint16_t segment, uint16_t requester_id)
 {
-    return vtd_unit_of(segment, requester_id) != NULL;
+    const struct vtd_unit *unit = vtd_unit_of(segment, requester_id);
+
+    return unit != NULL && !unit->dead;
 }
 
 struct iommu_context *vtd_context_of(const struct vtd_unit *unit, uint16_t requester_id)

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define DMAR_UNITS_MAX    64u
-#define DMAR_RESERVED_MAX 63u /* the MSI window takes the last of IOMMU_RESERVED_MAX */
+#define DMAR_RESERVED_MAX 256u
 #define DMAR_LISTS_MAX    64u
 #define DMAR_NODES_MAX    64u
 #define DMAR_ACPI_MAX     64u
@@ -113,14 +113,17 @@ bool dmar_parse(const void *bytes, size_t size, struct dmar *dmar);
 
 /* ---- scope.c: what the scopes mean on this machine, by its bridges (host_pci_read()) ---- */
 
+/* Requester ids behind a bridge, by its bus numbers. False when it is none, or its numbers cannot be. */
+bool dmar_ids_behind(uint16_t segment, uint16_t bridge, uint16_t *first, uint16_t *last);
+
 /* Requester id at the end of a scope's path. False when a bridge on the way is not there. */
 bool dmar_scope_resolve(const struct dmar *dmar, uint16_t segment, const struct dmar_scope *scope,
                         uint16_t *id);
 
 /*
  * Who claims which requester ids. usable[i]: the i-th unit can be driven; what one that cannot names stays
- * blocked, and if that is not clear only devices named one by one are served. False in that case. What makes
- * no sense is added to dmar->findings.
+ * blocked, and if that is not clear only devices named one by one are served: neither what is behind a bridge
+ * nor "all the rest". False in that case. What makes no sense is added to dmar->findings.
  */
 bool dmar_claim(struct dmar *dmar, const bool *usable, struct claims *claims);
 

@@ -34,9 +34,15 @@
  */
 #define VTD_IOTLB_OFFSET 8u
 
-#define VTD_PAGE_SIZE          0x1000u
-/* Offsets in the capabilities have 10 bits of 16 bytes; 256 fault records follow at most. */
-#define VTD_REGISTER_PAGES_MAX 5u
+#define VTD_PAGE_SIZE 0x1000u
+/* Version Register: major in bits 4 to 7, minor below; the others are 0: 11.4.1 */
+#define VTD_VER_BITS  0xffu
+#define VTD_VER_MIN   0x10u
+
+/* What no unit goes below or beyond: ND 7 is reserved, and even 32-bit machines had more than 32 bits of bus.
+ */
+#define VTD_MGAW_MIN    32u
+#define VTD_DOMAINS_MAX 65536u
 
 /* Capability Register: 11.4.2 */
 #define VTD_CAP_DOMAINS(cap)       (1u << (4 + 2 * ((cap)&7)))     /* ND */

@@ -41,22 +41,28 @@ bool dmar_scope_resolve(const struct dmar *dmar, uint16_t segment, const struct 
     return true;
 }
 
-/* What is behind the bridge. False when that is not known. */
-static bool claim_buses(struct dmar *dmar, struct claim claim, uint16_t bridge, struct claims *claims)
+bool dmar_ids_behind(uint16_t segment, uint16_t bridge, uint16_t *first, uint16_t *last)
 {
     uint32_t secondary, subordinate;
 
+    if (!is_bridge(segment, bridge))
+        return false;
+    secondary = host_pci_read(segment, bridge, PCI_SECONDARY_BUS, 1) & 0xff;
+    subordinate = host_pci_read(segment, bridge, PCI_SUBORDINATE_BUS, 1) & 0xff;
+    *first = (uint16_t)(secondary << 8);
+    *last = (uint16_t)(subordinate << 8 | 0xff);
+    return secondary > bridge >> 8 && subordinate >= secondary;
+}
+
+/* What is behind the bridge. False when that is not known. */
+static bool claim_buses(struct dmar *dmar, struct claim claim, uint16_t bridge, struct claims *claims)
+{
+    if (dmar_ids_behind(claim.segment, bridge, &claim.first, &claim.last))
+        return claims_add(claims, claim);
     if (!is_bridge(claim.segment, bridge))
         return true; /* nothing is behind it */
-    secondary = host_pci_read(claim.segment, bridge, PCI_SECONDARY_BUS, 1) & 0xff;
-    subordinate = host_pci_read(claim.segment, bridge, PCI_SUBORDINATE_BUS, 1) & 0xff;
-    if (secondary <= bridge >> 8 || subordinate < secondary) {
-        findings_add(&dmar->findings, FINDING_SCOPE, FINDING_BRIDGE_BUSES, claim.offset);
-        return false;
-    }
-    claim.first = (uint16_t)(secondary << 8);
-    claim.last = (uint16_t)(subordinate << 8 | 0xff);
-    return claims_add(claims, claim);
+    findings_add(&dmar->findings, FINDING_SCOPE, FINDING_BRIDGE_BUSES, claim.offset);
+    return false;
 }
 
 /* IO-APICs and HPETs send interrupts only: interrupt.c knows them. */
@@ -90,11 +96,17 @@ static bool claim_scope(struct dmar *dmar, struct claim claim, const struct dmar
 static bool claim_unit(struct dmar *dmar, uint32_t index, struct claims *claims)
 {
     const struct dmar_unit *unit = &dmar->units[index];
-    const struct claim claim = {.unit = (uint8_t)index, .segment = unit->segment};
+    struct claim claim = {.unit = (uint8_t)index, .segment = unit->segment};
     bool known = !unit->scopes.incomplete;
 
     for (uint32_t i = 0; i < unit->scopes.count; i++)
         known &= claim_scope(dmar, claim, &dmar->scopes[unit->scopes.first + i], claims);
+    if (unit->include_all) {
+        claim.structure = FINDING_DRHD;
+        claim.offset = unit->offset;
+        claim.last = UINT16_MAX;
+        known &= claims_add(claims, claim);
+    }
     return known;
 }
 
@@ -108,13 +120,8 @@ bool dmar_claim(struct dmar *dmar, const bool *usable, struct claims *claims)
     for (uint32_t i = 0; i < dmar->unit_count; i++)
         if (!claim_unit(dmar, i, claims) && !usable[i])
             rest_is_known = false;
-    for (uint32_t i = 0; i < dmar->unit_count && rest_is_known; i++)
-        if (dmar->units[i].include_all)
-            (void)claims_add(claims, (struct claim){.unit = (uint8_t)i, /* if not, they stay blocked */
-                                                    .segment = dmar->units[i].segment,
-                                                    .structure = FINDING_DRHD,
-                                                    .offset = dmar->units[i].offset,
-                                                    .last = UINT16_MAX});
+    if (!rest_is_known)
+        claims_keep_single(claims);
     claims_check(claims, &dmar->findings);
     return rest_is_known;
 }

@@ -104,20 +104,26 @@ static const char *open_unit(struct vtd_unit *unit, const struct dmar_unit *drhd
     for (uint32_t i = 0; i < unit_count; i++)
         if (units[i].base == drhd->base)
             return "another entry has the same registers";
-    if (host_range_is_hypervisor(drhd->base >> 12, VTD_REGISTER_PAGES_MAX))
-        return "its register address lies in memory of the hypervisor";
+    if (host_range_is_hypervisor(drhd->base >> 12, 1))
+        return "its register address is the hypervisor's";
     unit->registers = host_mmio_map(drhd->base, VTD_PAGE_SIZE);
     if (unit->registers == NULL)
         return "its registers cannot be mapped";
     version = vtd_read32(unit, VTD_VER);
     if (version == 0 || version == UINT32_MAX)
         return "nothing answers at its register address";
+    if ((version & ~VTD_VER_BITS) != 0 || version < VTD_VER_MIN)
+        return "what answers at its register address is no VT-d unit (VER)";
     unit->cap = vtd_read64(unit, VTD_CAP);
     unit->ecap = vtd_read64(unit, VTD_ECAP);
     if (best_levels(VTD_CAP_SAGAW(unit->cap)) == 0)
         return VTD_CAP_SAGAW(unit->cap) == 0 ? "no supported address width (SAGAW is 0)"
                                              : "no supported address width of 39, 48 or 57 bits";
+    if (VTD_CAP_MGAW(unit->cap) < VTD_MGAW_MIN || VTD_CAP_DOMAINS(unit->cap) > VTD_DOMAINS_MAX)
+        return "its capabilities cannot be (MGAW, ND)";
     unit->size = window_size(unit);
+    if (host_range_is_hypervisor(drhd->base >> 12, unit->size / VTD_PAGE_SIZE))
+        return "its registers reach into what is the hypervisor's";
     if (unit->size > VTD_PAGE_SIZE)
         unit->registers = host_mmio_map(drhd->base, unit->size);
     return unit->registers == NULL ? "its registers cannot be mapped" : NULL;
@@ -222,9 +228,9 @@ static int vtd_init(const struct iommu_setup *setup, struct iommu_limits *limits
     return 0;
 }
 
-static int vtd_reserve(uint8_t address_bits)
+static void vtd_reserve(uint8_t address_bits)
 {
-    return vtd_reserved_init(&dmar, address_bits);
+    vtd_reserved_init(&dmar, address_bits);
 }
 
 /* ---- switching on ---- */
@@ -279,8 +285,11 @@ static const char *drop_protected_ranges(struct vtd_unit *unit)
     return vtd_poll32(unit, VTD_PMEN, VTD_PMEN_STATUS, 0) ? NULL : "dropping its protected ranges";
 }
 
+/* A unit that does not come on costs its devices: they stay blocked. */
 static int vtd_enable(void)
 {
+    uint32_t on = 0;
+
     for (uint32_t i = 0; i < unit_count; i++) {
         struct vtd_unit *unit = &units[i];
         const char *failed = take_over(unit);
@@ -289,21 +298,21 @@ static int vtd_enable(void)
             failed = enable_remapping(unit);
         if (failed == NULL)
             failed = drop_protected_ranges(unit);
-        if (failed != NULL) {
+        unit->enabled = failed == NULL;
+        if (unit->enabled)
+            on++;
+        else
             vtd_unit_dies(unit, failed);
-            return -EIO;
-        }
-        unit->enabled = true;
     }
-    return 0;
+    return on != 0 ? 0 : -EIO;
 }
 
 static bool interrupts_remapped(void)
 {
-    bool all = unit_count == dmar.unit_count && !dmar.truncated;
+    bool all = !dmar.truncated;
 
-    for (uint32_t i = 0; i < unit_count; i++)
-        all &= units[i].remaps && !units[i].dead;
+    for (uint32_t i = 0; i < dmar.unit_count; i++)
+        all &= unit_of[i] != NULL && unit_of[i]->remaps && !unit_of[i]->dead;
     return all;
 }
 

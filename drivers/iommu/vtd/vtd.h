@@ -80,7 +80,7 @@ bool vtd_global_command(struct vtd_unit *unit, uint32_t bit, bool on);
 /* ---- reserve.c ---- */
 
 /* Adds the usable RMRRs to the reserved ranges and lets their devices reach them and nothing else. */
-int vtd_reserved_init(const struct dmar *dmar, uint8_t address_bits);
+void vtd_reserved_init(const struct dmar *dmar, uint8_t address_bits);
 
 /* ---- device.c ---- */
 

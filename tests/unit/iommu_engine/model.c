@@ -411,15 +411,12 @@ bool iommu_reserve_is_refused(uint16_t segment, uint16_t id)
     return false;
 }
 
-static int reserve(uint8_t address_bits)
+static void reserve(uint8_t address_bits)
 {
     (void)address_bits;
-    int number = 0;
-
     if (model.reserved.frames != 0)
-        number = iommu_reserved_add(model.reserved.bfn, model.reserved.frames, IOMMU_KIND_IDENTITY,
-                                    IOMMU_READ | IOMMU_WRITE);
-    return number < 0 ? number : 0;
+        (void)iommu_reserved_add(model.reserved.bfn, model.reserved.frames, IOMMU_KIND_IDENTITY,
+                                 IOMMU_READ | IOMMU_WRITE);
 }
 
 static int nothing(void)

@@ -181,11 +181,20 @@ static void a_cut_table_serves_only_named_devices(void **state)
     put_unit(0x10, 0, 2);
     ivrs_all(&builder, 0);
     ivrs_select(&builder, 9, 0);
+    ivrs_alias(&builder, 10, 11, 0);
+    ivrs_range(&builder, 0x20, 0x27, 0);
+    ivrs_range(&builder, 0x30, 0x30, 0);
+    assert_true(parse());
+    assert_int_equal(unit_of(0, 0x21), 0);
     ivrs_open(&builder, 0x10, 0); /* four bytes of a block */
     ivrs_put(&builder, 0, 1);
     assert_false(parse());
     assert_int_equal(unit_of(0, 8), NOBODY);
     assert_int_equal(unit_of(0, 9), 0);
+    assert_int_equal(unit_of(0, 10), 0);
+    assert_int_equal(alias_of(0, 10), 11);
+    assert_int_equal(unit_of(0, 0x21), NOBODY); /* a range names nobody one by one */
+    assert_int_equal(unit_of(0, 0x30), 0);
 }
 
 int main(void)

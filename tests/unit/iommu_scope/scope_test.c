@@ -42,6 +42,21 @@ uint16_t host_pci_requester(uint16_t segment, uint16_t id)
     return segment == 0 && id == ID(6, 3, 0) ? ID(6, 0, 0) : id; /* behind a bridge to conventional PCI */
 }
 
+/* ---- the units that are in use, of which only place and size count ---- */
+
+static struct vtd_unit units[2];
+static uint32_t unit_count;
+
+uint32_t vtd_unit_count(void)
+{
+    return unit_count;
+}
+
+struct vtd_unit *vtd_unit_at(uint32_t index)
+{
+    return &units[index];
+}
+
 static uint64_t hypervisor_first, hypervisor_frames;
 
 bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames)
@@ -61,11 +76,12 @@ uint64_t host_range_withhold(uint64_t mfn, uint64_t frames)
 /* ---- what the policy asks for ---- */
 
 static struct iommu_range reserved[64];
+static uint32_t reserved_max = 63;
 static uint32_t reserved_count;
 static struct {
     uint64_t ranges;
     uint16_t segment, id;
-} attached[64];
+} attached[1024];
 static uint32_t attached_count;
 static uint64_t context_ranges;
 
@@ -73,6 +89,8 @@ int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind k
 {
     assert_int_equal(flags, IOMMU_READ | IOMMU_WRITE);
     assert_int_equal(kind, IOMMU_KIND_IDENTITY);
+    if (reserved_count == reserved_max)
+        return -ENOSPC;
     reserved[reserved_count] = (struct iommu_range){bfn, frames};
     return (int)reserved_count++;
 }
@@ -108,7 +126,7 @@ static int set_up(void **state)
     dmar_begin(&builder);
     for (uint32_t i = 0; i < DMAR_UNITS_MAX; i++)
         usable[i] = true;
-    reserved_count = attached_count = 0;
+    reserved_count = attached_count = unit_count = 0;
     hypervisor_frames = withheld_frames = free_frames = 0;
     return 0;
 }
@@ -238,9 +256,14 @@ static void a_cut_table_serves_only_named_devices(void **state)
     (void)state;
     dmar_drhd(&builder, 1, 0, 0x1000);
     dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, 2, 0);
+    dmar_scope(&builder, DMAR_SCOPE_BRIDGE, 0, 0x1c, 0);
+    assert_true(parse());
+    assert_int_equal(unit_of(0, ID(3, 0, 0)), 0);
     dmar_open(&builder, 0);
     dmar_put(&builder, 0, 4);
-    (void)parse();
+    assert_false(parse());
+    assert_int_equal(unit_of(0, ID(0, 0x1c, 0)), 0);
+    assert_int_equal(unit_of(0, ID(3, 0, 0)), NOBODY); /* behind the bridge may be another unit's */
     assert_int_equal(unit_of(0, ID(0, 2, 0)), 0);
     assert_int_equal(unit_of(0, ID(0, 4, 0)), NOBODY);
 }
@@ -339,7 +362,7 @@ static void each_device_reaches_its_own_ranges_only(void **state)
     dmar_rmrr(&builder, 0, 0x200000, 0x2fffff);
     dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, 2, 0);
     (void)parse();
-    assert_int_equal(vtd_reserved_init(&dmar, 39), 0);
+    vtd_reserved_init(&dmar, 39);
     assert_int_equal(reserved_count, 2);
     assert_int_equal(reserved[0].bfn, 0x100);
     assert_int_equal(reserved[0].frames, 2);
@@ -364,11 +387,11 @@ static void ranges_that_cannot_be_are_refused(void **state)
     dmar_rmrr(&builder, 0, 0xfed00000, 0xfed90fff);
     dmar_rmrr(&builder, 0, 0xfeeff000, 0xfeefffff);
     (void)parse();
-    assert_int_equal(vtd_reserved_init(&dmar, 39), 0);
-    assert_int_equal(captured_count("it holds memory of the hypervisor"), 1);
+    vtd_reserved_init(&dmar, 39);
+    assert_int_equal(captured_count("it holds memory or registers of the hypervisor"), 1);
     assert_int_equal(captured_count("it lies beyond the bus width"), 2);
     assert_int_equal(captured_count("larger than 4 GiB"), 1);
-    assert_int_equal(captured_count("it holds registers of an IOMMU or of the interrupt controller"), 2);
+    assert_int_equal(captured_count("it holds registers of an IOMMU, or takes interrupts"), 2);
     assert_int_equal(withheld_frames, 1);
     assert_int_equal(reserved_count, 1);
     assert_int_equal(reserved[0].bfn, 0x600);
@@ -387,7 +410,7 @@ static void devices_of_a_refused_range_stay_blocked(void **state)
     dmar_rmrr(&builder, 0, 0x2000, 0x1000); /* malformed */
     dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, 4, 0);
     (void)parse();
-    assert_int_equal(vtd_reserved_init(&dmar, 39), 0);
+    vtd_reserved_init(&dmar, 39);
     assert_int_equal(attached_count, 1);
     assert_int_equal(attached[0].id, ID(0, 2, 0));
     assert_false(iommu_reserve_is_refused(0, ID(0, 2, 0)));
@@ -395,6 +418,49 @@ static void devices_of_a_refused_range_stay_blocked(void **state)
     assert_true(iommu_reserve_is_refused(0, ID(0, 4, 0)));
     assert_false(iommu_reserve_is_refused(1, ID(0, 4, 0)));
     assert_int_equal(captured_count("00:04.0 cannot be given its reserved ranges"), 1);
+}
+
+/* However many they are, and in whatever way they are named. */
+static void every_device_of_a_refused_range_stays_blocked(void **state)
+{
+    (void)state;
+    dmar_drhd(&builder, 1, 0, 0x1000);
+    dmar_rmrr(&builder, 0, 0x2000, 0x1000);
+    for (uint32_t i = 0; i < 600; i++)
+        dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, (uint8_t)(0x10 + i / 256), (uint8_t)(i / 8 % 32),
+                   (uint8_t)(i % 8));
+    dmar_scope(&builder, DMAR_SCOPE_ACPI, 0, 0x15, 0);
+    dmar_scope(&builder, DMAR_SCOPE_BRIDGE, 0, 0x1c, 0);
+    dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, 0x1e, 0);
+    builder.bytes[builder.size - 7] = 10; /* ... with a hop over what is no bridge */
+    dmar_put(&builder, 0, 2);
+    (void)parse();
+    vtd_reserved_init(&dmar, 39);
+    assert_int_equal(attached_count, 0);
+    for (uint32_t i = 0; i < 600; i++)
+        assert_true(iommu_reserve_is_refused(0, (uint16_t)(0x1000 + i)));
+    assert_true(iommu_reserve_is_refused(0, ID(0, 0x15, 0)));
+    assert_true(iommu_reserve_is_refused(0, ID(0, 0x1c, 0)));
+    assert_true(iommu_reserve_is_refused(0, ID(3, 0, 0))); /* behind the bridge */
+    assert_true(iommu_reserve_is_refused(0, ID(5, 1, 0)));
+    assert_false(iommu_reserve_is_refused(0, ID(0, 4, 0)));
+    assert_int_equal(captured_count("more than 512 devices"), 1);
+    assert_int_equal(captured_count("for a device that is not there"), 1);
+}
+
+static void more_ranges_than_are_kept_cost_their_devices(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 66; i++) {
+        dmar_rmrr(&builder, 0, 0x100000 + i * 0x1000, 0x100fff + i * 0x1000);
+        dmar_scope(&builder, DMAR_SCOPE_ENDPOINT, 0, (uint8_t)(i / 8), (uint8_t)(i % 8));
+    }
+    (void)parse();
+    vtd_reserved_init(&dmar, 39);
+    assert_int_equal(attached_count, 63);
+    assert_int_equal(captured_count("there are more than Sluice keeps"), 3);
+    for (uint32_t i = 0; i < 66; i++)
+        assert_int_equal(iommu_reserve_is_refused(0, (uint16_t)i), i >= 63);
 }
 
 /* Behind a bridge that answers for it, a device needs its range under both ids. */
@@ -407,7 +473,7 @@ static void a_range_for_a_device_behind_a_bridge(void **state)
     dmar_rmrr(&builder, 0, 0x100000, 0x101fff);
     put_path(DMAR_SCOPE_ENDPOINT, path, 4);
     (void)parse();
-    assert_int_equal(vtd_reserved_init(&dmar, 39), 0);
+    vtd_reserved_init(&dmar, 39);
     assert_int_equal(attached_count, 2);
     assert_int_equal(attached[0].id, ID(6, 3, 0));
     assert_int_equal(attached[1].id, ID(6, 0, 0));
@@ -421,9 +487,9 @@ static void ranges_have_a_limit_together(void **state)
         dmar_rmrr(&builder, 0, i << 30, (i << 30) + 0x3fffffff);
     dmar_rmrr(&builder, 0, 0x200000000, 0x200000fff);
     (void)parse();
-    assert_int_equal(vtd_reserved_init(&dmar, 39), 0);
+    vtd_reserved_init(&dmar, 39);
     assert_int_equal(captured_count("larger than 4 GiB"), 2);
-    assert_int_equal(captured_count("registers of an IOMMU or of the interrupt controller"), 1);
+    assert_int_equal(captured_count("registers of an IOMMU, or takes interrupts"), 1);
     assert_int_equal(reserved_count, 4);
 }
 
@@ -433,24 +499,35 @@ static void a_range_over_ram_is_honoured_and_told(void **state)
     free_frames = 3;
     dmar_rmrr(&builder, 0, 0x100000, 0x104fff);
     (void)parse();
-    assert_int_equal(vtd_reserved_init(&dmar, 39), 0);
+    vtd_reserved_init(&dmar, 39);
     assert_int_equal(reserved_count, 1);
     assert_int_equal(captured_count("12 KiB of it were free memory"), 1);
 }
 
-/* Firmware says how many registers a unit has; a range may hold none of them. */
+/* Firmware says how many registers a unit has, and a unit in use what it needs; a range may hold none of
+ * them. */
 static void ranges_keep_off_all_registers(void **state)
 {
     (void)state;
     dmar_drhd(&builder, 0, 0, 0xfed90000);
     builder.bytes[builder.open + 5] = 4; /* 64 KiB */
+    dmar_drhd(&builder, 0, 0, 0xfec90000);
+    builder.bytes[builder.open + 5] = 15; /* 128 MiB are no unit's */
+    dmar_drhd(&builder, 0, 0, 0xfeb90000);
+    units[0] = (struct vtd_unit){.base = 0xfeb90000, .size = 0x3000};
+    unit_count = 1;
     dmar_rmrr(&builder, 0, 0xfed9f000, 0xfed9ffff);
     dmar_rmrr(&builder, 0, 0xfeda0000, 0xfeda0fff);
+    dmar_rmrr(&builder, 0, 0xfeca0000, 0xfeca0fff);
+    dmar_rmrr(&builder, 0, 0xfeb92000, 0xfeb92fff);
+    dmar_rmrr(&builder, 0, 0xfeb93000, 0xfeb93fff);
     (void)parse();
-    assert_int_equal(vtd_reserved_init(&dmar, 39), 0);
-    assert_int_equal(captured_count("it holds registers"), 1);
-    assert_int_equal(reserved_count, 1);
+    vtd_reserved_init(&dmar, 39);
+    assert_int_equal(captured_count("it holds registers"), 2);
+    assert_int_equal(reserved_count, 3);
     assert_int_equal(reserved[0].bfn, 0xfeda0);
+    assert_int_equal(reserved[1].bfn, 0xfeca0);
+    assert_int_equal(reserved[2].bfn, 0xfeb93);
 }
 
 int main(void)
@@ -470,6 +547,8 @@ int main(void)
         cmocka_unit_test_setup(which_scopes_do_dma, set_up),
         cmocka_unit_test_setup(each_device_reaches_its_own_ranges_only, set_up),
         cmocka_unit_test_setup(devices_of_a_refused_range_stay_blocked, set_up),
+        cmocka_unit_test_setup(every_device_of_a_refused_range_stays_blocked, set_up),
+        cmocka_unit_test_setup(more_ranges_than_are_kept_cost_their_devices, set_up),
         cmocka_unit_test_setup(a_range_for_a_device_behind_a_bridge, set_up),
         cmocka_unit_test_setup(ranges_have_a_limit_together, set_up),
         cmocka_unit_test_setup(a_range_over_ram_is_honoured_and_told, set_up),

@@ -83,8 +83,8 @@ static void add_scope(const struct dmar_unit *unit, const struct dmar_scope *sco
     name.last = name.first;
     add_name(name);
     bridge = bridge_at(unit->segment, name.first);
-    if (scope->kind != DMAR_SCOPE_BRIDGE || bridge == NULL)
-        return;
+    if (scope->kind != DMAR_SCOPE_BRIDGE || bridge == NULL || dmar.truncated)
+        return; /* of a cut table, only what is named one by one counts */
     name.first = (uint16_t)(bridge->config[0x19] << 8);
     name.last = (uint16_t)(bridge->config[0x1a] << 8 | 0xff);
     add_name(name);
@@ -106,11 +106,29 @@ static bool read_dmar(const uint8_t *bytes, size_t size)
         for (uint32_t s = 0; s < dmar.reserved[i].scopes.count; s++) {
             const struct dmar_reserved *range = &dmar.reserved[i];
             const struct dmar_scope *scope = &dmar.scopes[range->scopes.first + s];
+            const struct machine_function *bridge;
+            struct promise promise;
             uint16_t id;
 
-            if (scope->kind == DMAR_SCOPE_ENDPOINT && follow(range->segment, scope, &id))
-                add_promise((struct promise){range->base >> 12, range->limit >> 12, range->segment, id, id,
-                                             true, true, range->limit < range->base, false});
+            if (scope->kind == DMAR_SCOPE_IOAPIC || scope->kind == DMAR_SCOPE_HPET ||
+                !follow(range->segment, scope, &id))
+                continue;
+            promise = (struct promise){range->base >> 12,
+                                       range->limit >> 12,
+                                       range->segment,
+                                       id,
+                                       id,
+                                       true,
+                                       true,
+                                       range->limit < range->base,
+                                       false};
+            add_promise(promise);
+            bridge = bridge_at(range->segment, id);
+            if (scope->kind != DMAR_SCOPE_BRIDGE || bridge == NULL)
+                continue;
+            promise.first_id = (uint16_t)(bridge->config[0x19] << 8);
+            promise.last_id = (uint16_t)(bridge->config[0x1a] << 8 | 0xff);
+            add_promise(promise);
         }
     return true;
 }
@@ -138,12 +156,12 @@ static bool is_of_a_unit_that_counts(const struct ivrs_block *block)
     return false;
 }
 
-static void add_entries(const struct ivrs_block *block, bool with_all)
+static void add_entries(const struct ivrs_block *block, bool with_many)
 {
     for (uint32_t i = 0; i < block->entries; i++) {
         const struct ivrs_entry *entry = &ivrs.entries[block->first_entry + i];
 
-        if (entry->kind != IVRS_ENTRY_ALL || with_all)
+        if (entry->first == entry->last || with_many)
             add_name((struct name){block->base, block->segment, entry->first, entry->last, entry->alias,
                                    ivrs_is_aliased(entry)});
     }
@@ -155,7 +173,7 @@ static bool read_ivrs(const uint8_t *bytes, size_t size)
 
     if (!ivrs_parse(bytes, size, &ivrs))
         return false;
-    every_unit_counts = !ivrs.truncated; /* if not, "all" names nobody */
+    every_unit_counts = !ivrs.truncated; /* if not, only what is named one by one counts */
     for (uint32_t i = 0; i < ivrs.block_count; i++)
         every_unit_counts &= counts(i) || is_of_a_unit_that_counts(&ivrs.blocks[i]);
     for (uint32_t i = 0; i < ivrs.block_count; i++)
