@@ -47,8 +47,6 @@ static void check_registers(const struct dmar *dmar, bool *usable, struct remark
                                      .bytes = register_bytes(&dmar->units[i]),
                                      .align = PAGE,
                                      .offset = dmar->units[i].offset,
-                                     .segment = dmar->units[i].segment,
-                                     .joins = true,
                                      .usable = true};
     registers_check(list, dmar->unit_count, dmar->address_width, remarks);
     for (uint32_t i = 0; i < dmar->unit_count; i++)

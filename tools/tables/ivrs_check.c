@@ -47,7 +47,6 @@ static void check_registers(const struct ivrs *ivrs, bool *usable, struct remark
                                      .bytes = AMDVI_REGISTER_BYTES,
                                      .align = AMDVI_REGISTERS_ALIGN,
                                      .offset = block->offset,
-                                     .segment = block->segment,
                                      .usable = !block->superseded && is_translating(block)};
         if (!block->superseded && !is_translating(block))
             remark(remarks, (struct place){SEVERITY_ERROR, "IVHD", block->offset, ADVICE_IOMMU_ON},

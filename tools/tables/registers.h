@@ -12,8 +12,6 @@ struct registers {
     const char *structure; /* "DRHD" */
     uint64_t base, bytes, align;
     uint32_t offset;
-    uint16_t segment;
-    bool joins;  /* an earlier one of the same address and segment: both are about one unit */
     bool usable; /* before: nothing else is against the unit; afterwards: nor are its registers */
 };
 
