@@ -68,6 +68,7 @@ DMAR_CHECKS = (
                                                 t.rmrr(0xFE00F000, 0xFE00FFFF, GPU))),
     ("error", "there are more than Sluice keeps", t.dmar(REST, *(t.rmrr(n << 16, (n << 16) + 0xFFF, GPU)
                                                                for n in range(1, 65)))),
+    ("warning", "there are more than Sluice keeps", t.dmar(REST, *[t.rhsa(0xFED91000, 0)] * 65)),
     ("note", "names no device", t.dmar(REST, t.rmrr(0x10000, 0x10FFF))),
     ("note", "names no device", t.dmar(REST, t.rmrr(0x10000, 0x10FFF, t.scope(t.HPET, (31, 0))))),
     ("note", "reserved by the RMRR at byte", t.dmar(REST, t.rmrr(0x10000, 0x11FFF, GPU),

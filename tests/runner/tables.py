@@ -387,6 +387,7 @@ def single_only(build: Path) -> None:
     lost = t.scope(9, (3, 0))
     with tool(build) as program:
         for content, meant in ((DMAR[:-1], True), (IVRS[:-1], True), (t.dmar(t.drhd(0, lost), REST), True),
+                               (t.dmar(REST, t.drhd(0xFED91000, lost)), True),
                                (t.dmar(t.drhd(0xFED90000, lost), REST), False), (t.dmar(t.drhd(0, GPU), REST), False),
                                (t.ivrs(UNIT, t.ivhd(0x11, 0, t.entry(3, 0), unit=1)), True)):
             said = program.run(program.file(content), status=FINDINGS).stdout
@@ -459,10 +460,13 @@ def scopes(build: Path) -> None:
 def windows(build: Path) -> None:
     """Memory that is beside the registers of a unit, and words for one byte."""
     beyond = t.dmar(t.drhd(0xFE000000, t.IOAPIC_2, rest=True, size=15), t.rmrr(0xFE010000, 0xFE010FFF, GPU))
-    twice = t.dmar(REST, *[t.rmrr(0x10000, 0x10FFF, GPU)] * 62, *(t.rmrr(n << 16, (n << 16) + 0xFFF, GPU) for n in (2,)))
+    twice = t.dmar(REST, *[t.rmrr(0x10000, 0x10FFF, GPU)] * 70)
     with tool(build) as program:
         for content in (beyond, twice, t.ivrs(UNIT, t.ivmd(0xFD280000, 0x1000, 8))):
             program.table(content, CLEAN)
+        off = t.ivhd(0x11, 0xFD200000, t.ALL_BUT_UNIT, t.SB_IOAPIC, attributes=1)
+        texts = [one["text"] for one in program.table(t.ivrs(off, t.ivmd(0xFD27F000, 0x1000, 8)), FINDINGS)["findings"]]
+        expect(any("over the registers of a unit" in text for text in texts), f"a unit that is not usable: {texts}")
         said = program.run(program.file(rmrr_at(0x10000, 0x10000))).stdout
         expect(", 1 byte from 0x10000" in said, "another size", said)
         said = program.run(program.file(DMAR + b"x")).stdout
