@@ -35,8 +35,9 @@ def scope(kind: int, *path: tuple, bus: int = 0, number: int = 0, flags: int = 0
     return pack("<BBBxBB", kind, 6 + 2 * len(path), flags, number, bus) + bytes(sum(path, ()))
 
 
-def drhd(base: int, *scopes: bytes, rest: bool = False, segment: int = 0) -> bytes:
-    return structure(0, pack("<BBHQ", rest, 0, segment, base), *scopes)
+def drhd(base: int, *scopes: bytes, rest: bool = False, segment: int = 0, size: int = 0) -> bytes:
+    """The registers take 4 KiB << size."""
+    return structure(0, pack("<BBHQ", rest, size, segment, base), *scopes)
 
 
 def rmrr(base: int, limit: int, *scopes: bytes, segment: int = 0) -> bytes:

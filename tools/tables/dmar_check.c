@@ -3,12 +3,17 @@
 #include "tools/tables/dmar.h"
 #include "tools/tables/live.h"
 #include "tools/tables/range.h"
+#include "tools/tables/registers.h"
+#include "tools/tables/tree.h"
 
 #define PAGE         4096u
 #define OFFSET_WIDTH 36u
 #define OFFSET_FLAGS 37u
 #define WIDTH_MIN    32u
 #define WIDTH_MAX    57u
+
+#define REGISTER_BYTES_MAX 0x10000u
+#define RANGES_KEPT        63u /* the interrupt window takes one of IOMMU_RESERVED_MAX */
 
 #define ADVICE_VTD_ON                                                                                        \
     "Look for VT-d in the firmware's settings and switch it on; then look for a firmware update."
@@ -25,44 +30,27 @@ static struct place at(const char *structure, uint32_t offset, enum severity sev
 
 /* ---- units ---- */
 
-static void check_registers(const struct dmar *dmar, const struct dmar_unit *unit, struct remarks *remarks)
+/* No unit has more, whatever firmware says; what a unit truly needs, only the unit itself knows. */
+static uint64_t register_bytes(const struct dmar_unit *unit)
 {
-    const struct place place = at("DRHD", unit->offset, SEVERITY_ERROR);
-
-    if (unit->base == 0)
-        remark(remarks, place,
-               "its register address is 0: Sluice cannot use the unit, its devices stay blocked");
-    else if (unit->base % PAGE != 0)
-        remark(
-            remarks, place,
-            "its register address 0x%llx does not begin a page: Sluice cannot use the unit, its devices stay "
-            "blocked",
-            (unsigned long long)unit->base);
-    else if (is_beyond(unit->base, dmar->address_width))
-        remark(
-            remarks, place,
-            "its register address 0x%llx lies beyond the machine's %u bits of address: Sluice cannot use the "
-            "unit, its devices stay blocked",
-            (unsigned long long)unit->base, dmar->address_width);
+    return unit->size < REGISTER_BYTES_MAX ? unit->size : REGISTER_BYTES_MAX;
 }
 
-static void check_shared_registers(const struct dmar *dmar, uint32_t index, struct remarks *remarks)
+/* Which units can be used. */
+static void check_registers(const struct dmar *dmar, bool *usable, struct remarks *remarks)
 {
-    const struct dmar_unit *later = &dmar->units[index];
+    static struct registers list[DMAR_UNITS_MAX];
 
-    for (uint32_t i = 0; i < index && later->base != 0; i++) {
-        const struct dmar_unit *earlier = &dmar->units[i];
-
-        if (earlier->base == 0 || !overlap(earlier->base, earlier->base + earlier->size - 1, later->base,
-                                           later->base + later->size - 1))
-            continue;
-        remark(remarks, at("DRHD", later->offset, SEVERITY_ERROR),
-               "its registers are also those of the unit at byte 0x%x: Sluice uses the first, this one's "
-               "devices "
-               "stay blocked",
-               earlier->offset);
-        return;
-    }
+    for (uint32_t i = 0; i < dmar->unit_count; i++)
+        list[i] = (struct registers){.structure = "DRHD",
+                                     .base = dmar->units[i].base,
+                                     .bytes = register_bytes(&dmar->units[i]),
+                                     .align = PAGE,
+                                     .offset = dmar->units[i].offset,
+                                     .usable = true};
+    registers_check(list, dmar->unit_count, dmar->address_width, remarks);
+    for (uint32_t i = 0; i < dmar->unit_count; i++)
+        usable[i] = list[i].usable;
 }
 
 /* 8.3: the unit for all the rest of a segment is the last one of it. */
@@ -104,14 +92,13 @@ static void check_rest(const struct dmar *dmar, uint32_t index, struct remarks *
            unit->segment);
 }
 
-static void check_units(const struct dmar *dmar, struct remarks *remarks)
+static void check_units(const struct dmar *dmar, bool *usable, struct remarks *remarks)
 {
     if (dmar->unit_count == 0)
         remark(remarks, (struct place){SEVERITY_ERROR, "table", 0, ADVICE_VTD_ON},
                "there is no unit (DRHD) that can be read: Sluice finds no IOMMU, and refuses to start");
+    check_registers(dmar, usable, remarks);
     for (uint32_t i = 0; i < dmar->unit_count; i++) {
-        check_registers(dmar, &dmar->units[i], remarks);
-        check_shared_registers(dmar, i, remarks);
         check_order(dmar, i, remarks);
         check_rest(dmar, i, remarks);
     }
@@ -167,7 +154,8 @@ static void check_flags(const struct dmar *dmar, struct remarks *remarks)
 {
     if (dmar->address_width < WIDTH_MIN || dmar->address_width > WIDTH_MAX)
         remark(remarks, at("header", OFFSET_WIDTH, SEVERITY_WARNING),
-               "a host address width of %u bits is not believable", dmar->address_width);
+               "a host address width of %u bit%s is not believable", dmar->address_width,
+               plural(dmar->address_width));
     if (!dmar->interrupt_remapping)
         remark(
             remarks, (struct place){SEVERITY_WARNING, "header", OFFSET_FLAGS, ADVICE_VTD_ON},
@@ -225,19 +213,35 @@ static void check_nodes(const struct dmar *dmar, struct remarks *remarks)
 
 /* ---- reserved memory ---- */
 
+/* IO-APICs and HPETs reach no memory. */
+static bool names_devices(const struct dmar *dmar, const struct dmar_scopes *scopes)
+{
+    for (uint32_t i = 0; i < scopes->count; i++) {
+        uint8_t kind = dmar_scope_at(dmar, scopes, i)->kind;
+
+        if (kind != DMAR_SCOPE_IOAPIC && kind != DMAR_SCOPE_HPET)
+            return true;
+    }
+    return scopes->incomplete;
+}
+
 static void check_reserved(const struct dmar *dmar, struct remarks *remarks)
 {
     static struct ranges ranges;
 
-    ranges_begin(&ranges, dmar->address_width);
+    ranges_begin(&ranges, RANGES_KEPT, dmar->address_width);
     for (uint32_t i = 0; i < dmar->unit_count; i++)
-        ranges_block(&ranges, dmar->units[i].base, dmar->units[i].size, "the registers of a unit");
+        ranges_block(&ranges, dmar->units[i].base, register_bytes(&dmar->units[i]),
+                     "the registers of a unit");
     for (uint32_t i = 0; i < dmar->reserved_count; i++) {
         const struct dmar_reserved *range = &dmar->reserved[i];
 
         if (!range->malformed)
-            ranges_want(&ranges, (struct range){range->base, range->limit, range->offset, "RMRR"});
-        if (range->scopes.count == 0 && !range->scopes.incomplete)
+            ranges_want(&ranges, (struct range){.base = range->base,
+                                                .limit = range->limit,
+                                                .offset = range->offset,
+                                                .what = "RMRR"});
+        if (!names_devices(dmar, &range->scopes))
             remark(remarks, at("RMRR", range->offset, SEVERITY_NOTE),
                    "it names no device: Sluice keeps the memory, and nobody reaches it");
     }
@@ -254,29 +258,28 @@ static void forget_long_paths(struct dmar *dmar)
             dmar->scopes[i].kind = 0;
 }
 
-static void check_claims(const struct dmar *dmar, struct remarks *remarks)
+static void check_claims(const struct dmar *dmar, const bool *usable, struct remarks *remarks)
 {
     static struct dmar copy;
     static struct claims claims;
-    bool usable[DMAR_UNITS_MAX];
 
-    for (uint32_t i = 0; i < DMAR_UNITS_MAX; i++)
-        usable[i] = true;
     copy = *dmar;
     copy.findings.count = copy.findings.lost = 0;
     if (!live())
         forget_long_paths(&copy);
-    (void)dmar_claim(&copy, usable, &claims);
+    remarks->single_only = !dmar_claim(&copy, usable, &claims);
     remark_findings(remarks, &copy.findings);
     live_check_claims(&claims, remarks);
 }
 
 void dmar_check(struct dmar *dmar, struct remarks *remarks)
 {
+    bool usable[DMAR_UNITS_MAX];
+
     remark_findings(remarks, &dmar->findings);
     check_flags(dmar, remarks);
-    check_units(dmar, remarks);
-    check_claims(dmar, remarks);
+    check_units(dmar, usable, remarks);
+    check_claims(dmar, usable, remarks);
     check_sources(dmar, remarks);
     check_reserved(dmar, remarks);
     check_acpi(dmar, remarks);

@@ -195,8 +195,8 @@ static void report_acpi(const struct input *input, const struct dmar *dmar)
 void dmar_report(const struct input *input, const struct dmar *dmar)
 {
     printf("What the firmware of a machine with Intel VT-d says about its IOMMU: %u unit%s, addresses of %u "
-           "bits.\n",
-           dmar->unit_count, plural(dmar->unit_count), dmar->address_width);
+           "bit%s.\n",
+           dmar->unit_count, plural(dmar->unit_count), dmar->address_width, plural(dmar->address_width));
     printf("Interrupts are %sremapped.%s%s\n", dmar->interrupt_remapping ? "" : "not ",
            dmar->x2apic_opt_out ? " Firmware asks not to use the x2APIC; Sluice keeps the mode that it finds."
                                 : "",

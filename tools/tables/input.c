@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/tables/input.h"
 
+#include "tools/tables/tree.h"
+
 #include "acpi/parse.h"
 
 #include <errno.h>
@@ -127,6 +129,6 @@ void input_check(const struct input *input, struct remarks *remarks)
             "start");
     if (length >= IOMMU_HEADER_BYTES && length < input->size)
         remark(remarks, (struct place){SEVERITY_NOTE, "table", TABLE_LENGTH, ADVICE_HARMLESS},
-               "the file goes on for %zu bytes after the table's end: they are not looked at",
-               input->size - length);
+               "the file goes on for %zu byte%s after the table's end, which Sluice does not see",
+               input->size - length, plural(input->size - length));
 }

@@ -7,8 +7,6 @@
 #include "tools/tables/input.h"
 #include "tools/tables/remarks.h"
 
-#define IVRS_REGISTER_BYTES 0x4000u /* spec 48882, 3.4: 512 KiB with performance counters */
-
 /* IVinfo, 5.2.1: widths in bits, 0 when firmware does not say. */
 #define IVRS_INFO_PHYSICAL(info) ((info) >> 8 & 0x7f)
 #define IVRS_INFO_VIRTUAL(info)  ((info) >> 15 & 0x7f)

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* What the hypervisor does not ask of an IVRS, and a person who wonders about a machine wants to know. */
 #include "tools/tables/ivrs.h"
+
+#include "drivers/iommu/amdvi/regs.h"
 #include "tools/tables/live.h"
 #include "tools/tables/range.h"
+#include "tools/tables/registers.h"
 
 #define ATTRIBUTE_NO_TRANSLATION 0x1u /* HATDis: spec 48882, 5.2.2.1 */
 #define HYPERTRANSPORT_BASE      0xfd00000000ull
 #define HYPERTRANSPORT_BYTES     0x300000000ull
+#define RANGES_KEPT              62u /* two windows take their places of IOMMU_RESERVED_MAX */
 
 #define ADVICE_IOMMU_ON "Look for IOMMU or AMD-Vi in the firmware's settings and switch it on."
 
@@ -25,49 +29,33 @@ static uint32_t physical_bits(const struct ivrs *ivrs)
 
 /* ---- units ---- */
 
-static void check_registers(const struct ivrs *ivrs, const struct ivrs_block *block, struct remarks *remarks)
+static bool is_translating(const struct ivrs_block *block)
 {
-    const struct place place = at("IVHD", block->offset, SEVERITY_ERROR);
-
-    if (block->base == 0)
-        remark(remarks, place,
-               "its register address is 0: Sluice cannot use the unit, its devices stay blocked");
-    else if (block->base % IVRS_REGISTER_BYTES != 0)
-        remark(remarks, place,
-               "its register address 0x%llx is no multiple of 16 KiB: Sluice cannot use the unit, its "
-               "devices stay "
-               "blocked",
-               (unsigned long long)block->base);
-    else if (is_beyond(block->base, physical_bits(ivrs)))
-        remark(
-            remarks, place,
-            "its register address 0x%llx lies beyond the machine's %u bits of address: Sluice cannot use the "
-            "unit, its devices stay blocked",
-            (unsigned long long)block->base, physical_bits(ivrs));
-    if (block->type != IVRS_IVHD_BASIC && (block->feature_info & ATTRIBUTE_NO_TRANSLATION) != 0)
-        remark(
-            remarks, (struct place){SEVERITY_ERROR, "IVHD", block->offset, ADVICE_IOMMU_ON},
-            "firmware says that it does not translate (HATDis): Sluice cannot use the unit, its devices stay "
-            "blocked");
+    return block->type == IVRS_IVHD_BASIC || (block->feature_info & ATTRIBUTE_NO_TRANSLATION) == 0;
 }
 
-static void check_shared_registers(const struct ivrs *ivrs, uint32_t index, struct remarks *remarks)
+/* Which blocks' units can be used. */
+static void check_registers(const struct ivrs *ivrs, bool *usable, struct remarks *remarks)
 {
-    const struct ivrs_block *later = &ivrs->blocks[index];
+    static struct registers list[IVRS_BLOCKS_MAX];
 
-    for (uint32_t i = 0; i < index && later->base != 0; i++) {
-        const struct ivrs_block *earlier = &ivrs->blocks[i];
+    for (uint32_t i = 0; i < ivrs->block_count; i++) {
+        const struct ivrs_block *block = &ivrs->blocks[i];
 
-        if (earlier->superseded || !overlap(earlier->base, earlier->base + IVRS_REGISTER_BYTES - 1,
-                                            later->base, later->base + IVRS_REGISTER_BYTES - 1))
-            continue;
-        remark(remarks, at("IVHD", later->offset, SEVERITY_ERROR),
-               "its registers are also those of the unit at byte 0x%x: Sluice uses the first, this one's "
-               "devices "
-               "stay blocked",
-               earlier->offset);
-        return;
+        list[i] = (struct registers){.structure = "IVHD",
+                                     .base = block->base,
+                                     .bytes = AMDVI_REGISTER_BYTES,
+                                     .align = AMDVI_REGISTERS_ALIGN,
+                                     .offset = block->offset,
+                                     .usable = !block->superseded && is_translating(block)};
+        if (!block->superseded && !is_translating(block))
+            remark(remarks, (struct place){SEVERITY_ERROR, "IVHD", block->offset, ADVICE_IOMMU_ON},
+                   "firmware says that it does not translate (HATDis): Sluice cannot use the unit, its "
+                   "devices stay blocked");
     }
+    registers_check(list, ivrs->block_count, physical_bits(ivrs), remarks);
+    for (uint32_t i = 0; i < ivrs->block_count; i++)
+        usable[i] = list[i].usable;
 }
 
 /* Where another block of the unit's says something else. */
@@ -112,12 +100,8 @@ static bool others_are_newer(const struct ivrs *ivrs)
     return false;
 }
 
-static void check_unit(const struct ivrs *ivrs, uint32_t index, struct remarks *remarks)
+static void check_unit(const struct ivrs *ivrs, const struct ivrs_block *block, struct remarks *remarks)
 {
-    const struct ivrs_block *block = &ivrs->blocks[index];
-
-    check_registers(ivrs, block, remarks);
-    check_shared_registers(ivrs, index, remarks);
     check_agreement(ivrs, block, remarks);
     check_own_id(ivrs, block, remarks);
     if (block->type == IVRS_IVHD_BASIC && others_are_newer(ivrs))
@@ -127,14 +111,15 @@ static void check_unit(const struct ivrs *ivrs, uint32_t index, struct remarks *
             "itself for its features");
 }
 
-static void check_units(const struct ivrs *ivrs, struct remarks *remarks)
+static void check_units(const struct ivrs *ivrs, bool *usable, struct remarks *remarks)
 {
     if (ivrs->block_count == 0)
         remark(remarks, (struct place){SEVERITY_ERROR, "table", 0, ADVICE_IOMMU_ON},
                "there is no unit (IVHD) that can be read: Sluice finds no IOMMU, and refuses to start");
+    check_registers(ivrs, usable, remarks);
     for (uint32_t i = 0; i < ivrs->block_count; i++)
         if (!ivrs->blocks[i].superseded)
-            check_unit(ivrs, i, remarks);
+            check_unit(ivrs, &ivrs->blocks[i], remarks);
 }
 
 /* ---- special devices ---- */
@@ -197,26 +182,48 @@ static bool has_segment(const struct ivrs *ivrs, uint16_t segment)
     return false;
 }
 
-static bool asks_for_nothing(const struct ivrs_memory *memory)
+/* IVRS_MEMORY_READ and IVRS_MEMORY_WRITE; 0: none. */
+static uint8_t access_of(const struct ivrs_memory *memory)
 {
     if ((memory->flags & IVRS_MEMORY_EXCLUSION) != 0)
-        return false;
-    return (memory->flags & IVRS_MEMORY_UNITY) == 0 ||
-           (memory->flags & (IVRS_MEMORY_READ | IVRS_MEMORY_WRITE)) == 0;
+        return IVRS_MEMORY_READ | IVRS_MEMORY_WRITE;
+    return (memory->flags & IVRS_MEMORY_UNITY) == 0 ? 0
+                                                    : memory->flags & (IVRS_MEMORY_READ | IVRS_MEMORY_WRITE);
 }
 
-static void check_memory(const struct ivrs *ivrs, struct remarks *remarks)
+/* Sluice asks a unit that it uses; of others it takes the most that there can be for theirs. */
+static bool has_counters(const struct ivrs *ivrs, const bool *usable, uint64_t base)
+{
+    for (uint32_t i = 0; i < ivrs->block_count; i++)
+        if (usable[i] && ivrs->blocks[i].base == base)
+            return (ivrs->blocks[i].features & AMDVI_FEATURE_COUNTERS) != 0;
+    return true;
+}
+
+static void block_registers(const struct ivrs *ivrs, const bool *usable, struct ranges *ranges)
+{
+    for (uint32_t i = 0; i < ivrs->block_count; i++) {
+        uint64_t base = ivrs->blocks[i].base;
+        bool all = has_counters(ivrs, usable, base);
+
+        ranges_block(ranges, base, all ? AMDVI_REGISTER_BYTES_MAX : AMDVI_REGISTER_BYTES,
+                     "the registers of a unit");
+        if (!all)
+            ranges_doubt(ranges, base, AMDVI_REGISTER_BYTES_MAX, "the performance counters of a unit");
+    }
+}
+
+static void check_memory(const struct ivrs *ivrs, const bool *usable, struct remarks *remarks)
 {
     static struct ranges ranges;
 
-    ranges_begin(&ranges, physical_bits(ivrs));
+    ranges_begin(&ranges, RANGES_KEPT, physical_bits(ivrs));
     ranges_block(&ranges, HYPERTRANSPORT_BASE, HYPERTRANSPORT_BYTES, "the HyperTransport window");
-    for (uint32_t i = 0; i < ivrs->block_count; i++)
-        ranges_block(&ranges, ivrs->blocks[i].base, IVRS_REGISTER_BYTES, "the registers of a unit");
+    block_registers(ivrs, usable, &ranges);
     for (uint32_t i = 0; i < ivrs->memory_count; i++) {
         const struct ivrs_memory *memory = &ivrs->memory[i];
 
-        if (asks_for_nothing(memory)) {
+        if (access_of(memory) == 0) {
             remark(remarks, at("IVMD", memory->offset, SEVERITY_NOTE),
                    "it gives its devices no access: Sluice leaves it out");
             continue;
@@ -227,32 +234,35 @@ static void check_memory(const struct ivrs *ivrs, struct remarks *remarks)
                 "it is for segment %04x, which no unit has: Sluice keeps the memory, and nobody reaches it",
                 memory->segment);
         if (!memory->malformed)
-            ranges_want(&ranges, (struct range){memory->base, memory->base + memory->size - 1, memory->offset,
-                                                "IVMD"});
+            ranges_want(&ranges, (struct range){.base = memory->base,
+                                                .limit = memory->base + memory->size - 1,
+                                                .offset = memory->offset,
+                                                .access = access_of(memory),
+                                                .names_nobody = memory->type == IVRS_IVMD_ALL,
+                                                .what = "IVMD"});
     }
     ranges_check(&ranges, remarks);
 }
 
 /* ---- who owns which device, by the hypervisor's own rules ---- */
 
-static void check_claims(struct ivrs *ivrs, struct remarks *remarks)
+static void check_claims(struct ivrs *ivrs, const bool *usable, struct remarks *remarks)
 {
     static struct claims claims;
-    bool usable[IVRS_BLOCKS_MAX];
 
-    for (uint32_t i = 0; i < IVRS_BLOCKS_MAX; i++)
-        usable[i] = true;
     ivrs->findings.count = ivrs->findings.lost = 0;
-    (void)ivrs_claim(ivrs, usable, &claims);
+    remarks->single_only = !ivrs_claim(ivrs, usable, &claims);
     remark_findings(remarks, &ivrs->findings);
     live_check_claims(&claims, remarks);
 }
 
 void ivrs_check(struct ivrs *ivrs, struct remarks *remarks)
 {
+    bool usable[IVRS_BLOCKS_MAX];
+
     remark_findings(remarks, &ivrs->findings);
-    check_units(ivrs, remarks);
-    check_claims(ivrs, remarks);
+    check_units(ivrs, usable, remarks);
+    check_claims(ivrs, usable, remarks);
     check_specials(ivrs, remarks);
-    check_memory(ivrs, remarks);
+    check_memory(ivrs, usable, remarks);
 }

@@ -4,6 +4,104 @@
 #include "tools/tables/json.h"
 #include "tools/tables/tree.h"
 
+/* ---- scopes, as a DMAR has them ---- */
+
+struct scope {
+    const char *kind;
+    uint32_t offset;
+    uint16_t first, last, alias;
+    uint8_t enumeration_id;
+    bool aliased;
+};
+
+/* Where a range begins, for a range. */
+static void write_path(uint16_t id)
+{
+    json_number("start_bus", id >> 8);
+    json_open_array("path");
+    json_open_array(NULL);
+    json_number(NULL, id >> 3 & 31);
+    json_number(NULL, id & 7);
+    json_close_array();
+    json_close_array();
+}
+
+static void write_optional(const char *key, bool known, uint16_t id)
+{
+    if (known)
+        json_number(key, id);
+    else
+        json_null(key);
+}
+
+static void write_scope(struct scope scope)
+{
+    json_open_object(NULL);
+    json_number("offset", scope.offset);
+    json_text("kind", scope.kind);
+    write_path(scope.first);
+    json_number("enumeration_id", scope.enumeration_id);
+    write_optional("requester_id", scope.first == scope.last, scope.first);
+    json_number("first", scope.first);
+    json_number("last", scope.last);
+    write_optional("alias", scope.aliased, scope.alias);
+    json_close_object();
+}
+
+static bool is_range(uint8_t kind)
+{
+    return kind == IVRS_ENTRY_START || kind == IVRS_ENTRY_ALIAS_START || kind == IVRS_ENTRY_EXTENDED_START;
+}
+
+static void write_entry_scope(const struct ivrs_entry *entry)
+{
+    write_scope((struct scope){.kind = entry->kind == IVRS_ENTRY_ACPI ? "acpi"
+                                       : is_range(entry->kind)        ? "range"
+                                                                      : "endpoint",
+                               .offset = entry->offset,
+                               .first = entry->first,
+                               .last = entry->last,
+                               .alias = entry->alias,
+                               .aliased = ivrs_is_aliased(entry)});
+}
+
+static const char *special_kind_text(const struct ivrs_special *special)
+{
+    return special->kind == IVRS_SPECIAL_IOAPIC ? "ioapic" : "hpet";
+}
+
+static void write_unit_scopes(const struct ivrs *ivrs, uint32_t index)
+{
+    const struct ivrs_block *block = &ivrs->blocks[index];
+
+    json_bool("scopes_complete", !block->incomplete);
+    json_open_array("scopes");
+    for (uint32_t i = 0; i < block->entries; i++)
+        if (ivrs_entry_at(ivrs, block, i)->kind != IVRS_ENTRY_ALL)
+            write_entry_scope(ivrs_entry_at(ivrs, block, i));
+    for (uint32_t i = 0; i < ivrs->special_count; i++) {
+        const struct ivrs_special *special = &ivrs->specials[i];
+
+        if (special->block == index)
+            write_scope((struct scope){.kind = special_kind_text(special),
+                                       .offset = special->offset,
+                                       .first = special->id,
+                                       .last = special->id,
+                                       .enumeration_id = special->handle});
+    }
+    json_close_array();
+}
+
+/* ---- units and blocks ---- */
+
+static bool includes_all(const struct ivrs *ivrs, const struct ivrs_block *block)
+{
+    for (uint32_t i = 0; i < block->entries; i++)
+        if (ivrs_entry_at(ivrs, block, i)->kind == IVRS_ENTRY_ALL)
+            return true;
+    return false;
+}
+
 static void write_units(const struct ivrs *ivrs)
 {
     json_open_array("units");
@@ -19,6 +117,8 @@ static void write_units(const struct ivrs *ivrs)
         json_number("segment", block->segment);
         json_number("requester_id", block->id);
         json_number("base", block->base);
+        json_bool("include_all", includes_all(ivrs, block));
+        write_unit_scopes(ivrs, i);
         json_close_object();
     }
     json_close_array();
@@ -31,10 +131,7 @@ static void write_entry(const struct ivrs_entry *entry)
     json_number("kind", entry->kind);
     json_number("first", entry->first);
     json_number("last", entry->last);
-    if (ivrs_is_aliased(entry))
-        json_number("alias", entry->alias);
-    else
-        json_null("alias");
+    write_optional("alias", ivrs_is_aliased(entry), entry->alias);
     json_number("settings", entry->settings);
     json_number("extended_settings", entry->extended);
     json_close_object();
@@ -99,7 +196,7 @@ static void write_specials(const struct ivrs *ivrs)
         json_open_object(NULL);
         json_number("offset", special->offset);
         json_number("block", special->block);
-        json_text("kind", special->kind == IVRS_SPECIAL_IOAPIC ? "ioapic" : "hpet");
+        json_text("kind", special_kind_text(special));
         json_number("handle", special->handle);
         json_number("requester_id", special->id);
         json_number("settings", special->settings);
@@ -149,6 +246,33 @@ static void write_acpi(const struct input *input, const struct ivrs *ivrs)
     json_close_array();
 }
 
+/* ---- memory ---- */
+
+/* The limit of no bytes, or of bytes past 2^64, wraps round. */
+static void write_reserved(const struct ivrs *ivrs)
+{
+    json_open_array("reserved");
+    for (uint32_t i = 0; i < ivrs->memory_count; i++) {
+        const struct ivrs_memory *memory = &ivrs->memory[i];
+
+        json_open_object(NULL);
+        json_number("offset", memory->offset);
+        json_number("segment", memory->segment);
+        json_number("base", memory->base);
+        json_number("limit", memory->base + memory->size - 1);
+        json_bool("malformed", memory->malformed);
+        json_bool("scopes_complete", true);
+        json_open_array("scopes");
+        write_scope((struct scope){.kind = memory->type == IVRS_IVMD_ONE ? "endpoint" : "range",
+                                   .offset = memory->offset,
+                                   .first = memory->first,
+                                   .last = memory->last});
+        json_close_array();
+        json_close_object();
+    }
+    json_close_array();
+}
+
 static void write_memory(const struct ivrs *ivrs)
 {
     json_open_array("memory");
@@ -188,5 +312,6 @@ void ivrs_json(const struct input *input, const struct ivrs *ivrs)
     write_aliases(ivrs);
     write_specials(ivrs);
     write_acpi(input, ivrs);
+    write_reserved(ivrs);
     write_memory(ivrs);
 }

@@ -189,7 +189,7 @@ void ivrs_report(const struct input *input, const struct ivrs *ivrs)
     printf("What the firmware of a machine with AMD-Vi says about its IOMMU: %u unit%s", units,
            plural(units));
     if (bits != 0)
-        printf(", addresses of %u bits", bits);
+        printf(", addresses of %u bit%s", bits, plural(bits));
     printf(".\n");
     report_units(input, ivrs);
     report_blocks(ivrs);

@@ -12,9 +12,14 @@
 #include <unistd.h>
 
 #define PCI_VENDOR     0x00
-#define PCI_BASE_CLASS 0x0b
+#define PCI_CLASS      0x0a /* base class in the upper byte */
 #define BASE_BRIDGE    0x06
-#define BASE_SYSTEM    0x08 /* IOMMUs, interrupt controllers and timers among them */
+#define CLASS_PIC      0x0800 /* interrupt controllers */
+#define CLASS_TIMER    0x0802
+#define CLASS_CLOCK    0x0803
+#define CLASS_HOT_PLUG 0x0804
+#define CLASS_IOMMU    0x0806
+#define CLASS_EVENTS   0x0807 /* Root Complex Event Collector */
 
 #define ADVICE_CLAIMS                                                                                        \
     "If the device is needed, look for an update of the firmware: it wrote the table without it."
@@ -76,12 +81,22 @@ const char *live_function(uint16_t segment, uint16_t id)
     return text;
 }
 
-/* Host bridges and what belongs to the board do no DMA of their own, and firmware rarely names them. */
+/* Bridges and some of what belongs to the board do no DMA of their own, and firmware rarely names them. */
 static bool does_dma(uint16_t segment, uint16_t id)
 {
-    uint32_t class = host_pci_read(segment, id, PCI_BASE_CLASS, 1);
+    uint32_t class = host_pci_read(segment, id, PCI_CLASS, 2);
 
-    return class != BASE_BRIDGE && class != BASE_SYSTEM;
+    switch (class) {
+    case CLASS_PIC:
+    case CLASS_TIMER:
+    case CLASS_CLOCK:
+    case CLASS_HOT_PLUG:
+    case CLASS_IOMMU:
+    case CLASS_EVENTS:
+        return false;
+    default:
+        return class >> 8 != BASE_BRIDGE;
+    }
 }
 
 /* `name`: of a folder, such as "0000:00:1f.3". */

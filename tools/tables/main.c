@@ -17,6 +17,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SINGLE_ONLY                                                                                          \
+    "\nThere may be units that nobody knows of or can use: Sluice serves only devices that the table names " \
+    "one by one.\nThose in a range, behind a bridge, or covered with all the rest stay blocked."
+
 enum status { STATUS_CLEAN, STATUS_FINDINGS, STATUS_UNREADABLE };
 
 static bool as_json;
@@ -100,7 +104,8 @@ static void report_remarks(void)
     uint32_t counts[SEVERITIES] = {0};
 
     if (remarks.count == 0) {
-        printf("\nNo findings: the table makes sense, and Sluice can use all of it.\n");
+        printf("\nNo findings: the table makes sense. What the machine itself makes of it, Sluice sees at "
+               "boot.\n");
         return;
     }
     printf("\nFindings\n");
@@ -116,7 +121,8 @@ static void report_remarks(void)
            plural(counts[SEVERITY_NOTE]));
     if (remarks.lost != 0)
         printf(", and %u more that are not shown", remarks.lost);
-    printf(".%s\n", counts[SEVERITY_ERROR] != 0 ? " Where Sluice is in doubt, devices stay blocked." : "");
+    printf(".%s%s\n", counts[SEVERITY_ERROR] != 0 ? " Where Sluice is in doubt, devices stay blocked." : "",
+           remarks.single_only ? SINGLE_ONLY : "");
 }
 
 static void report_table(const struct input *input)
@@ -132,6 +138,7 @@ static void report_table(const struct input *input)
 static void check_table(const struct input *input)
 {
     remarks.count = remarks.lost = 0;
+    remarks.single_only = false;
     input_check(input, &remarks);
     if (input->is_dmar) {
         (void)dmar_parse(input->bytes, input->size, &parsed.dmar);

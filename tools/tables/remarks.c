@@ -8,14 +8,14 @@
 #define ADVICE_NEWER                                                                                         \
     "Nothing to do: a newer specification may define it. Should devices be missing, look for a newer "       \
     "Sluice."
-#define ADVICE_LIMIT  "Sluice has a fixed limit here; tell its authors about this machine."
 #define ADVICE_ZEROES "Nothing to worry about: some firmware fills its tables up."
 #define ADVICE_BRIDGE                                                                                        \
     "Look with lspci whether the bridge on the way is there; firmware may have switched it off, then "       \
     "nothing "                                                                                               \
     "is lost."
 
-/* By enum finding_reason: the parsers say what is wrong, a person wants to know how bad it is. */
+/* By enum finding_reason: the parsers say what is wrong, a person wants to know how bad it is. What is not
+ * listed is a note, and harmless. */
 static const struct judgement {
     enum severity severity;
     const char *advice;
@@ -28,7 +28,7 @@ static const struct judgement {
     [FINDING_LENGTH] = {SEVERITY_ERROR, ADVICE_UPDATE},
     [FINDING_UNKNOWN] = {SEVERITY_NOTE, ADVICE_NEWER},
     [FINDING_SHORT] = {SEVERITY_ERROR, ADVICE_UPDATE},
-    [FINDING_TOO_MANY] = {SEVERITY_WARNING, ADVICE_LIMIT},
+    [FINDING_TOO_MANY] = {SEVERITY_ERROR, ADVICE_LIMIT},
     [FINDING_LIST_LENGTH] = {SEVERITY_ERROR, ADVICE_UPDATE},
     [FINDING_INVERTED] = {SEVERITY_ERROR, ADVICE_UPDATE},
     [FINDING_EMPTY] = {SEVERITY_ERROR, ADVICE_UPDATE},
@@ -75,23 +75,35 @@ void remark(struct remarks *remarks, struct place place, const char *format, ...
     va_end(values);
 }
 
-/* A structure of a new type is news; a device of a new kind is one that stays blocked. */
+/* Without those, no device stays blocked. */
+static bool is_extra(const struct finding *finding)
+{
+    return finding->structure == FINDING_ATSR || finding->structure == FINDING_RHSA ||
+           finding->structure == FINDING_ANDD || finding->structure == FINDING_SATC ||
+           finding->structure == FINDING_SIDP;
+}
+
 static enum severity severity_of(const struct finding *finding)
 {
     bool of_device = finding->structure == FINDING_SCOPE || finding->structure == FINDING_ENTRY;
 
-    return finding->reason == FINDING_UNKNOWN && of_device ? SEVERITY_WARNING
-                                                           : judgements[finding->reason].severity;
+    /* A structure of a new type is news; a device of a new kind is one that stays blocked. */
+    if (finding->reason == FINDING_UNKNOWN && of_device)
+        return SEVERITY_WARNING;
+    if (finding->reason == FINDING_TOO_MANY && is_extra(finding))
+        return SEVERITY_WARNING;
+    return judgements[finding->reason].severity;
 }
 
 void remark_findings(struct remarks *remarks, const struct findings *findings)
 {
     for (uint32_t i = 0; i < findings->count; i++) {
         const struct finding *finding = &findings->list[i];
+        const char *advice = judgements[finding->reason].advice;
 
         remark(remarks,
                (struct place){severity_of(finding), finding_structure_text(finding), finding->offset,
-                              judgements[finding->reason].advice},
+                              advice != NULL ? advice : ADVICE_HARMLESS},
                "%s", finding_reason_text(finding));
     }
     remarks->lost += findings->lost;

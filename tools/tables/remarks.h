@@ -6,6 +6,7 @@
 
 #include "drivers/iommu/finding.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,7 @@ struct remark {
 
 struct remarks {
     uint32_t count, lost; /* lost: those that there was no room for */
+    bool single_only;     /* Sluice serves none but devices that are named one by one */
     struct remark list[REMARKS_MAX];
 };
 
@@ -47,9 +49,10 @@ void remark(struct remarks *remarks, struct place place, const char *format, ...
 /* What a parser found, in its own words. */
 void remark_findings(struct remarks *remarks, const struct findings *findings);
 
-/* The three pieces of advice that most checks give. */
+/* The pieces of advice that several checks give. */
 #define ADVICE_UPDATE                                                                                        \
     "The firmware wrote this; look for an update of it, and tell the maker of the machine if there is none."
+#define ADVICE_LIMIT    "Sluice has a fixed limit here; tell its authors about this machine."
 #define ADVICE_HARMLESS "Nothing to worry about."
 #define ADVICE_DUMP     "Read the table again, as root, from /sys/firmware/acpi/tables: this copy is not whole."
 

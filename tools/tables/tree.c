@@ -26,7 +26,8 @@ const char *size_text(uint64_t bytes)
         bytes /= 1024;
         unit++;
     }
-    snprintf(text, sizeof text, "%llu %s", (unsigned long long)bytes, units[unit]);
+    snprintf(text, sizeof text, "%llu %s", (unsigned long long)bytes,
+             bytes == 1 && unit == 0 ? "byte" : units[unit]);
     return text;
 }
 
