@@ -305,6 +305,7 @@ int main(void)
         cmocka_unit_test(a_unit_that_dies_takes_nobody_with_it),
         cmocka_unit_test(one_unit_more_than_there_is_room_for),
         cmocka_unit_test(registers_of_every_unit_are_out_of_bounds),
+        cmocka_unit_test(the_interrupt_window_is_always_listed),
         cmocka_unit_test(a_unit_that_does_not_come_on),
     };
 

@@ -35,6 +35,7 @@ void the_unusable_unit_has_the_rest(void **state);
 void a_unit_that_dies_takes_nobody_with_it(void **state);
 void one_unit_more_than_there_is_room_for(void **state);
 void registers_of_every_unit_are_out_of_bounds(void **state);
+void the_interrupt_window_is_always_listed(void **state);
 void a_unit_that_does_not_come_on(void **state);
 
 #endif

@@ -204,6 +204,21 @@ void registers_of_every_unit_are_out_of_bounds(void **state)
             expect_out_of_bounds(IOMMU_VENDOR_AMDVI, unit, block_types);
 }
 
+/* The interrupt window has its place in the list, however many ranges firmware wants. */
+void the_interrupt_window_is_always_listed(void **state)
+{
+    (void)state;
+    ON_BOTH(vendor)
+    {
+        plan_begin(vendor, 64, 2);
+        plan.reserved = 64;
+        plan_start();
+        assert_int_equal(iommu_reserved_count(), 64);
+        assert_int_equal(iommu_reserved_at(63).kind, IOMMU_KIND_MSI);
+        assert_true(captured_count("there are more than Sluice keeps") > 0);
+    }
+}
+
 /* It costs its devices; only when no unit comes on there is nothing to start a guest with. */
 void a_unit_that_does_not_come_on(void **state)
 {
