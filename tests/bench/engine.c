@@ -67,8 +67,12 @@ void host_pci_write(uint16_t segment, uint16_t id, uint16_t offset, uint8_t byte
 static int init(const struct iommu_setup *setup, struct iommu_limits *limits)
 {
     (void)setup;
-    *limits = (struct iommu_limits){
-        .levels = 4, .levels_max = 4, .address_bits = 48, .coherent = coherent, .domains = 65536};
+    *limits = (struct iommu_limits){.levels = 4,
+                                    .levels_max = 4,
+                                    .leaf_level = 3,
+                                    .address_bits = 48,
+                                    .coherent = coherent,
+                                    .domains = 65536};
     return 0;
 }
 static int no_ranges(uint8_t address_bits)
