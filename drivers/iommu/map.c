@@ -331,27 +331,13 @@ bool iommu_is_window(uint64_t bfn)
     return is_window(bfn, 1);
 }
 
-static bool is_range_locked(const struct iommu_context *context, uint64_t bfn, uint64_t frames)
-{
-    uint64_t end = bfn + frames;
-
-    while (bfn < end) {
-        uint32_t level;
-
-        if (page_table_is_locked(&context->table, page_table_lookup(&context->table, bfn, &level)))
-            return true;
-        bfn = (bfn | (page_table_span(level) - 1)) + 1;
-    }
-    return false;
-}
-
 static int check_range(const struct iommu_context *context, uint64_t bfn, uint32_t order)
 {
     uint64_t frames = 1ull << order;
 
     if ((bfn & (frames - 1)) != 0 || bfn > context->max_bfn || frames - 1 > context->max_bfn - bfn)
         return -EINVAL;
-    return is_range_locked(context, bfn, frames) ? -EACCES : 0;
+    return page_table_any_locked(&context->table, bfn, frames) ? -EACCES : 0;
 }
 
 /* One step of a run: what fits into one table, onto nothing; or one entry. The frames, or an error. */

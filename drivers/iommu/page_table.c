@@ -94,11 +94,9 @@ void page_table_init(struct page_table *table, const struct page_format *format,
 /* Pages that splitting a leaf of that level takes, down to level 1. */
 static uint32_t pages_to_split(uint32_t level)
 {
-    uint32_t pages = 0;
+    static const uint32_t pages[PAGE_LEAF_LEVELS + 1] = {0, 0, 1, 1 + PAGE_TABLE_ENTRIES};
 
-    for (; level > 1; level--)
-        pages = pages * PAGE_TABLE_ENTRIES + 1;
-    return pages;
+    return pages[level];
 }
 
 /* Pages that may be taken, or kept back for another leaf. */
@@ -426,6 +424,25 @@ uint64_t page_table_lookup(const struct page_table *table, uint64_t bfn, uint32_
         return 0;
     page = walk(table, bfn, 1, level);
     return entries_of(table, page)[slot_of(bfn, *level)];
+}
+
+bool page_table_any_locked(const struct page_table *table, uint64_t bfn, uint64_t frames)
+{
+    uint64_t end = bfn + frames;
+
+    while (bfn < end && bfn <= page_table_reach(table->levels)) {
+        uint32_t level, page = walk(table, bfn, 1, &level);
+        const uint64_t *entries = entries_of(table, page);
+
+        for (uint32_t slot = slot_of(bfn, level); bfn < end && slot < PAGE_TABLE_ENTRIES; slot++) {
+            if (level > 1 && points_at_table(table, entries[slot]))
+                break;
+            if (page_table_is_locked(table, entries[slot]))
+                return true;
+            bfn = (bfn | (page_table_span(level) - 1)) + 1;
+        }
+    }
+    return false;
 }
 
 bool page_table_can_hold(const struct page_table *table, uint64_t bfn, uint32_t order)

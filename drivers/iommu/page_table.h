@@ -291,6 +291,9 @@ void page_table_release(struct page_table *table, uint32_t parked);
 /* The entry that bfn is translated by, 0 when there is none, and its level. */
 uint64_t page_table_lookup(const struct page_table *table, uint64_t bfn, uint32_t *level);
 
+/* Whether part of the range is translated by a locked entry. */
+bool page_table_any_locked(const struct page_table *table, uint64_t bfn, uint64_t frames);
+
 /* Whether every one of the missing tables on the way to [bfn, bfn + 2^order) can be had. */
 bool page_table_can_hold(const struct page_table *table, uint64_t bfn, uint32_t order);
 
