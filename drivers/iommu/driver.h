@@ -29,6 +29,7 @@ struct iommu_context {
 /* What every unit can do: a context must suit them all. */
 struct iommu_limits {
     uint8_t levels, levels_max; /* a tree begins with the first and may grow to the second */
+    uint8_t leaf_level;         /* highest level whose entries may be leaves: 1, 2 or 3 */
     uint8_t address_bits;       /* width of a bus address */
     bool coherent;
     bool flush_on_map;

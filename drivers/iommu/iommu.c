@@ -19,6 +19,7 @@ static struct iommu_context *contexts[IOMMU_CONTEXTS_MAX]; /* domain id = index 
 static uint32_t context_count;
 static struct iommu_reserved reserved[IOMMU_RESERVED_MAX];
 static uint32_t reserved_count;
+static struct iommu_flush reserved_flush;
 static uint64_t isolated[(UINT16_MAX + 1) / 64]; /* a bit for each requester id of segment 0 */
 
 static uint64_t lower(uint64_t left, uint64_t right)
@@ -116,8 +117,24 @@ static uint64_t tables_for(uint64_t bfn, uint64_t frames)
     return tables;
 }
 
+/* Maps from bfn on by the largest leaves; how many frames that were, or an error. */
+static int64_t map_identity(struct page_table *table, uint64_t bfn, uint64_t frames, uint32_t flags)
+{
+    int64_t done = 0;
+
+    for (uint32_t level = page_table_block(table->leaf_level, bfn, frames); done == 0 && level >= 1;
+         level--) {
+        done = page_table_fill(table, bfn, bfn, frames, level, flags, &reserved_flush);
+        /* What stands there already is another range's identity entry: its devices need both. */
+        if (done == 0 && page_table_widen(table, bfn, level, flags, &reserved_flush) == 0)
+            done = (int64_t)page_table_span(level);
+    }
+    return done;
+}
+
 static int map_reserved(struct iommu_context *context)
 {
+    iommu_flush_begin(&reserved_flush, context);
     for (uint32_t i = 0; i < reserved_count; i++) {
         uint64_t bfn = reserved[i].bfn, end = bfn + reserved[i].frames;
 
@@ -125,18 +142,16 @@ static int map_reserved(struct iommu_context *context)
             continue;
         while (bfn < end) {
             uint32_t flags = reserved[i].flags | IOMMU_LOCKED;
-            int64_t done = page_table_fill(&context->table, bfn, bfn, end - bfn, flags);
+            int64_t done = map_identity(&context->table, bfn, end - bfn, flags);
 
             if (done < 0)
                 return (int)done;
-            /* What stands there already is another range's identity entry: its devices need both. */
-            if (done == 0)
-                page_table_widen(&context->table, bfn++, flags);
             bfn += (uint64_t)done;
+            if (reserved_flush.parked_tables != IOMMU_NO_TABLE)
+                iommu_flush(&reserved_flush); /* no unit walks them yet */
         }
     }
-    page_table_write_back(&context->table);
-    return 0;
+    return iommu_flush(&reserved_flush);
 }
 
 /* ---- contexts ---- */
@@ -161,8 +176,9 @@ static struct iommu_context *context_allocate(uint32_t quota, uint8_t levels)
     pool = host_frame_address(pool_mfn);
     if (!limits.coherent)
         host_cache_flush(pool, (size_t)quota << 12);
-    page_table_init(&context->table, driver->format, levels, limits.coherent, pool_mfn, pool,
-                    (struct page_table_info *)(context + 1), quota);
+    /* A tree that grows keeps its old root, so that no leaf is of the root's size. */
+    page_table_init(&context->table, driver->format, levels, (uint8_t)lower(limits.leaf_level, levels),
+                    limits.coherent, pool_mfn, pool, (struct page_table_info *)(context + 1), quota);
     return context;
 }
 

@@ -81,7 +81,7 @@ uint32_t iommu_tables_quota(const struct iommu_context *context);
 
 /* ---- map, unmap, lookup, flush ---- */
 
-#define IOMMU_FLUSH_PARKED 512u /* frames an accumulator can hold */
+#define IOMMU_FLUSH_PARKED 512u /* entries an accumulator can hold */
 #define IOMMU_FLUSH_RANGES 8u   /* separate BFN ranges before it widens to the whole domain */
 
 struct iommu_range {
@@ -98,11 +98,15 @@ struct iommu_flush {
     bool whole_domain;
     bool tables_changed; /* entries that point at tables, perhaps: no hint */
     uint32_t parked_count;
-    uint64_t parked[IOMMU_FLUSH_PARKED]; /* entries as they were, in hardware's format */
+    uint64_t parked[IOMMU_FLUSH_PARKED]; /* entries as they were; the engine's business */
     uint32_t parked_tables;              /* list of table pages, IOMMU_NO_TABLE ends it; engine's business */
 };
 
 void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context);
+
+/* For the engine: in the block of so many frames that bfn is in, entries that point at tables have changed.
+ */
+void iommu_flush_block(struct iommu_flush *flush, uint64_t bfn, uint64_t frames);
 
 /* True when the next element might not fit: flush first. */
 static inline bool iommu_flush_full(const struct iommu_flush *flush)
@@ -114,9 +118,10 @@ static inline bool iommu_flush_full(const struct iommu_flush *flush)
  * Maps [bfn, bfn + 2^order) to [mfn, ...) with flags (at least R or W effective or withheld). A present
  * entry is replaced by one 64-bit store. The caller has taken the references. 0; -EINVAL beyond the bus
  * width or misaligned; -EACCES touches a locked entry; -ENOMEM quota; -EIO unit dead. On an error no
- * mapping changed (a tree may have grown). Orders other than 0 may be split by the engine. Rather than
- * overrun the accumulator, or fail for want of tables that are parked in it, the accumulator is flushed
- * early.
+ * mapping changed (a tree may have grown). Whatever the order, 2 MiB and 1 GiB that continue each other end
+ * up in one entry where the units allow; the quota is as if they did not, so that no unmap ever lacks a
+ * table. Rather than overrun the accumulator, or fail for want of tables that are parked in it, the
+ * accumulator is flushed early.
  */
 int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order, uint32_t flags,
               struct iommu_flush *flush);

@@ -12,6 +12,10 @@
 
 #define ORDER_MAX 18u /* 1 GiB */
 
+/* A parked entry has its level, less 1, in bits that no entry of either vendor uses. */
+#define PARKED_SHIFT 5u
+#define PARKED_LEVEL (3ull << PARKED_SHIFT)
+
 static const struct iommu_driver *driver;
 static struct iommu_range upper_window; /* HyperTransport, where there is */
 
@@ -63,6 +67,12 @@ static inline void note_range(struct iommu_flush *flush, uint64_t bfn, uint64_t 
         flush->ranges[flush->range_count++] = (struct iommu_range){bfn, frames};
     else
         flush->whole_domain = true;
+}
+
+void iommu_flush_block(struct iommu_flush *flush, uint64_t bfn, uint64_t frames)
+{
+    flush->tables_changed = true;
+    note_range(flush, bfn & -frames, frames);
 }
 
 static bool is_owed(const struct iommu_flush *flush)
@@ -123,13 +133,27 @@ static int invalidate(const struct iommu_flush *flush)
     return error;
 }
 
+SELDOM static void release_block(uint64_t mfn, uint32_t flags, uint64_t parked)
+{
+    uint64_t end = mfn + page_table_span(1u + (uint32_t)((parked & PARKED_LEVEL) >> PARKED_SHIFT));
+
+    for (; mfn < end; mfn++)
+        host_frame_release(mfn, flags);
+}
+
 static void release_parked(const struct iommu_flush *flush)
 {
     const struct page_format *format = flush->context->table.format;
 
-    for (uint32_t i = 0; i < flush->parked_count; i++)
-        host_frame_release(page_table_leaf_mfn(format, flush->parked[i]),
-                           page_table_leaf_flags(format, flush->parked[i]));
+    for (uint32_t i = 0; i < flush->parked_count; i++) {
+        uint64_t parked = flush->parked[i], mfn = page_table_leaf_mfn(format, parked);
+        uint32_t flags = page_table_leaf_flags(format, parked);
+
+        if (__builtin_expect((parked & PARKED_LEVEL) != 0, false))
+            release_block(mfn, flags, parked);
+        else
+            host_frame_release(mfn, flags);
+    }
     page_table_release(&flush->context->table, flush->parked_tables);
 }
 
@@ -156,7 +180,7 @@ SELDOM static int flush_and_map(struct iommu_context *context, uint64_t bfn, uin
 {
     int error = iommu_flush(flush);
 
-    return error != 0 ? error : page_table_map(&context->table, bfn, entry, old);
+    return error != 0 ? error : page_table_map(&context->table, bfn, entry, old, flush);
 }
 
 __attribute__((always_inline)) static inline int
@@ -166,7 +190,7 @@ map_one(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t flag
     int error = -ENOMEM;
 
     if (!iommu_flush_full(flush))
-        error = page_table_map(&context->table, bfn, entry, &old);
+        error = page_table_map(&context->table, bfn, entry, &old, flush);
     if (error == -ENOMEM && (iommu_flush_full(flush) || flush->parked_tables != IOMMU_NO_TABLE))
         error = flush_and_map(context, bfn, entry, &old, flush);
     if (error != 0)
@@ -188,15 +212,61 @@ __attribute__((always_inline)) static inline int unmap_one(struct iommu_context 
     int error = __builtin_expect(iommu_flush_full(flush), false) ? iommu_flush(flush) : 0;
 
     if (error == 0)
-        error = page_table_unmap(&context->table, bfn, &old, &flush->parked_tables);
+        error = page_table_unmap(&context->table, bfn, &old, flush);
     if (error != 0)
         return error;
     iommu_counters.unmaps++;
     if (old == 0)
         return 0;
-    flush->tables_changed |= flush->parked_tables != IOMMU_NO_TABLE;
     flush->parked[flush->parked_count++] = old;
     note_range(flush, bfn, 1);
+    return 0;
+}
+
+/* As map_one(), by one leaf of level 2 or 3. -EEXIST: there are smaller ones. */
+SELDOM static int map_block(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t level,
+                            uint32_t flags, struct iommu_flush *flush)
+{
+    struct page_table *table = &context->table;
+    uint64_t entry = page_table_leaf(table->format, mfn, flags) | table->format->large, old;
+    uint64_t frames = page_table_span(level);
+    int error = iommu_flush_full(flush) ? iommu_flush(flush) : 0;
+
+    if (error == 0)
+        error = page_table_put(table, bfn, level, entry, &old, flush);
+    if (error == -ENOMEM && flush->parked_tables != IOMMU_NO_TABLE) {
+        error = iommu_flush(flush);
+        if (error == 0)
+            error = page_table_put(table, bfn, level, entry, &old, flush);
+    }
+    if (error != 0)
+        return error;
+    iommu_counters.maps += frames;
+    if (old != 0)
+        flush->parked[flush->parked_count++] = old | (uint64_t)(level - 1) << PARKED_SHIFT;
+    if (old != entry && (old != 0 || context->flush_on_map)) {
+        flush->tables_changed |= old == 0;
+        note_range(flush, bfn, frames);
+    }
+    return 0;
+}
+
+/* As unmap_one(), of what one entry of level 2 or 3 stands for. -EEXIST: there are smaller ones. */
+SELDOM static int unmap_block(struct iommu_context *context, uint64_t bfn, uint32_t level,
+                              struct iommu_flush *flush)
+{
+    uint64_t old;
+    int error = iommu_flush_full(flush) ? iommu_flush(flush) : 0;
+
+    if (error == 0)
+        error = page_table_put(&context->table, bfn, level, 0, &old, flush);
+    if (error != 0)
+        return error;
+    iommu_counters.unmaps += page_table_span(level);
+    if (old == 0)
+        return 0;
+    flush->parked[flush->parked_count++] = old | (uint64_t)(level - 1) << PARKED_SHIFT;
+    note_range(flush, bfn, page_table_span(level));
     return 0;
 }
 
@@ -261,28 +331,60 @@ bool iommu_is_window(uint64_t bfn)
     return is_window(bfn, 1);
 }
 
-static bool is_range_locked(const struct iommu_context *context, uint64_t bfn, uint64_t frames)
-{
-    for (uint64_t i = 0; i < frames; i++)
-        if (page_table_is_locked(&context->table, page_table_lookup(&context->table, bfn + i)))
-            return true;
-    return false;
-}
-
 static int check_range(const struct iommu_context *context, uint64_t bfn, uint32_t order)
 {
     uint64_t frames = 1ull << order;
 
     if ((bfn & (frames - 1)) != 0 || bfn > context->max_bfn || frames - 1 > context->max_bfn - bfn)
         return -EINVAL;
-    return is_range_locked(context, bfn, frames) ? -EACCES : 0;
+    return page_table_any_locked(&context->table, bfn, frames) ? -EACCES : 0;
+}
+
+/* One step of a run: what fits into one table, onto nothing; or one entry. The frames, or an error. */
+static int64_t map_some(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint64_t frames,
+                        uint32_t flags, struct iommu_flush *flush)
+{
+    uint32_t level = page_table_block(context->table.leaf_level, bfn | mfn, frames);
+    int64_t filled;
+    int error;
+
+    do {
+        filled = page_table_fill(&context->table, bfn, mfn, frames, level, flags, flush);
+        if (filled > 0) {
+            iommu_counters.maps += (uint64_t)filled;
+            if (context->flush_on_map) {
+                flush->tables_changed = true;
+                note_range(flush, bfn, (uint64_t)filled);
+            }
+            return filled;
+        }
+        /* Something stands there, or tables are short: as single elements do it. */
+        error = level > 1 ? map_block(context, bfn, mfn, level, flags, flush)
+                          : map_one(context, bfn, mfn, flags, flush);
+        filled = (int64_t)page_table_span(level);
+    } while ((error == -EEXIST || error == -ENOMEM) && level-- > 1);
+    return error != 0 ? error : filled;
+}
+
+static int map_all(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint64_t frames, uint32_t flags,
+                   struct iommu_flush *flush, uint64_t *done)
+{
+    while (*done < frames) {
+        int64_t some =
+            context->dead ? -EIO : map_some(context, bfn + *done, mfn + *done, frames - *done, flags, flush);
+
+        if (some < 0)
+            return (int)some;
+        *done += (uint64_t)some;
+    }
+    return 0;
 }
 
 /* Orders above 0: everything that can fail is looked at before a mapping changes. */
 SELDOM static int map_order(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order,
                             uint32_t flags, struct iommu_flush *flush)
 {
-    uint64_t frames = 1ull << order;
+    uint64_t frames = 1ull << order, done = 0;
     int error = context->dead ? -EIO : check_range(context, bfn, order);
 
     if (error == 0 && ((mfn & (frames - 1)) != 0 || frames - 1 > context->max_mfn - mfn))
@@ -301,9 +403,7 @@ SELDOM static int map_order(struct iommu_context *context, uint64_t bfn, uint64_
         if (error != 0 || !page_table_can_hold(&context->table, bfn, order))
             return error != 0 ? error : -ENOMEM;
     }
-    for (uint64_t i = 0; i < frames && error == 0; i++)
-        error = map_one(context, bfn + i, mfn + i, flags, flush);
-    return error;
+    return map_all(context, bfn, mfn, frames, flags, flush, &done);
 }
 
 int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order, uint32_t flags,
@@ -341,38 +441,27 @@ int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uin
         if (error != 0)
             return error;
     }
-    while (*done < frames) {
-        int64_t filled;
-        int error;
-
-        if (context->dead)
-            return -EIO;
-        filled = page_table_fill(&context->table, bfn + *done, mfn + *done, frames - *done, flags);
-        if (filled > 0) {
-            iommu_counters.maps += (uint64_t)filled;
-            if (context->flush_on_map) {
-                flush->tables_changed = true;
-                note_range(flush, bfn + *done, (uint64_t)filled);
-            }
-            *done += (uint64_t)filled;
-            continue;
-        }
-        /* Something stands there, or tables are short: as single elements do it. */
-        error = map_one(context, bfn + *done, mfn + *done, flags, flush);
-        if (error != 0)
-            return error;
-        ++*done;
-    }
-    return 0;
+    return map_all(context, bfn, mfn, frames, flags, flush, done);
 }
 
 SELDOM static int unmap_order(struct iommu_context *context, uint64_t bfn, uint32_t order,
                               struct iommu_flush *flush)
 {
+    uint32_t levels = context->table.levels;
+    uint64_t end = bfn + (1ull << order);
     int error = check_range(context, bfn, order);
 
-    for (uint64_t i = 0; i < 1ull << order && error == 0; i++)
-        error = unmap_one(context, bfn + i, flush);
+    while (bfn < end && error == 0) {
+        uint32_t level =
+            page_table_block(levels < PAGE_LEAF_LEVELS ? levels : PAGE_LEAF_LEVELS, bfn, end - bfn);
+
+        do
+            error = context->dead ? -EIO
+                    : level > 1   ? unmap_block(context, bfn, level, flush)
+                                  : unmap_one(context, bfn, flush);
+        while (error == -EEXIST && level-- > 1);
+        bfn += page_table_span(level);
+    }
     return error;
 }
 
@@ -399,13 +488,14 @@ int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, str
 int iommu_lookup(const struct iommu_context *context, uint64_t bfn, struct iommu_mapping *mapping)
 {
     uint64_t entry;
+    uint32_t level;
 
     if (bfn > context->max_bfn)
         return -EINVAL;
-    entry = page_table_lookup(&context->table, bfn);
+    entry = page_table_lookup(&context->table, bfn, &level);
     if (entry == 0)
         return -ENOENT;
-    mapping->mfn = page_table_leaf_mfn(context->table.format, entry);
+    mapping->mfn = page_table_leaf_mfn(context->table.format, entry) + (bfn & (page_table_span(level) - 1));
     mapping->flags = page_table_leaf_flags(context->table.format, entry);
     return 0;
 }

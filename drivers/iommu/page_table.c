@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "drivers/iommu/page_table.h"
 
+#include "lib/string.h"
+
 #define NO_CURSOR UINT64_MAX
 
 /* ---- entries and tables ---- */
@@ -15,9 +17,26 @@ static uint32_t slot_of(uint64_t bfn, uint32_t level)
     return (uint32_t)(bfn >> (PAGE_TABLE_BITS * (level - 1))) % PAGE_TABLE_ENTRIES;
 }
 
-static uint32_t page_of(const struct page_table *table, uint64_t entry)
+static uint64_t lower(uint64_t left, uint64_t right)
 {
-    return (uint32_t)(page_table_leaf_mfn(table->format, entry) - table->pool_mfn);
+    return left < right ? left : right;
+}
+
+/* Of an entry above level 1. */
+static bool points_at_table(const struct page_table *table, uint64_t entry)
+{
+    return entry != 0 && (entry & table->format->kind) != table->format->large;
+}
+
+/* Bytes that an entry of that level stands for. */
+static uint64_t size_of(uint32_t level)
+{
+    return page_table_span(level) << 12;
+}
+
+static uint64_t leaf_of(const struct page_table *table, uint64_t mfn, uint32_t level, uint32_t flags)
+{
+    return page_table_leaf(table->format, mfn, flags) | (level > 1 ? table->format->large : 0);
 }
 
 void page_table_write_back(struct page_table *table)
@@ -26,27 +45,40 @@ void page_table_write_back(struct page_table *table)
     table->dirty = table->dirty_end = NULL;
 }
 
-/* What points at a table is written back at once, and after the table itself. */
-static void write_branch(struct page_table *table, uint32_t page, uint64_t bfn, uint32_t level,
-                         uint64_t entry)
+/* One store, written back at once: what it points at is complete. What is known of the table follows. */
+static void write_entry(struct page_table *table, uint32_t page, uint64_t bfn, uint32_t level, uint64_t entry)
 {
-    uint64_t *slot = &entries_of(table, page)[slot_of(bfn, level)];
+    struct page_table_info *info = &table->info[page];
+    uint64_t *entries = entries_of(table, page);
+    uint32_t slot = slot_of(bfn, level);
+    uint64_t old = entries[slot];
 
-    host_store64(slot, entry);
+    info->live += (uint32_t)(entry != 0) - (uint32_t)(old != 0);
+    info->joins += page_table_joins(entries, slot, entry, size_of(level)) -
+                   page_table_joins(entries, slot, old, size_of(level));
+    host_store64(&entries[slot], entry);
     if (!table->coherent)
-        host_cache_flush(slot, sizeof *slot);
+        host_cache_flush(&entries[slot], sizeof entries[slot]);
+}
+
+static void point_at(struct page_table *table, uint32_t page, uint64_t bfn, uint32_t level, uint32_t child)
+{
+    table->info[child].parent = page;
+    write_entry(table, page, bfn, level,
+                (table->pool_mfn + child) << 12 | table->format->table_bits[level - 1]);
 }
 
 /* ---- the pool ---- */
 
 void page_table_init(struct page_table *table, const struct page_format *format, uint8_t levels,
-                     bool coherent, uint64_t pool_mfn, void *pool, struct page_table_info *info,
-                     uint32_t quota)
+                     uint8_t leaf_level, bool coherent, uint64_t pool_mfn, void *pool,
+                     struct page_table_info *info, uint32_t quota)
 {
     *table = (struct page_table){.format = format,
                                  .cursor_key = NO_CURSOR,
                                  .coherent = coherent,
                                  .levels = levels,
+                                 .leaf_level = leaf_level,
                                  .pool = pool,
                                  .pool_mfn = pool_mfn,
                                  .info = info,
@@ -59,7 +91,21 @@ void page_table_init(struct page_table *table, const struct page_format *format,
                                               .next = page + 1 < quota ? page + 1 : PAGE_NO_TABLE};
 }
 
-/* The caller has made sure that there is one. */
+/* Pages that splitting a leaf of that level takes, down to level 1. */
+static uint32_t pages_to_split(uint32_t level)
+{
+    static const uint32_t pages[PAGE_LEAF_LEVELS + 1] = {0, 0, 1, 1 + PAGE_TABLE_ENTRIES};
+
+    return pages[level];
+}
+
+/* Pages that may be taken, or kept back for another leaf. */
+static uint32_t pages_left(const struct page_table *table)
+{
+    return table->quota - table->used - table->reserve;
+}
+
+/* The caller has made sure that there is one. What is in it is to be overwritten. */
 static uint32_t take_page(struct page_table *table)
 {
     uint32_t page = table->free;
@@ -71,95 +117,204 @@ static uint32_t take_page(struct page_table *table)
     return page;
 }
 
-void page_table_release(struct page_table *table, uint32_t unlinked)
+static uint32_t take_empty_page(struct page_table *table)
 {
-    while (unlinked != PAGE_NO_TABLE) {
-        uint32_t next = table->info[unlinked].next;
+    uint32_t page = take_page(table);
+    struct page_table_info *info = &table->info[page];
 
-        table->info[unlinked].next = table->free;
-        table->free = unlinked;
-        table->used--;
-        unlinked = next;
+    if (info->live != 0) { /* it was full when a leaf took its place */
+        memset(entries_of(table, page), 0, 4096);
+        if (!table->coherent)
+            host_cache_flush(entries_of(table, page), 4096);
+        info->live = info->joins = 0;
     }
+    return page;
+}
+
+static void park(struct page_table *table, uint32_t page, struct iommu_flush *owed)
+{
+    table->info[page].next = owed->parked_tables;
+    owed->parked_tables = page;
+    owed->tables_changed = true;
+}
+
+void page_table_release(struct page_table *table, uint32_t parked)
+{
+    while (parked != PAGE_NO_TABLE) {
+        uint32_t next = table->info[parked].next;
+
+        table->info[parked].next = table->free;
+        table->free = parked;
+        table->used--;
+        parked = next;
+    }
+}
+
+/* ---- leaves of one level for those of another ---- */
+
+/* The leaf at bfn becomes a table: complete, with the same translations, before one store enters it. */
+static uint32_t split(struct page_table *table, uint32_t page, uint64_t bfn, uint32_t level,
+                      struct iommu_flush *owed)
+{
+    uint64_t entry = entries_of(table, page)[slot_of(bfn, level)];
+    uint32_t child = take_page(table); /* of the reserve */
+    uint64_t *entries = entries_of(table, child);
+
+    if (level == 2)
+        entry &= ~table->format->large;
+    for (uint32_t i = 0; i < PAGE_TABLE_ENTRIES; i++)
+        host_store64(&entries[i], entry + i * size_of(level - 1));
+    if (!table->coherent)
+        host_cache_flush(entries, 4096);
+    table->info[child].live = PAGE_TABLE_ENTRIES;
+    table->info[child].joins = PAGE_TABLE_RUN;
+    point_at(table, page, bfn, level, child);
+    table->reserve--;
+    iommu_flush_block(owed, bfn, page_table_span(level));
+    return child;
+}
+
+/* As many entries continue each other as can, and the one that does not is the first. */
+static bool is_run(const struct page_table *table, uint32_t page, uint32_t level)
+{
+    const uint64_t *entries = entries_of(table, page);
+
+    return level < table->leaf_level && table->info[page].joins == PAGE_TABLE_RUN &&
+           entries[PAGE_TABLE_ENTRIES - 1] - entries[0] == PAGE_TABLE_RUN * size_of(level) &&
+           page_table_leaf_mfn(table->format, entries[0]) % page_table_span(level + 1) == 0 &&
+           (level == 1 || !points_at_table(table, entries[0]));
+}
+
+static void merge(struct page_table *table, uint32_t page, uint64_t bfn, uint32_t level,
+                  struct iommu_flush *owed)
+{
+    for (; is_run(table, page, level); level++) {
+        uint32_t parent = table->info[page].parent;
+
+        write_entry(table, parent, bfn, level + 1, entries_of(table, page)[0] | table->format->large);
+        table->reserve++;
+        park(table, page, owed);
+        iommu_flush_block(owed, bfn, page_table_span(level + 1));
+        table->cursor_key = NO_CURSOR;
+        page = parent;
+    }
+    if (table->quota - table->used < table->reserve)
+        (void)iommu_flush(owed); /* a failure kills the context */
+}
+
+void page_table_merge(struct page_table *table, uint64_t bfn, struct iommu_flush *owed)
+{
+    merge(table, (uint32_t)(table->cursor_info - table->info), bfn, 1, owed);
 }
 
 /* ---- the walk ---- */
 
-/* Deepest table on the way to bfn; *level is its level, 1 for a leaf table. */
-static uint32_t walk(const struct page_table *table, uint64_t bfn, uint32_t *level)
+/* Deepest table on the way to bfn, not below level `low`, and its level. */
+static uint32_t walk(const struct page_table *table, uint64_t bfn, uint32_t low, uint32_t *level)
 {
-    uint32_t page = table->root;
+    const struct page_format *format = table->format;
+    uint64_t kind = format->kind, large = format->large, address = format->address_mask;
+    uint64_t offset = (uint64_t)table->root << 12, pool = table->pool_mfn << 12;
+    uint32_t at = table->levels;
 
-    for (*level = table->levels; *level > 1; --*level) {
-        uint64_t entry = entries_of(table, page)[slot_of(bfn, *level)];
+    for (; at > low; at--) {
+        uint64_t entry = ((const uint64_t *)(const void *)(table->pool + offset))[slot_of(bfn, at)];
 
-        if (entry == 0)
+        if (entry == 0 || (entry & kind) == large)
             break;
-        page = page_of(table, entry);
+        offset = (entry & address) - pool;
     }
-    return page;
+    *level = at;
+    return (uint32_t)(offset >> 12);
 }
 
 static void set_cursor(struct page_table *table, uint64_t bfn, uint32_t page)
 {
     table->cursor_key = bfn >> PAGE_TABLE_BITS;
-    table->cursor_table = page;
+    table->cursor_info = &table->info[page];
     table->cursor = entries_of(table, page);
 }
 
-int page_table_seek(struct page_table *table, uint64_t bfn)
+/*
+ * The table of level `low` on the way to bfn; larger leaves there are split, of reserved ranges only if
+ * `locked`. 0; -EACCES; -ENOENT nothing is there, and *page, *top are where the way ends.
+ */
+static int descend(struct page_table *table, uint64_t bfn, uint32_t low, bool locked, uint32_t *page,
+                   uint32_t *top, struct iommu_flush *owed)
+{
+    *page = walk(table, bfn, low, top);
+    for (; *top > low; --*top) {
+        uint64_t entry = entries_of(table, *page)[slot_of(bfn, *top)];
+
+        if (entry == 0)
+            return -ENOENT;
+        if (page_table_is_locked(table, entry) && !locked)
+            return -EACCES;
+        *page = split(table, *page, bfn, *top, owed);
+    }
+    return 0;
+}
+
+/* As descend(), and builds what is missing, from below: the finished branch enters the tree by one store. */
+static int build(struct page_table *table, uint64_t bfn, uint32_t low, bool locked, uint32_t *page,
+                 struct iommu_flush *owed)
+{
+    uint32_t top, parent, child;
+    int error = descend(table, bfn, low, locked, &parent, &top, owed);
+
+    *page = parent;
+    if (error != -ENOENT)
+        return error;
+    if (pages_left(table) < top - low + pages_to_split(low))
+        return -ENOMEM;
+    child = *page = take_empty_page(table);
+    for (uint32_t level = low + 1; level < top; level++) {
+        uint32_t between = take_empty_page(table);
+
+        point_at(table, between, bfn, level, child);
+        child = between;
+    }
+    point_at(table, parent, bfn, top, child);
+    return 0;
+}
+
+int page_table_seek(struct page_table *table, uint64_t bfn, struct iommu_flush *owed)
 {
     uint32_t level, page;
+    int error =
+        bfn <= page_table_reach(table->levels) ? descend(table, bfn, 1, false, &page, &level, owed) : -ENOENT;
 
-    if (bfn > page_table_reach(table->levels))
-        return -ENOENT;
-    page = walk(table, bfn, &level);
-    if (level != 1)
-        return -ENOENT;
-    set_cursor(table, bfn, page);
-    return 0;
-}
-
-/* From the leaf table upwards; the finished branch enters the tree by one store. */
-int page_table_grow(struct page_table *table, uint64_t bfn)
-{
-    uint32_t top, page = walk(table, bfn, &top);
-    uint32_t child, leaf;
-
-    if (top == 1) {
+    if (error == 0)
         set_cursor(table, bfn, page);
-        return 0;
-    }
-    if (table->quota - table->used < top - 1)
-        return -ENOMEM;
-    child = leaf = take_page(table);
-    for (uint32_t level = 2; level <= top; level++) {
-        uint32_t parent = level == top ? page : take_page(table);
-        uint64_t address = (table->pool_mfn + child) << 12;
-
-        table->info[child].parent = parent;
-        table->info[parent].live++;
-        write_branch(table, parent, bfn, level, address | table->format->table_bits[level - 1]);
-        child = parent;
-    }
-    set_cursor(table, bfn, leaf);
-    return 0;
+    return error;
 }
 
-void page_table_unlink(struct page_table *table, uint64_t bfn, uint32_t *unlinked)
+int page_table_grow(struct page_table *table, uint64_t bfn, struct iommu_flush *owed)
 {
-    uint32_t page = table->cursor_table;
+    uint32_t level, page = walk(table, bfn, 1, &level);
+    int error = level > 1 ? build(table, bfn, 1, false, &page, owed) : 0;
 
-    for (uint32_t level = 2; level <= table->levels && table->info[page].live == 0; level++) {
+    if (error == 0)
+        set_cursor(table, bfn, page);
+    return error;
+}
+
+static void unlink_empty(struct page_table *table, uint32_t page, uint64_t bfn, uint32_t level,
+                         struct iommu_flush *owed)
+{
+    for (; level < table->levels && table->info[page].live == 0; level++) {
         uint32_t parent = table->info[page].parent;
 
-        write_branch(table, parent, bfn, level, 0);
-        table->info[parent].live--;
-        table->info[page].next = *unlinked;
-        *unlinked = page;
+        write_entry(table, parent, bfn, level + 1, 0);
+        park(table, page, owed);
         page = parent;
     }
     table->cursor_key = NO_CURSOR;
+}
+
+void page_table_unlink(struct page_table *table, uint64_t bfn, struct iommu_flush *owed)
+{
+    unlink_empty(table, (uint32_t)(table->cursor_info - table->info), bfn, 1, owed);
 }
 
 int page_table_raise(struct page_table *table)
@@ -168,13 +323,10 @@ int page_table_raise(struct page_table *table)
 
     /* An empty table means the same at any level. */
     if (table->info[old].live != 0) {
-        if (table->free == PAGE_NO_TABLE)
+        if (pages_left(table) == 0)
             return -ENOMEM;
-        new = take_page(table);
-        write_branch(table, new, 0, table->levels + 1u,
-                     (table->pool_mfn + old) << 12 | table->format->table_bits[table->levels]);
-        table->info[new].live = 1;
-        table->info[old].parent = new;
+        new = take_empty_page(table);
+        point_at(table, new, 0, table->levels + 1u, old);
         table->root = new;
     }
     table->levels++;
@@ -183,44 +335,114 @@ int page_table_raise(struct page_table *table)
     return 0;
 }
 
-void page_table_widen(struct page_table *table, uint64_t bfn, uint32_t flags)
-{
-    uint64_t *slot;
-
-    if (page_table_seek(table, bfn) != 0)
-        return;
-    slot = &table->cursor[bfn % PAGE_TABLE_ENTRIES];
-    host_store64(slot, *slot | table->format->leaf_bits[flags % PAGE_FLAGS]);
-    page_table_mark_dirty(table, slot, 1);
-}
-
 /* ---- operations ---- */
 
-int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, uint64_t frames, uint32_t flags)
+int page_table_put(struct page_table *table, uint64_t bfn, uint32_t level, uint64_t entry, uint64_t *old,
+                   struct iommu_flush *owed)
 {
-    uint64_t room = PAGE_TABLE_ENTRIES - bfn % PAGE_TABLE_ENTRIES;
-    uint64_t entry = page_table_leaf(table->format, mfn, flags);
-    uint64_t count = frames < room ? frames : room, done = 0;
-    uint64_t *slot;
+    uint32_t page, top;
+    int error;
 
-    if (bfn >> PAGE_TABLE_BITS != table->cursor_key && page_table_grow(table, bfn) != 0)
+    *old = 0;
+    if (bfn > page_table_reach(table->levels))
+        return 0; /* nothing is there to be cleared */
+    error = entry != 0 ? build(table, bfn, level, false, &page, owed)
+                       : descend(table, bfn, level, false, &page, &top, owed);
+    if (error != 0)
+        return error == -ENOENT ? 0 : error;
+    *old = entries_of(table, page)[slot_of(bfn, level)];
+    if (points_at_table(table, *old))
+        return -EEXIST;
+    if (page_table_is_locked(table, *old))
+        return -EACCES;
+    if (*old == 0 && entry == 0)
+        return 0;
+    if (*old == 0 && pages_left(table) < pages_to_split(level))
         return -ENOMEM;
-    slot = &table->cursor[bfn % PAGE_TABLE_ENTRIES];
-    for (; done < count && slot[done] == 0; done++, entry += 1u << 12)
-        host_store64(&slot[done], entry);
-    table->info[table->cursor_table].live += (uint32_t)done;
-    page_table_mark_dirty(table, slot, done);
-    return (int64_t)done;
+    table->reserve += (entry != 0 ? pages_to_split(level) : 0) - (*old != 0 ? pages_to_split(level) : 0);
+    write_entry(table, page, bfn, level, entry);
+    if (table->info[page].live == 0)
+        unlink_empty(table, page, bfn, level, owed);
+    else
+        merge(table, page, bfn, level, owed);
+    return 0;
 }
 
-uint64_t page_table_lookup(const struct page_table *table, uint64_t bfn)
+int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, uint64_t frames, uint32_t level,
+                        uint32_t flags, struct iommu_flush *owed)
 {
-    uint32_t level, page;
+    uint32_t first = slot_of(bfn, level), reserve = pages_to_split(level), page;
+    uint64_t count = lower(frames / page_table_span(level), PAGE_TABLE_ENTRIES - first), done = 0;
+    uint64_t entry = leaf_of(table, mfn, level, flags), size = size_of(level);
+    int error = build(table, bfn, level, (flags & IOMMU_LOCKED) != 0, &page, owed);
+    struct page_table_info *info = &table->info[page];
+    uint64_t *entries = entries_of(table, page);
 
+    if (error != 0)
+        return error;
+    if (entries[first] == 0 && pages_left(table) < reserve)
+        return -ENOMEM;
+    if (reserve != 0)
+        count = lower(count, pages_left(table) / reserve);
+    for (; done < count && entries[first + done] == 0; done++, entry += size)
+        host_store64(&entries[first + done], entry);
+    if (done == 0)
+        return 0;
+    table->reserve += (uint32_t)done * reserve;
+    info->live += (uint32_t)done;
+    /* Those between them; the first and the one before; the last and the one after. */
+    info->joins += (uint32_t)(done - 1) +
+                   (uint32_t)(entries[first] - entries[(first - 1) % PAGE_TABLE_ENTRIES] == size) +
+                   (uint32_t)(entries[(first + done) % PAGE_TABLE_ENTRIES] - (entry - size) == size);
+    page_table_mark_dirty(table, &entries[first], done);
+    merge(table, page, bfn, level, owed);
+    return (int64_t)(done * page_table_span(level));
+}
+
+int page_table_widen(struct page_table *table, uint64_t bfn, uint32_t level, uint32_t flags,
+                     struct iommu_flush *owed)
+{
+    uint32_t page, top;
+    uint64_t entry;
+
+    if (descend(table, bfn, level, true, &page, &top, owed) != 0)
+        return 0; /* nothing is there */
+    entry = entries_of(table, page)[slot_of(bfn, level)];
+    if (level > 1 && points_at_table(table, entry))
+        return -EEXIST;
+    write_entry(table, page, bfn, level, entry | table->format->leaf_bits[flags % PAGE_FLAGS]);
+    merge(table, page, bfn, level, owed);
+    return 0;
+}
+
+uint64_t page_table_lookup(const struct page_table *table, uint64_t bfn, uint32_t *level)
+{
+    uint32_t page;
+
+    *level = table->levels;
     if (bfn > page_table_reach(table->levels))
         return 0;
-    page = walk(table, bfn, &level);
-    return level == 1 ? entries_of(table, page)[slot_of(bfn, 1)] : 0;
+    page = walk(table, bfn, 1, level);
+    return entries_of(table, page)[slot_of(bfn, *level)];
+}
+
+bool page_table_any_locked(const struct page_table *table, uint64_t bfn, uint64_t frames)
+{
+    uint64_t end = bfn + frames;
+
+    while (bfn < end && bfn <= page_table_reach(table->levels)) {
+        uint32_t level, page = walk(table, bfn, 1, &level);
+        const uint64_t *entries = entries_of(table, page);
+
+        for (uint32_t slot = slot_of(bfn, level); bfn < end && slot < PAGE_TABLE_ENTRIES; slot++) {
+            if (level > 1 && points_at_table(table, entries[slot]))
+                break;
+            if (page_table_is_locked(table, entries[slot]))
+                return true;
+            bfn = (bfn | (page_table_span(level) - 1)) + 1;
+        }
+    }
+    return false;
 }
 
 bool page_table_can_hold(const struct page_table *table, uint64_t bfn, uint32_t order)
@@ -230,18 +452,16 @@ bool page_table_can_hold(const struct page_table *table, uint64_t bfn, uint32_t 
     /* Each step covers what hangs below the first missing entry; new tables on a shared way count once. */
     while (bfn <= last) {
         uint32_t level;
-        uint64_t span, end;
+        bool missing = page_table_lookup(table, bfn, &level) == 0;
+        uint64_t span = page_table_span(level > 1 ? level : 2); /* all of a leaf table */
+        uint64_t end = (bfn | (span - 1)) < last ? bfn | (span - 1) : last;
 
-        walk(table, bfn, &level);
-        /* The analyser takes 1 - 1 for possible here. NOLINTNEXTLINE(clang-analyzer-core.*) */
-        span = 1ull << (PAGE_TABLE_BITS * (level > 1 ? level - 1 : 1));
-        end = (bfn | (span - 1)) < last ? bfn | (span - 1) : last;
-        for (uint32_t below = 1; below < level; below++) {
+        for (uint32_t below = 1; below < level && missing; below++) {
             uint32_t shift = PAGE_TABLE_BITS * below;
 
             needed += (end >> shift) - (bfn >> shift) + 1;
         }
-        if (needed > table->quota - table->used)
+        if (needed > pages_left(table))
             return false;
         bfn = end + 1;
     }

@@ -4,8 +4,14 @@
  *
  * What differs between vendors is a struct page_format. A tree takes its tables from a pool that was set
  * aside when it was created, so that unmap never needs memory and map fails only for want of quota.
- * A table page is entered into the tree by one store, complete; it leaves the tree by one store, empty,
- * and goes back to the pool only through page_table_release(), after the caller's invalidation.
+ * A table page is entered into the tree by one store, complete; it leaves the tree by one store, and goes
+ * back to the pool only through page_table_release(), after the caller's invalidation.
+ *
+ * A leaf of level 2 or 3 stands for a table that would be full of leaves that continue each other. Each table
+ * knows how many of its entries continue their neighbours, so that the store that completes such a run is
+ * known at once: the table is then merged into one leaf. When part of a leaf is to change, it is split
+ * again. The pages that splitting all leaves down to level 1 would take are kept back: in the quota, a tree
+ * counts as if it had no leaf above level 1, and a split never fails.
  */
 #ifndef SLUICE_IOMMU_PAGE_TABLE_H
 #define SLUICE_IOMMU_PAGE_TABLE_H
@@ -20,54 +26,77 @@
 
 #define PAGE_TABLE_BITS    9u
 #define PAGE_TABLE_ENTRIES 512u
-#define PAGE_TABLE_LEVELS  6u  /* most that any format has */
-#define PAGE_FLAGS         32u /* combinations of the IOMMU_* flags */
+#define PAGE_TABLE_LEVELS  6u   /* most that any format has */
+#define PAGE_LEAF_LEVELS   3u   /* leaves are 4 KiB, 2 MiB or 1 GiB */
+#define PAGE_FLAGS         32u  /* combinations of the IOMMU_* flags */
+#define PAGE_TABLE_RUN     511u /* so many entries continue their neighbours: perhaps all */
 
 /* How one vendor writes an entry. An entry that stands for nothing is 0. */
 struct page_format {
     uint64_t address_mask;                  /* bits that hold the address of a frame or table */
     uint64_t leaf_bits[PAGE_FLAGS];         /* the other bits of a leaf, by IOMMU_* flags */
     uint64_t table_bits[PAGE_TABLE_LEVELS]; /* ... of an entry that points at a table of that level */
-    uint64_t locked;                        /* the bit that stands for IOMMU_LOCKED */
-    uint8_t permission_rotate;              /* rotate right by this: IOMMU_READ, IOMMU_WRITE in place */
-    uint8_t software_rotate;                /* rotate right by this: the software flags in place */
+    uint64_t kind;             /* bits that tell a leaf above level 1 from what points at a table */
+    uint64_t large;            /* ... as such a leaf has them */
+    uint64_t locked;           /* the bit that stands for IOMMU_LOCKED */
+    uint8_t permission_rotate; /* rotate right by this: IOMMU_READ, IOMMU_WRITE in place */
+    uint8_t software_rotate;   /* rotate right by this: the software flags in place */
 };
 
-#define PAGE_NO_TABLE UINT32_MAX
+#define PAGE_NO_TABLE   UINT32_MAX
+#define PAGE_TABLE_LINE 64u /* bytes of a cache line */
 
 /* What the engine knows about a table page; kept beside the page, since hardware owns the page's bits. */
 struct page_table_info {
     uint32_t parent; /* table that points here */
     uint32_t next;   /* free list, or the caller's list of unlinked tables */
     uint32_t live;   /* entries that are not 0 */
+    uint32_t joins;  /* entries that continue the one before; before the first one is the last one */
 };
 
 struct page_table {
     const struct page_format *format;
     uint64_t *cursor; /* the leaf table that was used last: consecutive calls do not walk */
     uint64_t cursor_key;
-    uint32_t cursor_table;
+    struct page_table_info *cursor_info;
     bool coherent;               /* hardware's walks see the CPU's caches */
     uint64_t *dirty, *dirty_end; /* leaf entries that still have to be written back */
     uint8_t levels;
-    uint8_t *pool; /* table pages */
-    uint32_t root; /* number of the root's page */
+    uint8_t leaf_level; /* highest level whose entries may be leaves */
+    uint8_t *pool;      /* table pages */
+    uint32_t root;      /* number of the root's page */
     uint64_t pool_mfn;
     struct page_table_info *info;
     uint32_t quota, used, peak;
-    uint32_t free; /* list of unused pages, all zero */
+    uint32_t reserve; /* pages that splitting every leaf would take; never more than are unused */
+    uint32_t free;    /* list of unused pages */
 };
 
 /* pool: quota zeroed frames at pool_mfn, already written back when not coherent; info: one a frame. */
 void page_table_init(struct page_table *table, const struct page_format *format, uint8_t levels,
-                     bool coherent, uint64_t pool_mfn, void *pool, struct page_table_info *info,
-                     uint32_t quota);
+                     uint8_t leaf_level, bool coherent, uint64_t pool_mfn, void *pool,
+                     struct page_table_info *info, uint32_t quota);
 
 /* ---- entries ---- */
 
 static inline uint64_t page_table_leaf(const struct page_format *format, uint64_t mfn, uint32_t flags)
 {
     return mfn << 12 | format->leaf_bits[flags % PAGE_FLAGS];
+}
+
+/* Frames that an entry of that level stands for. */
+static inline uint64_t page_table_span(uint32_t level)
+{
+    /* The analyser does not know that levels begin with 1. NOLINTNEXTLINE(clang-analyzer-core.*) */
+    return 1ull << (PAGE_TABLE_BITS * (level - 1));
+}
+
+/* Level, most at most, of the largest block that begins at all the addresses ORed into `at` and fits. */
+static inline uint32_t page_table_block(uint32_t most, uint64_t at, uint64_t frames)
+{
+    while (most > 1 && (at % page_table_span(most) != 0 || frames < page_table_span(most)))
+        most--;
+    return most;
 }
 
 static inline uint64_t page_table_root(const struct page_table *table)
@@ -105,18 +134,41 @@ static inline bool page_table_is_locked(const struct page_table *table, uint64_t
     return (entry & table->format->locked) != 0;
 }
 
+/*
+ * How many of the two neighbours of a slot its entry joins: each pair of an entry and the next one counts
+ * that differs by the size of what they stand for. 0 is no entry, and joins none.
+ */
+static inline uint32_t page_table_joins(const uint64_t *entries, uint32_t slot, uint64_t entry, uint64_t size)
+{
+    uint32_t joins = 0;
+
+    if (__builtin_expect(entries[(slot - 1) % PAGE_TABLE_ENTRIES] == entry - size, false))
+        joins++;
+    if (__builtin_expect(entries[(slot + 1) % PAGE_TABLE_ENTRIES] == entry + size, false))
+        joins++;
+    return joins;
+}
+
 /* ---- what an operation does once in 512 times: see page_table.c ---- */
 
-/* Makes the leaf table for bfn the cursor. 0; -ENOENT there is none. */
-int page_table_seek(struct page_table *table, uint64_t bfn);
-/* As page_table_seek(), and builds what is missing on the way. 0; -ENOMEM quota, and nothing changed. */
-int page_table_grow(struct page_table *table, uint64_t bfn);
-/* Takes the cursor's table, which came empty, and every parent that comes empty by it out of the tree. */
-void page_table_unlink(struct page_table *table, uint64_t bfn, uint32_t *unlinked);
+/* Makes the leaf table for bfn the cursor; a larger leaf there is split. 0; -ENOENT nothing is there;
+ * -EACCES. */
+int page_table_seek(struct page_table *table, uint64_t bfn, struct iommu_flush *owed);
+/* As page_table_seek(), and builds what is missing on the way. -ENOMEM quota, and nothing changed. */
+int page_table_grow(struct page_table *table, uint64_t bfn, struct iommu_flush *owed);
+/* The cursor's table came empty: takes it, and every parent that comes empty by it, out of the tree. */
+void page_table_unlink(struct page_table *table, uint64_t bfn, struct iommu_flush *owed);
+/* The cursor's table looks like a run: if it is one, a leaf takes its place, and so on upwards. */
+void page_table_merge(struct page_table *table, uint64_t bfn, struct iommu_flush *owed);
 /* Writes back what hardware cannot see yet: before invalidating, and before a device is told to go. */
 void page_table_write_back(struct page_table *table);
 
-/* ---- operations; bfn must be within the tree's reach, but for a lookup ---- */
+/*
+ * ---- operations; bfn must be within the tree's reach, but for a lookup ----
+ *
+ * Tables that they take out of the tree are parked in the accumulator, which is told of the whole block where
+ * leaves of one level were changed for those of another. When parked tables are missed, it is flushed.
+ */
 
 static inline void page_table_flush_dirty(const struct page_table *table)
 {
@@ -124,69 +176,101 @@ static inline void page_table_flush_dirty(const struct page_table *table)
         host_cache_flush(table->dirty, (size_t)((uint8_t *)table->dirty_end - (uint8_t *)table->dirty));
 }
 
-/* Consecutive entries share cache lines: they are written back together. */
+/* Entries that share cache lines, or are in neighbouring ones, are written back together. */
 static inline void page_table_mark_dirty(struct page_table *table, uint64_t *slot, uint64_t count)
 {
     if (table->coherent)
         return;
-    if (slot != table->dirty_end) {
+    if ((uintptr_t)slot - (uintptr_t)table->dirty_end >= PAGE_TABLE_LINE) {
         page_table_flush_dirty(table);
         table->dirty = slot;
     }
     table->dirty_end = slot + count;
 }
 
+/* What every mapped and unmapped page goes through is part of the loop that it is called from. */
+#define PAGE_TABLE_SHORT __attribute__((always_inline)) static inline
+
 /*
  * Puts entry at bfn by one store; *old is what stood there (0: nothing). 0; -EACCES what stands there is
  * locked; -ENOMEM quota. On an error nothing changed.
  */
-static inline int page_table_map(struct page_table *table, uint64_t bfn, uint64_t entry, uint64_t *old)
+PAGE_TABLE_SHORT int page_table_map(struct page_table *table, uint64_t bfn, uint64_t entry, uint64_t *old,
+                                    struct iommu_flush *owed)
 {
+    uint32_t index = bfn % PAGE_TABLE_ENTRIES, joins;
+    struct page_table_info *info;
     uint64_t *slot;
 
-    if (bfn >> PAGE_TABLE_BITS != table->cursor_key && page_table_grow(table, bfn) != 0)
-        return -ENOMEM;
-    slot = &table->cursor[bfn % PAGE_TABLE_ENTRIES];
+    if (bfn >> PAGE_TABLE_BITS != table->cursor_key) {
+        int error = page_table_grow(table, bfn, owed);
+
+        if (error != 0)
+            return error;
+    }
+    slot = &table->cursor[index];
+    info = table->cursor_info;
     *old = *slot;
-    if (*old == 0)
-        table->info[table->cursor_table].live++;
-    else if (page_table_is_locked(table, *old))
-        return -EACCES;
+    if (*old == 0) {
+        info->live++;
+    } else {
+        if (page_table_is_locked(table, *old))
+            return -EACCES;
+        if (info->joins != 0)
+            info->joins -= page_table_joins(table->cursor, index, *old, 1u << 12);
+    }
     host_store64(slot, entry);
     page_table_mark_dirty(table, slot, 1);
+    joins = page_table_joins(table->cursor, index, entry, 1u << 12);
+    if (joins != 0 && (info->joins += joins) == PAGE_TABLE_RUN)
+        page_table_merge(table, bfn, owed);
     return 0;
 }
 
-/*
- * Clears bfn; *old is what stood there. Tables that came empty are taken out of the tree and pushed onto the
- * list *unlinked. 0; -EACCES what stands there is locked.
- */
-static inline int page_table_unmap(struct page_table *table, uint64_t bfn, uint64_t *old, uint32_t *unlinked)
+/* Clears bfn; *old is what stood there. 0; -EACCES what stands there is locked. */
+PAGE_TABLE_SHORT int page_table_unmap(struct page_table *table, uint64_t bfn, uint64_t *old,
+                                      struct iommu_flush *owed)
 {
+    uint32_t index = bfn % PAGE_TABLE_ENTRIES;
+    struct page_table_info *info;
     uint64_t *slot;
 
     *old = 0;
-    if (bfn >> PAGE_TABLE_BITS != table->cursor_key && page_table_seek(table, bfn) != 0)
-        return 0;
-    slot = &table->cursor[bfn % PAGE_TABLE_ENTRIES];
+    if (bfn >> PAGE_TABLE_BITS != table->cursor_key) {
+        int error = page_table_seek(table, bfn, owed);
+
+        if (error != 0)
+            return error == -ENOENT ? 0 : error;
+    }
+    slot = &table->cursor[index];
     if (*slot == 0)
         return 0;
     if (page_table_is_locked(table, *slot))
         return -EACCES;
+    info = table->cursor_info;
     *old = *slot;
+    if (info->joins != 0)
+        info->joins -= page_table_joins(table->cursor, index, *old, 1u << 12);
     host_store64(slot, 0);
     page_table_mark_dirty(table, slot, 1);
-    if (--table->info[table->cursor_table].live == 0)
-        page_table_unlink(table, bfn, unlinked);
+    if (--info->live == 0)
+        page_table_unlink(table, bfn, owed);
     return 0;
 }
 
 /*
- * As page_table_map() for consecutive frames (mfn, mfn + 1, ...), as long as they go into one table and onto
- * nothing. Returns how many were put in (0: something stands at bfn), or -ENOMEM.
+ * Puts a leaf of level 2 or 3 at bfn, or clears (entry 0) what is there, by one store; *old is what stood
+ * there. 0; -EEXIST a table is there; -EACCES, -ENOMEM as above.
  */
-int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, uint64_t frames,
-                        uint32_t flags);
+int page_table_put(struct page_table *table, uint64_t bfn, uint32_t level, uint64_t entry, uint64_t *old,
+                   struct iommu_flush *owed);
+
+/*
+ * Maps consecutive frames (mfn, mfn + 1, ...) by leaves of that level, as long as they go into one table and
+ * onto nothing. Returns how many frames were put in (0: something stands at bfn), or -ENOMEM, -EACCES.
+ */
+int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, uint64_t frames, uint32_t level,
+                        uint32_t flags, struct iommu_flush *owed);
 
 /*
  * Gives the tree one level more. Everything that was mapped stays where it is, in the same tables; hardware
@@ -194,14 +278,21 @@ int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, ui
  */
 int page_table_raise(struct page_table *table);
 
-/* Permissions that a locked entry has beside those it had. Only for a tree that no device walks yet. */
-void page_table_widen(struct page_table *table, uint64_t bfn, uint32_t flags);
+/*
+ * Permissions that a locked leaf of that level has beside those it had; a larger one is split. Only for a
+ * tree that no device walks yet. 0; -EEXIST a table is there.
+ */
+int page_table_widen(struct page_table *table, uint64_t bfn, uint32_t level, uint32_t flags,
+                     struct iommu_flush *owed);
 
-/* Takes a list of unlinked tables back into the pool. Only after the invalidation has completed. */
-void page_table_release(struct page_table *table, uint32_t unlinked);
+/* Takes a list of parked tables back into the pool. Only after the invalidation has completed. */
+void page_table_release(struct page_table *table, uint32_t parked);
 
-/* The entry at bfn, 0 when there is none. */
-uint64_t page_table_lookup(const struct page_table *table, uint64_t bfn);
+/* The entry that bfn is translated by, 0 when there is none, and its level. */
+uint64_t page_table_lookup(const struct page_table *table, uint64_t bfn, uint32_t *level);
+
+/* Whether part of the range is translated by a locked entry. */
+bool page_table_any_locked(const struct page_table *table, uint64_t bfn, uint64_t frames);
 
 /* Whether every one of the missing tables on the way to [bfn, bfn + 2^order) can be had. */
 bool page_table_can_hold(const struct page_table *table, uint64_t bfn, uint32_t order);

@@ -67,8 +67,12 @@ void host_pci_write(uint16_t segment, uint16_t id, uint16_t offset, uint8_t byte
 static int init(const struct iommu_setup *setup, struct iommu_limits *limits)
 {
     (void)setup;
-    *limits = (struct iommu_limits){
-        .levels = 4, .levels_max = 4, .address_bits = 48, .coherent = coherent, .domains = 65536};
+    *limits = (struct iommu_limits){.levels = 4,
+                                    .levels_max = 4,
+                                    .leaf_level = 3,
+                                    .address_bits = 48,
+                                    .coherent = coherent,
+                                    .domains = 65536};
     return 0;
 }
 static void no_ranges(uint8_t address_bits)
@@ -146,6 +150,12 @@ static void map_scattered(void)
         check(iommu_map(context, BASE + i, scattered[i], 0, RW, &flush) == 0, "map");
 }
 
+static void map_block(void)
+{
+    for (uint32_t i = 0; i < 512; i++)
+        check(iommu_map(context, 0x40200 + i, 0x80200 + i, 0, RW, &flush) == 0, "map");
+}
+
 static void unmap_consecutive(void)
 {
     for (uint32_t i = 0; i < COUNT; i++)
@@ -196,6 +206,16 @@ int main(void)
     check(iommu_flush(&flush) == 0, "flush");
     MEASURE("map 512 MiB cold", iommu_map_run(context, 0x100000, 0x100000, 131072, RW, &flush, &done));
     check(done == 131072, "run");
+
+    check(iommu_map(context, 0x40000, 0x40001, 0, RW, &flush) == 0, "map"); /* the upper tables stay */
+    MEASURE("map 2 MiB", iommu_map(context, 0x40200, 0x80200, 9, RW, &flush));
+    MEASURE("unmap 2 MiB", iommu_unmap(context, 0x40200, 9, &flush));
+    MEASURE("map 256 times 2 MiB", iommu_map(context, 0x60000, 0x60000, 17, RW, &flush));
+    MEASURE("unmap 256 times 2 MiB", iommu_unmap(context, 0x60000, 17, &flush));
+    check(iommu_flush(&flush) == 0, "flush");
+    MEASURE("map 512 that make a leaf", map_block());
+    MEASURE("unmap 1 that splits a leaf", iommu_unmap(context, 0x40210, 0, &flush));
+    check(iommu_flush(&flush) == 0, "flush");
 
     open_context(false);
     MEASURE("map 256 scattered frames, not coherent", map_scattered());

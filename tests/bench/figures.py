@@ -136,6 +136,10 @@ ENGINE_PEERS = {
     "unmap 1": (125, "NOVA 339, ACRN 3,304, Jailhouse 2,795"),
     "map 256 in one run": (3600, "NOVA 84,002, ACRN 5,303, Jailhouse 64,809"),
     "map 256 scattered frames": (None, "NOVA 92,949, ACRN 51,989, Jailhouse 75,285"),
+    "map 2 MiB": (130, "NOVA 438, ACRN 191, Jailhouse 314"),
+    "unmap 2 MiB": (130, "NOVA 417, ACRN 3,255, Jailhouse 2,765"),
+    "map 256 times 2 MiB": (3400, "NOVA 2,568, ACRN 12,433, Jailhouse 69,421"),
+    "unmap 256 times 2 MiB": (3100, "NOVA 3,567, ACRN 10,907, Jailhouse 209,572"),
     "unmap 256": (None, "one by one: NOVA 86,804, ACRN 260,110, Jailhouse 227,471"),
 }
 

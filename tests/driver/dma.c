@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a device reaches through the bus map, and what it does not: real DMA through QEMU's IOMMU. */
+#include "drivers/iommu/host.h"
 #include "guest-abi/include/sluice/errno.h"
 #include "tests/driver/machine.h"
 #include "tests/driver/oracle.h"
@@ -177,6 +178,35 @@ static void a_recycled_table_serves_its_new_place_only(void **state)
 }
 
 /* Another context's mapping of the same BFN is untouched: domain ids keep them apart. */
+/* One entry for 2 MiB, a part of it taken away, and all of it back: the device sees each page as it is. */
+static void superpages_come_together_and_apart(void **state)
+{
+    uint64_t first;
+    uint32_t used;
+
+    (void)state;
+    machine_start(MACHINE_PLAIN);
+    machine_up();
+    first = (host_frames_alloc(1023) + 511) & ~511ull;
+    assert_int_equal(iommu_map(machine.context, 0x400, first, 9, RW, &machine.flush), 0);
+    assert_int_equal(iommu_flush(&machine.flush), 0);
+    used = iommu_tables_used(machine.context);
+    for (uint64_t page = 0; page < 512; page += 73)
+        assert_true(edu_reaches((0x400 + page) << 12, first + page));
+    unmap_now(0x400 + 73);
+    assert_int_equal(iommu_tables_used(machine.context), used + 1);
+    expect_blocked(WRITE_TO, 0x400 + 73, first + 73, "not present in the bus map");
+    assert_true(edu_reaches(0x400000 + 72 * 4096, first + 72));
+    assert_true(edu_reaches(0x400000 + 146 * 4096, first + 146));
+    map_now(0x400 + 73, first + 73, RW);
+    assert_int_equal(iommu_tables_used(machine.context), used);
+    for (uint64_t page = 0; page < 512; page += 73)
+        assert_true(edu_reaches((0x400 + page) << 12, first + page));
+    assert_int_equal(iommu_unmap(machine.context, 0x400, 9, &machine.flush), 0);
+    assert_int_equal(iommu_flush(&machine.flush), 0);
+    expect_blocked(WRITE_TO, 0x400 + 511, first + 511, "not present in the bus map");
+}
+
 static void contexts_are_apart(void **state)
 {
     struct iommu_context *second;
@@ -279,6 +309,7 @@ int main(void)
         cmocka_unit_test_teardown(read_only_is_read_only, machine_stop),
         cmocka_unit_test_teardown(software_flags_do_not_disturb, machine_stop),
         cmocka_unit_test_teardown(a_recycled_table_serves_its_new_place_only, machine_stop),
+        cmocka_unit_test_teardown(superpages_come_together_and_apart, machine_stop),
         cmocka_unit_test_teardown(contexts_are_apart, machine_stop),
         cmocka_unit_test_teardown(reattached_device_leaves_its_old_map, machine_stop),
         cmocka_unit_test_teardown(a_detached_device_is_blocked, machine_stop),

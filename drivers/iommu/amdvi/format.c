@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * I/O page table entries of AMD-Vi, spec 48882 revision 3.08 section 2.2.3: PR is bit 0, the level of the
- * next table bits 9 to 11 (0 in a leaf of 4 KiB), the address bits 12 to 51, FC bit 60, IR bit 61, IW bit 62.
- * Bits 1 to 4 are ignored by hardware and hold the software flags, each where its IOMMU_* number has it.
+ * next table bits 9 to 11 (0 in a leaf, as large as its level makes it), the address bits 12 to 51, FC bit
+ * 60, IR bit 61, IW bit 62. Bits 1 to 4 are ignored by hardware and hold the software flags, each where its
+ * IOMMU_* number has it.
  */
 #include "drivers/iommu/amdvi/amdvi.h"
 
@@ -22,6 +23,8 @@ const struct page_format amdvi_page_format = {
                   LEAF(24u), LEAF(25u), LEAF(26u), LEAF(27u), LEAF(28u), LEAF(29u), LEAF(30u), LEAF(31u)},
     /* By the level of the table that the entry points at; nothing points at level 0. */
     .table_bits = {0, TABLE(1), TABLE(2), TABLE(3), TABLE(4), TABLE(5)},
+    .kind = AMDVI_PAGE_NEXT,
+    .large = 0,
     .locked = IOMMU_LOCKED,
     .permission_rotate = AMDVI_PAGE_READ_SHIFT,
     .software_rotate = 0,

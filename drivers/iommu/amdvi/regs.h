@@ -164,6 +164,7 @@ static inline uint64_t amdvi_device_interrupts(uint64_t table_mfn)
 /* ---- page table entries: section 2.2.3 ---- */
 
 #define AMDVI_PAGE_PRESENT    (1ull << 0)
+#define AMDVI_PAGE_NEXT       (7ull << 9) /* Next Level; 0 in a leaf */
 #define AMDVI_PAGE_ADDRESS    0x000ffffffffff000ull
 #define AMDVI_PAGE_COHERENT   (1ull << 60) /* FC */
 #define AMDVI_PAGE_READ_SHIFT 61u

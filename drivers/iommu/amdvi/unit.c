@@ -190,8 +190,11 @@ static void join_limits(struct iommu_limits *limits)
 {
     uint32_t width;
 
-    *limits = (struct iommu_limits){
-        .levels = FIRST_LEVELS, .levels_max = PAGE_TABLE_LEVELS, .coherent = true, .domains = AMDVI_DEVICES};
+    *limits = (struct iommu_limits){.levels = FIRST_LEVELS,
+                                    .levels_max = PAGE_TABLE_LEVELS,
+                                    .leaf_level = PAGE_LEAF_LEVELS,
+                                    .coherent = true,
+                                    .domains = AMDVI_DEVICES};
     for (uint32_t i = 0; i < unit_count; i++) {
         if (levels_of(&units[i]) < limits->levels_max)
             limits->levels_max = levels_of(&units[i]);

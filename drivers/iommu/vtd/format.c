@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Second-stage paging entries of VT-d, spec revision 4.1 section 9.8: R is bit 0, W bit 1, the address bits
- * 12 to 51, bits 52 to 61 are ignored by hardware and hold the software flags.
+ * Second-stage paging entries of VT-d, spec revision 4.1 section 9.8: R is bit 0, W bit 1, PS bit 7 (set in a
+ * leaf of 2 MiB or 1 GiB), the address bits 12 to 51, bits 52 to 61 are ignored by hardware and hold the
+ * software flags.
  */
 #include "drivers/iommu/vtd/vtd.h"
 
@@ -20,6 +21,8 @@ const struct page_format vtd_page_format = {
                   LEAF(16u), LEAF(17u), LEAF(18u), LEAF(19u), LEAF(20u), LEAF(21u), LEAF(22u), LEAF(23u),
                   LEAF(24u), LEAF(25u), LEAF(26u), LEAF(27u), LEAF(28u), LEAF(29u), LEAF(30u), LEAF(31u)},
     .table_bits = {TABLE, TABLE, TABLE, TABLE, TABLE, TABLE},
+    .kind = VTD_PAGE_LARGE,
+    .large = VTD_PAGE_LARGE,
     .locked = (uint64_t)IOMMU_LOCKED << SOFTWARE_SHIFT,
     .permission_rotate = 0,
     .software_rotate = SOFTWARE_SHIFT,

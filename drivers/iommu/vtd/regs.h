@@ -53,11 +53,13 @@
 #define VTD_CAP_SAGAW(cap)         ((uint32_t)((cap) >> 8) & 0x1f) /* Supported Adjusted Guest Address Widths */
 #define VTD_CAP_MGAW(cap)          (((uint32_t)((cap) >> 16) & 0x3f) + 1)   /* Maximum Guest Address Width */
 #define VTD_CAP_FAULT_OFFSET(cap)  (((uint32_t)((cap) >> 24) & 0x3ff) * 16) /* FRO */
-#define VTD_CAP_PSI                (1ull << 39)                             /* Page Selective Invalidation */
-#define VTD_CAP_FAULT_RECORDS(cap) (((uint32_t)((cap) >> 40) & 0xff) + 1)   /* NFR */
-#define VTD_CAP_MAMV(cap)          ((uint32_t)((cap) >> 48) & 0x3f)         /* Maximum Address Mask Value */
-#define VTD_CAP_DWD                (1ull << 54)                             /* Write Draining */
-#define VTD_CAP_DRD                (1ull << 55)                             /* Read Draining */
+#define VTD_CAP_SLLPS_2M           (1ull << 34) /* Second Stage Large Page Support */
+#define VTD_CAP_SLLPS_1G           (1ull << 35)
+#define VTD_CAP_PSI                (1ull << 39)                           /* Page Selective Invalidation */
+#define VTD_CAP_FAULT_RECORDS(cap) (((uint32_t)((cap) >> 40) & 0xff) + 1) /* NFR */
+#define VTD_CAP_MAMV(cap)          ((uint32_t)((cap) >> 48) & 0x3f)       /* Maximum Address Mask Value */
+#define VTD_CAP_DWD                (1ull << 54)                           /* Write Draining */
+#define VTD_CAP_DRD                (1ull << 55)                           /* Read Draining */
 
 /* Extended Capability Register: 11.4.3 */
 #define VTD_ECAP_C                  (1ull << 0) /* Page-walk Coherency */
@@ -155,6 +157,7 @@ static inline struct vtd_entry vtd_context_entry(uint64_t table_mfn, uint8_t lev
 /* Second-stage paging entries: 9.8 */
 #define VTD_PAGE_READ  (1ull << 0)
 #define VTD_PAGE_WRITE (1ull << 1)
+#define VTD_PAGE_LARGE (1ull << 7) /* PS: a leaf above level 1 */
 
 /* Interrupt Remapping Table Entry, remapped format: 9.10 */
 #define VTD_INTERRUPT_PRESENT      (1ull << 0)            /* P */

@@ -174,12 +174,20 @@ static int find_units(const struct iommu_setup *setup)
     return unit_count != 0 ? 0 : -ENODEV;
 }
 
+/* Highest level that a leaf may have; hardware with 1 GiB leaves and none of 2 MiB is not known. */
+static uint8_t leaf_level(uint64_t cap)
+{
+    if ((cap & VTD_CAP_SLLPS_2M) == 0)
+        return 1;
+    return (cap & VTD_CAP_SLLPS_1G) == 0 ? 2 : 3;
+}
+
 /* What all units can do together. False when they have no address width in common. */
 static bool join_limits(struct iommu_limits *limits)
 {
     uint32_t sagaw = UINT32_MAX, width = 64;
 
-    *limits = (struct iommu_limits){.coherent = true, .domains = UINT32_MAX};
+    *limits = (struct iommu_limits){.leaf_level = PAGE_LEAF_LEVELS, .coherent = true, .domains = UINT32_MAX};
     for (uint32_t i = 0; i < unit_count; i++) {
         const struct vtd_unit *unit = &units[i];
         uint32_t domains = VTD_CAP_DOMAINS(unit->cap);
@@ -189,6 +197,8 @@ static bool join_limits(struct iommu_limits *limits)
             width = VTD_CAP_MGAW(unit->cap);
         if (domains < limits->domains)
             limits->domains = domains;
+        if (leaf_level(unit->cap) < limits->leaf_level)
+            limits->leaf_level = leaf_level(unit->cap);
         limits->coherent &= vtd_is_coherent(unit);
         limits->flush_on_map |= (unit->cap & (VTD_CAP_CM | VTD_CAP_RWBF)) != 0;
     }

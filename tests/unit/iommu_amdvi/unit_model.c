@@ -335,10 +335,16 @@ static uint64_t walk(const struct amdvi_device *device, uint64_t bfn)
         if (entry == 0)
             return 0;
         assert_int_equal(entry & 1, 1);
-        assert_int_equal(entry >> 9 & 7, level - 1);
         allowed &= entry;
+        if ((entry >> 9 & 7) == 0 && level <= 3) {
+            uint64_t pages = (1ull << (9 * (level - 1))) - 1;
+
+            assert_int_equal(entry >> 12 & pages, 0);
+            return ((entry & ~(3ull << 61)) | allowed) + ((bfn & pages) << 12);
+        }
+        assert_int_equal(entry >> 9 & 7, level - 1);
     }
-    return (entry & ~(3ull << 61)) | allowed;
+    return 0;
 }
 
 static uint64_t translation_of(struct model_unit *unit, const struct amdvi_device *device, uint64_t bfn)

@@ -59,16 +59,38 @@ static uint32_t tables_with(uint32_t first, uint32_t last)
     return tables;
 }
 
-uint32_t flat_tables(void)
+uint32_t flat_tables_split(void)
 {
     return tables_with(FLAT_TABLES, 0);
+}
+
+/* All of a leaf table continues its first page, which is one that a larger leaf may begin with. */
+static bool is_run(uint32_t leaf)
+{
+    const struct iommu_mapping *pages = &flat.pages[leaf * 512];
+    uint32_t i = 0;
+
+    if (flat.live[leaf] != 512 || pages[0].mfn % 512 != 0)
+        return false;
+    while (i < 512 && pages[i].mfn == pages[0].mfn + i && pages[i].flags == pages[0].flags)
+        i++;
+    return i == 512;
+}
+
+uint32_t flat_tables(void)
+{
+    uint32_t tables = flat_tables_split();
+
+    for (uint32_t leaf = 0; leaf < FLAT_TABLES && flat.leaf_level > 1; leaf++)
+        tables -= is_run(leaf);
+    return tables;
 }
 
 /* Each further level is a table more, unless the tree is empty. */
 static int grow(uint64_t bfn)
 {
     while (bfn > reach(flat.levels)) {
-        uint32_t tables = flat_tables();
+        uint32_t tables = flat_tables_split();
         bool empty = true;
 
         for (uint32_t leaf = 0; leaf < FLAT_TABLES; leaf++)
@@ -120,6 +142,7 @@ void flat_begin(uint8_t levels, uint8_t levels_max, uint32_t quota, uint64_t max
 {
     memset(&flat, 0, sizeof flat);
     flat.levels = levels;
+    flat.leaf_level = levels < 3 ? levels : 3;
     flat.levels_max = levels_max;
     flat.quota = quota;
     flat.max_mfn = max_mfn;

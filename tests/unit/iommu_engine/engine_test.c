@@ -65,7 +65,7 @@ static void release_counts(uint64_t mfn, uint32_t flags)
     oracle.references[0]++;
 }
 
-static void orders_are_split(void **state)
+static void an_order_maps_all_its_frames(void **state)
 {
     struct iommu_mapping mapping;
 
@@ -293,7 +293,7 @@ int main(void)
         cmocka_unit_test(random_with_a_small_quota),
         cmocka_unit_test(random_on_two_units),
         cmocka_unit_test(random_without_page_selective_invalidation),
-        cmocka_unit_test(orders_are_split),
+        cmocka_unit_test(an_order_maps_all_its_frames),
         cmocka_unit_test(tables_come_free_at_the_flush),
         cmocka_unit_test(an_order_that_does_not_fit_changes_nothing),
         cmocka_unit_test(a_run_maps_what_single_elements_map),

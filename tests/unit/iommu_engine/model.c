@@ -20,7 +20,7 @@
 struct cached {
     bool valid;
     uint16_t domain;
-    uint8_t level; /* 1: a translation; above: the table that covers this much */
+    uint8_t level; /* of the leaf, or of the entry that points at a table */
     uint64_t bfn;  /* aligned to what the level covers */
     uint64_t entry;
 };
@@ -43,16 +43,13 @@ static struct unit {
     uint8_t levels;
 } units[MODEL_UNITS];
 
-/* What the stores so far have made of a frame. */
-static struct table {
-    uint32_t live; /* entries that are not 0 */
-    uint32_t level;
-} tables[MODEL_FRAMES];
+/* Level of the table that a frame is while something points at it. */
+static uint8_t levels_of[MODEL_FRAMES];
 
 struct model model = {.allocation_limit = -1};
 static _Alignas(4096) uint8_t memory[MODEL_FRAMES << 12];  /* what the CPU sees */
 static _Alignas(4096) uint8_t written[MODEL_FRAMES << 12]; /* what has been written back */
-static uint64_t next_frame;
+static uint64_t next_frame, touched_frames;
 
 /* ---- host.h ---- */
 
@@ -73,9 +70,13 @@ uint64_t host_frames_alloc(uint64_t count)
     model.allocation_limit--;
     model.frames_out += (int64_t)count;
     next_frame += count;
-    memset(memory + (first << 12), 0, count << 12);
+    if (first < touched_frames)
+        memset(memory + (first << 12), 0, count << 12);
+    if (next_frame > touched_frames)
+        touched_frames = next_frame;
     /* Somebody else's old bytes, until the owner writes its zeroes back. */
-    memset(written + (first << 12), 0xa5, count << 12);
+    if (!model.coherent)
+        memset(written + (first << 12), 0xa5, count << 12);
     return MODEL_FIRST_MFN + first;
 }
 
@@ -136,37 +137,59 @@ static void check_entry(uint64_t entry)
         assert_int_equal(entry >> 63, 0);
         assert_true(next_level(entry) < 6);
     } else {
-        assert_int_equal(entry & 0xffcull, 0);
+        assert_int_equal(entry & 0xf7cull, 0);
         assert_int_equal(entry >> 62, 0);
     }
 }
 
+/* PS of VT-d; of AMD-Vi a next level of 0. */
+static bool is_leaf(uint64_t entry, uint32_t level)
+{
+    return level == 1 || (is_amd() ? next_level(entry) == 0 : (entry & 0x80) != 0);
+}
+
+/* Leaves where the unit allows them, aligned to what they cover; no level is skipped. */
+static void check_level(uint64_t entry, uint32_t level)
+{
+    if (entry == 0)
+        return;
+    if (is_leaf(entry, level)) {
+        assert_true(level <= model.leaf_level);
+        assert_int_equal((entry & ADDRESS) >> 12 & ((1ull << 9 * (level - 1)) - 1), 0);
+        assert_true(is_amd() || level > 1 || (entry & 0x80) == 0);
+    }
+    if (is_amd())
+        assert_int_equal(next_level(entry), is_leaf(entry, level) ? 0 : level - 1);
+}
+
+static uint8_t *level_of_target(uint64_t entry)
+{
+    uint64_t mfn = (entry & ADDRESS) >> 12;
+
+    assert_in_range(mfn, MODEL_FIRST_MFN, MODEL_FIRST_MFN + MODEL_FRAMES - 1);
+    return &levels_of[mfn - MODEL_FIRST_MFN];
+}
+
 /*
- * All entries of a table are of one level, and what they point at is of the level below or still empty. Only
- * AMD-Vi's say so: no level is skipped there, and 7, a page of another size, is never used.
+ * Only entries of AMD-Vi say themselves what they point at: a table is then of that level, with all that is
+ * in it, and what comes into it later must be, too.
  */
 static void check_store(uint32_t frame, uint64_t old, uint64_t value)
 {
-    struct table *table = &tables[frame];
-
-    table->live -= old != 0;
     check_entry(value);
-    if (value == 0)
+    if (!is_amd())
         return;
-    if (is_amd()) {
-        uint32_t below = next_level(value);
+    if (next_level(old) != 0)
+        *level_of_target(old) = 0;
+    if (levels_of[frame] != 0)
+        check_level(value, levels_of[frame]);
+    if (next_level(value) != 0) {
+        const uint64_t *table = host_frame_address((value & ADDRESS) >> 12);
 
-        assert_true(table->live == 0 || table->level == below + 1);
-        table->level = below + 1;
-        if (below != 0) {
-            uint64_t child = (value & ADDRESS) >> 12;
-
-            assert_in_range(child, MODEL_FIRST_MFN, MODEL_FIRST_MFN + MODEL_FRAMES - 1);
-            child -= MODEL_FIRST_MFN;
-            assert_true(tables[child].live == 0 || tables[child].level == below);
-        }
+        *level_of_target(value) = (uint8_t)next_level(value);
+        for (uint32_t i = 0; i < 512; i++)
+            check_level(table[i], next_level(value));
     }
-    table->live++;
 }
 
 void host_store64(uint64_t *address, uint64_t value)
@@ -222,28 +245,58 @@ static uint64_t aligned(uint64_t bfn, uint32_t level)
     return bfn >> (9 * (level - 1)) << (9 * (level - 1));
 }
 
-static struct cached *slot_for(struct unit *unit, uint16_t domain, uint64_t bfn, uint32_t level)
+static uint64_t hash_of(uint16_t domain, uint64_t bfn, uint32_t level)
 {
-    uint64_t hash = (aligned(bfn, level) * 0x9e3779b97f4a7c15ull ^ domain * 0x85ebca6bull) >> 20;
-
-    return level == 1 ? &unit->translations[hash % CACHE_SLOTS]
-                      : &unit->structures[(hash + level) % STRUCTURE_SLOTS];
+    return ((aligned(bfn, level) * 0x9e3779b97f4a7c15ull ^ domain * 0x85ebca6bull) >> 20) + level;
 }
 
-static struct cached *look_up(struct unit *unit, uint16_t domain, uint64_t bfn, uint32_t level)
+static struct cached *translation_for(struct unit *unit, uint16_t domain, uint64_t bfn, uint32_t level)
 {
-    struct cached *cached = slot_for(unit, domain, bfn, level);
+    return &unit->translations[hash_of(domain, bfn, level) % CACHE_SLOTS];
+}
 
+static struct cached *structure_for(struct unit *unit, uint16_t domain, uint64_t bfn, uint32_t level)
+{
+    return &unit->structures[hash_of(domain, bfn, level) % STRUCTURE_SLOTS];
+}
+
+static bool is_hit(const struct cached *cached, uint16_t domain, uint64_t bfn, uint32_t level)
+{
     return cached->valid && cached->domain == domain && cached->level == level &&
-                   cached->bfn == aligned(bfn, level)
-               ? cached
-               : NULL;
+           cached->bfn == aligned(bfn, level);
 }
 
-static void remember_entry(struct unit *unit, uint16_t domain, uint64_t bfn, uint32_t level, uint64_t entry)
+/* Translations of several sizes may be there at the same time. */
+static const struct cached *find_translation(struct unit *unit, uint16_t domain, uint64_t bfn)
 {
-    *slot_for(unit, domain, bfn, level) =
-        (struct cached){true, domain, (uint8_t)level, aligned(bfn, level), entry};
+    for (uint32_t level = 3; level >= 1; level--) {
+        const struct cached *cached = translation_for(unit, domain, bfn, level);
+
+        if (is_hit(cached, domain, bfn, level))
+            return cached;
+    }
+    return NULL;
+}
+
+/* The leaf of level 1 that a leaf would be split into at bfn. */
+static uint64_t piece_of(uint64_t entry, uint64_t bfn, uint32_t level)
+{
+    return (is_amd() || level == 1 ? entry : entry & ~0x80ull) + ((bfn - aligned(bfn, level)) << 12);
+}
+
+static void remember_in(struct cached *slot, uint16_t domain, uint64_t bfn, uint32_t level, uint64_t entry)
+{
+    *slot = (struct cached){true, domain, (uint8_t)level, aligned(bfn, level), entry};
+}
+
+/* Hardware may keep all that a leaf covers, or break it up. */
+static void remember_leaf(struct unit *unit, uint16_t domain, uint64_t bfn, uint32_t level, uint64_t leaf)
+{
+    if ((bfn >> 3 & 1) != 0) {
+        leaf = piece_of(leaf, bfn, level);
+        level = 1;
+    }
+    remember_in(translation_for(unit, domain, bfn, level), domain, bfn, level, leaf);
 }
 
 uint8_t model_device_levels(uint32_t unit)
@@ -255,25 +308,24 @@ uint8_t model_device_levels(uint32_t unit)
 static uint64_t entry_seen(uint64_t entry, uint32_t level, uint32_t *permissions)
 {
     check_entry(entry);
+    check_level(entry, level);
     *permissions &= model_permissions(entry);
-    if (is_amd()) {
-        if (entry == 0)
-            return 0;
-        assert_int_equal(next_level(entry), level - 1);
-        return level > 1 ? entry : (entry & ~(3ull << 61)) | (uint64_t)*permissions << 61;
-    }
-    if (model_permissions(entry) == 0)
+    if (*permissions == 0)
         return 0;
-    return level > 1 ? entry : (entry & ~3ull) | *permissions;
+    if (!is_leaf(entry, level))
+        return entry;
+    if (is_amd())
+        return (entry & ~(3ull << 61)) | (uint64_t)*permissions << 61;
+    return (entry & ~3ull) | *permissions;
 }
 
 /* The lowest table that is remembered is where a walk starts: level n covers what its entry covers. */
 static uint64_t start_of_walk(struct unit *unit, uint16_t domain, uint64_t bfn, uint32_t *level)
 {
     for (uint32_t known = 2; known <= unit->levels; known++) {
-        const struct cached *cached = look_up(unit, domain, bfn, known);
+        const struct cached *cached = structure_for(unit, domain, bfn, known);
 
-        if (cached != NULL) {
+        if (is_hit(cached, domain, bfn, known)) {
             *level = known - 1;
             return (cached->entry & ADDRESS) >> 12;
         }
@@ -282,61 +334,81 @@ static uint64_t start_of_walk(struct unit *unit, uint16_t domain, uint64_t bfn, 
     return unit->root_mfn;
 }
 
-static uint64_t walk(struct unit *unit, uint16_t domain, uint64_t bfn, bool remember)
+/* The leaf and its level, from a table on; remember: what points at tables. */
+static uint64_t walk(struct unit *unit, uint16_t domain, uint64_t bfn, uint64_t table, uint32_t *level,
+                     bool remember)
 {
-    uint32_t level, permissions = IOMMU_READ | IOMMU_WRITE;
-    uint64_t table, entry = 0;
+    uint32_t permissions = IOMMU_READ | IOMMU_WRITE;
 
-    if (unit->levels == 0 || bfn >> (9 * unit->levels) != 0)
-        return 0;
-    table = start_of_walk(unit, domain, bfn, &level);
-    for (; level >= 1; level--) {
-        entry = read_entry(table, (uint32_t)(bfn >> (9 * (level - 1))) % 512);
-        entry = entry_seen(entry, level, &permissions);
-        if (entry == 0)
-            return 0;
-        if (level > 1 && remember)
-            remember_entry(unit, domain, bfn, level, entry);
+    for (;; --*level) {
+        uint64_t entry = read_entry(table, (uint32_t)(bfn >> (9 * (*level - 1))) % 512);
+
+        entry = entry_seen(entry, *level, &permissions);
+        if (entry == 0 || is_leaf(entry, *level))
+            return entry;
+        if (remember)
+            remember_in(structure_for(unit, domain, bfn, *level), domain, bfn, *level, entry);
         table = (entry & ADDRESS) >> 12;
     }
-    return permissions != 0 ? entry : 0;
+}
+
+static bool is_beyond(const struct unit *unit, uint64_t bfn)
+{
+    return unit->levels == 0 || bfn >> (9 * unit->levels) != 0;
+}
+
+uint64_t model_walk(uint32_t unit_index, uint64_t bfn)
+{
+    struct unit *unit = &units[unit_index];
+    uint32_t level = unit->levels;
+    uint64_t leaf = is_beyond(unit, bfn) ? 0 : walk(unit, 0, bfn, unit->root_mfn, &level, false);
+
+    return leaf == 0 ? 0 : piece_of(leaf, bfn, level);
 }
 
 uint64_t model_translate(uint32_t unit_index, const struct iommu_context *context, uint64_t bfn,
                          bool remember)
 {
     struct unit *unit = &units[unit_index];
-    const struct cached *cached = look_up(unit, context->domain, bfn, 1);
-    uint64_t entry;
+    const struct cached *cached = find_translation(unit, context->domain, bfn);
+    uint64_t leaf = 0;
+    uint32_t level = 1;
 
     if (cached != NULL)
-        return cached->entry;
-    entry = walk(unit, context->domain, bfn, remember);
-    if (remember && (entry != 0 || model.caching_mode))
-        remember_entry(unit, context->domain, bfn, 1, entry);
-    return entry;
+        return cached->entry == 0 ? 0 : piece_of(cached->entry, bfn, cached->level);
+    if (!is_beyond(unit, bfn)) {
+        uint64_t table = start_of_walk(unit, context->domain, bfn, &level);
+
+        leaf = walk(unit, context->domain, bfn, table, &level, remember);
+    }
+    if (remember && leaf != 0)
+        remember_leaf(unit, context->domain, bfn, level, leaf);
+    else if (remember && model.caching_mode)
+        remember_in(translation_for(unit, context->domain, bfn, 1), context->domain, bfn, 1, 0);
+    return leaf == 0 ? 0 : piece_of(leaf, bfn, level);
 }
 
 bool model_cached(uint32_t unit, const struct iommu_context *context, uint64_t bfn, uint64_t *entry)
 {
-    const struct cached *cached = look_up(&units[unit], context->domain, bfn, 1);
+    const struct cached *cached = find_translation(&units[unit], context->domain, bfn);
 
     if (cached != NULL)
-        *entry = cached->entry;
+        *entry = cached->entry == 0 ? 0 : piece_of(cached->entry, bfn, cached->level);
     return cached != NULL;
 }
 
 /* ---- the driver's side ---- */
 
-static void forget(struct cached *cached, const struct pending *pending)
+/* A translation goes when all of it is named; what points at a table, when any of what it covers is. */
+static void forget(struct cached *cached, const struct pending *pending, bool all_of_it)
 {
-    uint64_t span;
+    uint64_t end = pending->bfn + (1ull << pending->order), cached_end;
 
     if (!cached->valid || cached->domain != pending->domain)
         return;
-    span = 1ull << (9 * (cached->level - 1u));
-    if (pending->whole ||
-        (cached->bfn < pending->bfn + (1ull << pending->order) && cached->bfn + span > pending->bfn))
+    cached_end = cached->bfn + (1ull << (9 * (cached->level - 1u)));
+    if (pending->whole || (all_of_it ? cached->bfn >= pending->bfn && cached_end <= end
+                                     : cached->bfn < end && cached_end > pending->bfn))
         cached->valid = false;
 }
 
@@ -346,9 +418,9 @@ static void complete(struct unit *unit)
         const struct pending *pending = &unit->pending[i];
 
         for (uint32_t slot = 0; slot < CACHE_SLOTS; slot++)
-            forget(&unit->translations[slot], pending);
+            forget(&unit->translations[slot], pending, true);
         for (uint32_t slot = 0; slot < STRUCTURE_SLOTS && !pending->leaf_only; slot++)
-            forget(&unit->structures[slot], pending);
+            forget(&unit->structures[slot], pending, false);
     }
     unit->pending_count = 0;
 }
@@ -398,6 +470,7 @@ static int init(const struct iommu_setup *setup, struct iommu_limits *limits)
     (void)setup;
     *limits = (struct iommu_limits){.levels = model.levels,
                                     .levels_max = model.levels_max,
+                                    .leaf_level = model.leaf_level,
                                     .address_bits = (uint8_t)(width < 64 ? width : 64),
                                     .coherent = model.coherent,
                                     .flush_on_map = model.caching_mode,
@@ -417,6 +490,9 @@ static void reserve(uint8_t address_bits)
     if (model.reserved.frames != 0)
         (void)iommu_reserved_add(model.reserved.bfn, model.reserved.frames, IOMMU_KIND_IDENTITY,
                                  IOMMU_READ | IOMMU_WRITE);
+    if (model.reserved_read.frames != 0)
+        (void)iommu_reserved_add(model.reserved_read.bfn, model.reserved_read.frames, IOMMU_KIND_IDENTITY,
+                                 IOMMU_READ);
 }
 
 static int nothing(void)
@@ -428,6 +504,7 @@ static void tell_root(struct unit *unit, const struct iommu_context *context)
 {
     unit->root_mfn = page_table_root(&context->table);
     unit->levels = context->table.levels;
+    levels_of[unit->root_mfn - MODEL_FIRST_MFN] = unit->levels;
     if (model.on_store != NULL)
         model.on_store();
 }
@@ -496,7 +573,7 @@ void model_init(void)
     const struct iommu_setup setup = {.vendor = model.vendor, .physical_bits = 40};
 
     memset(units, 0, sizeof units);
-    memset(tables, 0, sizeof tables);
+    memset(levels_of, 0, sizeof levels_of);
     next_frame = 0;
     model.drop_waits = model.refuse_roots = false;
     model.allocation_limit = -1;

@@ -295,6 +295,7 @@ void oracle_set_model(uint8_t levels, bool coherent, bool caching_mode, uint32_t
     model.caching_mode = caching_mode;
     model.units = units;
     model.order_max = 18;
+    model.leaf_level = 3;
 }
 
 int oracle_vtd(void **state)

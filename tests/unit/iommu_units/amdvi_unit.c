@@ -206,10 +206,12 @@ static uint64_t walk(const struct unit *unit, uint64_t entry, uint64_t bfn)
         if (entry == 0)
             return 0;
         assert_int_equal(entry & 1, 1);
-        assert_int_equal(entry >> 9 & 7, level - 1);
         allowed &= entry;
+        if ((entry >> 9 & 7) == 0 && level <= 3)
+            return machine_page_in(entry & AMDVI_PAGE_ADDRESS, bfn, level) | allowed;
+        assert_int_equal(entry >> 9 & 7, level - 1);
     }
-    return (entry & AMDVI_PAGE_ADDRESS) | allowed;
+    return 0;
 }
 
 static bool dma(struct unit *unit, uint16_t id, uint64_t bfn, bool write, uint64_t *mfn)

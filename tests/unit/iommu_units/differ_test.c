@@ -110,6 +110,32 @@ void the_fewest_domains_count(void **state)
     assert_in_range(made, 10, 15);
 }
 
+/* VT-d: AMD-Vi's units all have leaves of 1 GiB. */
+void the_largest_leaves_in_common_count(void **state)
+{
+    static const struct {
+        uint64_t missing, entries; /* of 1 GiB */
+    } units[] = {{0, 1}, {VTD_CAP_SLLPS_1G, 512}, {VTD_CAP_SLLPS_2M | VTD_CAP_SLLPS_1G, 512 * 512}};
+
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++) {
+        struct iommu_context *context;
+        uint64_t stores;
+
+        plan_begin(IOMMU_VENDOR_VTD, UNITS, 2);
+        machine.units[ODD].cap &= ~units[i].missing;
+        plan_start();
+        assert_int_equal(iommu_context_create(&context, 600), 0);
+        attach_unit(context, 1);
+        iommu_flush_begin(&flush, context);
+        stores = machine.stores;
+        assert_int_equal(iommu_map(context, 0x80000, 0x40000, 18, RW, &flush), 0);
+        assert_in_range(machine.stores - stores, units[i].entries, units[i].entries + 516);
+        assert_int_equal(iommu_flush(&flush), 0);
+        assert_true(arrives(own_function(1), 0x80000 + 513, 0x40000 + 513));
+    }
+}
+
 static void let_one_cache_absence(enum iommu_vendor vendor)
 {
     plan_begin(vendor, UNITS, 2);

@@ -74,6 +74,14 @@ uint32_t machine_add_unit(uint16_t segment)
     return machine.unit_count++;
 }
 
+uint64_t machine_page_in(uint64_t address, uint64_t bfn, uint32_t level)
+{
+    uint64_t pages = (1ull << (9 * (level - 1))) - 1;
+
+    assert_int_equal(address >> 12 & pages, 0);
+    return address + ((bfn & pages) << 12);
+}
+
 bool machine_is_on(const struct unit *unit)
 {
     return model()->is_on(unit);

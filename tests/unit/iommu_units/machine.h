@@ -112,6 +112,9 @@ bool machine_dma(struct unit *unit, uint16_t id, uint64_t bfn, bool write, uint6
 
 /* ---- between machine.c and the units ---- */
 
+/* Where a leaf of that level, at that address, has the page of bfn. */
+uint64_t machine_page_in(uint64_t address, uint64_t bfn, uint32_t level);
+
 struct unit_model {
     void (*reset)(struct unit *unit);
     uint64_t (*read)(struct unit *unit, uint32_t offset, uint32_t bytes);

@@ -24,6 +24,7 @@ void the_common_levels_count(void **state);
 void no_width_in_common_is_refused(void **state);
 void the_smallest_width_counts(void **state);
 void the_fewest_domains_count(void **state);
+void the_largest_leaves_in_common_count(void **state);
 void one_that_caches_absence(void **state);
 void one_that_is_not_coherent(void **state);
 void each_by_what_it_can_invalidate(void **state);

@@ -15,10 +15,11 @@
 #define QUEUE_BYTES  4096u
 #define KEPT         (VTD_GLOBAL_TE | VTD_GLOBAL_QIE | VTD_GLOBAL_IRE | VTD_GLOBAL_CFI)
 
-/* 65536 domains; 39 and 48 bits; 2^18 pages by one descriptor; a queue, and interrupt remapping. */
+/* 65536 domains; 39 and 48 bits; leaves of 2 MiB and 1 GiB; 2^18 pages by one descriptor; a queue, and
+ * interrupt remapping. */
 #define CAP                                                                                                  \
-    (6ull | VTD_CAP_PLMR | 6ull << 8 | 47ull << 16 | (uint64_t)(FAULT_OFFSET / 16) << 24 | VTD_CAP_PSI |     \
-     18ull << 48 | VTD_CAP_DWD | VTD_CAP_DRD)
+    (6ull | VTD_CAP_PLMR | 6ull << 8 | 47ull << 16 | (uint64_t)(FAULT_OFFSET / 16) << 24 |                   \
+     VTD_CAP_SLLPS_2M | VTD_CAP_SLLPS_1G | VTD_CAP_PSI | 18ull << 48 | VTD_CAP_DWD | VTD_CAP_DRD)
 #define ECAP (VTD_ECAP_C | VTD_ECAP_QI | VTD_ECAP_IR | (uint64_t)(ADDRESS / 16) << 8)
 
 static void reset(struct unit *unit)
@@ -284,8 +285,12 @@ static uint64_t walk(const struct unit *unit, struct vtd_entry context, uint64_t
         const uint64_t *table = machine_memory_of(unit, entry & VTD_ENTRY_ADDRESS, 4096);
 
         entry = table[bfn >> (9 * (level - 1)) & 511];
-        assert_int_equal(entry & 1u << 7, 0);
         allowed &= entry;
+        if (level > 1 && (entry & 1u << 7) != 0) {
+            assert_true(level <= 3 && (unit->cap >> (32 + level) & 1) != 0); /* SLLPS */
+            return allowed != 0 ? machine_page_in(entry & VTD_ENTRY_ADDRESS, bfn, level) | allowed : 0;
+        }
+        assert_int_equal(entry & 1u << 7, 0);
     }
     return allowed != 0 ? (entry & VTD_ENTRY_ADDRESS) | allowed : 0;
 }
