@@ -133,8 +133,28 @@ int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_
 int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint64_t frames, uint32_t flags,
                   struct iommu_flush *flush, uint64_t *done);
 
+/* One frame of a list. */
+struct iommu_element {
+    uint64_t bfn, mfn;
+    uint32_t flags; /* as of iommu_map() */
+};
+
+/*
+ * As iommu_map() of order 0 for each element in turn, quickly: what a batch of scattered frames takes. Stops
+ * at the first error; *done elements were mapped.
+ */
+int iommu_map_list(struct iommu_context *context, const struct iommu_element *list, uint32_t count,
+                   struct iommu_flush *flush, uint32_t *done);
+
 /* Removes what is there; absent is success. -EINVAL, -EACCES (locked), -EIO as above. Never allocates. */
 int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, struct iommu_flush *flush);
+
+/*
+ * As iommu_unmap() for each of `frames` consecutive BFNs in turn, quickly; leaves that the range covers go
+ * whole. Stops at the first error; *done frames hold nothing. Flushes by itself when the accumulator is full.
+ */
+int iommu_unmap_run(struct iommu_context *context, uint64_t bfn, uint64_t frames, struct iommu_flush *flush,
+                    uint64_t *done);
 
 /* True for a BFN whose accesses never reach a page table: interrupts, and HyperTransport where there is. */
 bool iommu_is_window(uint64_t bfn);

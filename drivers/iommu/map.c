@@ -485,6 +485,26 @@ int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, str
     return order == 0 ? unmap_one(context, bfn, flush) : unmap_order(context, bfn, order, flush);
 }
 
+int iommu_map_list(struct iommu_context *context, const struct iommu_element *list, uint32_t count,
+                   struct iommu_flush *flush, uint32_t *done)
+{
+    int error = 0;
+
+    for (*done = 0; *done < count && error == 0; *done += error == 0)
+        error = iommu_map(context, list[*done].bfn, list[*done].mfn, 0, list[*done].flags, flush);
+    return error;
+}
+
+int iommu_unmap_run(struct iommu_context *context, uint64_t bfn, uint64_t frames, struct iommu_flush *flush,
+                    uint64_t *done)
+{
+    int error = 0;
+
+    for (*done = 0; *done < frames && error == 0; *done += error == 0)
+        error = iommu_unmap(context, bfn + *done, 0, flush);
+    return error;
+}
+
 int iommu_lookup(const struct iommu_context *context, uint64_t bfn, struct iommu_mapping *mapping)
 {
     uint64_t entry;
