@@ -75,14 +75,14 @@ uint64_t host_range_withhold(uint64_t mfn, uint64_t frames)
     return memory_withhold(mfn, frames);
 }
 
-void host_frame_release(uint64_t mfn, uint32_t iommu_flags)
+void host_frames_release(uint64_t mfn, uint64_t frames, uint32_t iommu_flags)
 {
     if ((iommu_flags & IOMMU_LOCKED) != 0)
         return; /* a reserved range: nobody took a reference */
     if ((iommu_flags & IOMMU_PREMAP) != 0)
-        frame_premap_put(mfn);
+        frames_premap_put(mfn, frames);
     else
-        frame_bus_put(mfn, (iommu_flags & (IOMMU_WRITE | IOMMU_WITHHELD)) != 0);
+        frames_bus_put(mfn, frames, (iommu_flags & (IOMMU_WRITE | IOMMU_WITHHELD)) != 0);
 }
 
 /* ---- registers ---- */

@@ -26,8 +26,8 @@ bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames);
 /* Devices use the range whenever they like: what of it is free is nobody's from now on. Frames withheld. */
 uint64_t host_range_withhold(uint64_t mfn, uint64_t frames);
 
-/* Drops the owner's reference that a bus entry held. Called only after the covering wait completed. */
-void host_frame_release(uint64_t mfn, uint32_t iommu_flags);
+/* Drops the owner's reference that each frame's bus entry held. Only after the covering wait completed. */
+void host_frames_release(uint64_t mfn, uint64_t frames, uint32_t iommu_flags);
 
 /* Register window, uncached; NULL when it cannot be mapped. */
 volatile void *host_mmio_map(uint64_t physical, uint64_t size);

@@ -81,11 +81,17 @@ uint32_t iommu_tables_quota(const struct iommu_context *context);
 
 /* ---- map, unmap, lookup, flush ---- */
 
-#define IOMMU_FLUSH_PARKED 512u /* entries an accumulator can hold */
-#define IOMMU_FLUSH_RANGES 8u   /* separate BFN ranges before it widens to the whole domain */
+#define IOMMU_FLUSH_PARKED 512u       /* runs of entries an accumulator can hold */
+#define IOMMU_FLUSH_FRAMES (1u << 18) /* and frames, more or less: their release is not interrupted */
+#define IOMMU_FLUSH_RANGES 8u         /* separate BFN ranges before it widens to the whole domain */
 
 struct iommu_range {
     uint64_t bfn, frames;
+};
+
+/* Entries, as they were, that continued each other: the first, and how many frames they stood for. */
+struct iommu_parked {
+    uint64_t entry, frames;
 };
 
 #define IOMMU_NO_TABLE UINT32_MAX
@@ -98,8 +104,9 @@ struct iommu_flush {
     bool whole_domain;
     bool tables_changed; /* entries that point at tables, perhaps: no hint */
     uint32_t parked_count;
-    uint64_t parked[IOMMU_FLUSH_PARKED]; /* entries as they were; the engine's business */
-    uint32_t parked_tables;              /* list of table pages, IOMMU_NO_TABLE ends it; engine's business */
+    uint32_t parked_tables; /* list of table pages, IOMMU_NO_TABLE ends it; engine's business */
+    uint64_t parked_frames;
+    struct iommu_parked parked[IOMMU_FLUSH_PARKED]; /* the engine's business */
 };
 
 void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context);
@@ -111,7 +118,7 @@ void iommu_flush_block(struct iommu_flush *flush, uint64_t bfn, uint64_t frames)
 /* True when the next element might not fit: flush first. */
 static inline bool iommu_flush_full(const struct iommu_flush *flush)
 {
-    return flush->parked_count >= IOMMU_FLUSH_PARKED;
+    return flush->parked_count >= IOMMU_FLUSH_PARKED || flush->parked_frames >= IOMMU_FLUSH_FRAMES;
 }
 
 /*

@@ -12,10 +12,6 @@
 
 #define ORDER_MAX 18u /* 1 GiB */
 
-/* A parked entry has its level, less 1, in bits that no entry of either vendor uses. */
-#define PARKED_SHIFT 5u
-#define PARKED_LEVEL (3ull << PARKED_SHIFT)
-
 static const struct iommu_driver *driver;
 static struct iommu_range upper_window; /* HyperTransport, where there is */
 
@@ -39,6 +35,7 @@ void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context)
     flush->whole_domain = false;
     flush->tables_changed = false;
     flush->parked_count = 0;
+    flush->parked_frames = 0;
     flush->parked_tables = IOMMU_NO_TABLE;
 }
 
@@ -73,6 +70,13 @@ void iommu_flush_block(struct iommu_flush *flush, uint64_t bfn, uint64_t frames)
 {
     flush->tables_changed = true;
     note_range(flush, bfn & -frames, frames);
+}
+
+/* What stood there is let go by the flush. The accumulator is not full. */
+static inline void park(struct iommu_flush *flush, uint64_t entry, uint64_t frames)
+{
+    flush->parked[flush->parked_count++] = (struct iommu_parked){entry, frames};
+    flush->parked_frames += frames;
 }
 
 static bool is_owed(const struct iommu_flush *flush)
@@ -133,27 +137,13 @@ static int invalidate(const struct iommu_flush *flush)
     return error;
 }
 
-SELDOM static void release_block(uint64_t mfn, uint32_t flags, uint64_t parked)
-{
-    uint64_t end = mfn + page_table_span(1u + (uint32_t)((parked & PARKED_LEVEL) >> PARKED_SHIFT));
-
-    for (; mfn < end; mfn++)
-        host_frame_release(mfn, flags);
-}
-
 static void release_parked(const struct iommu_flush *flush)
 {
     const struct page_format *format = flush->context->table.format;
 
-    for (uint32_t i = 0; i < flush->parked_count; i++) {
-        uint64_t parked = flush->parked[i], mfn = page_table_leaf_mfn(format, parked);
-        uint32_t flags = page_table_leaf_flags(format, parked);
-
-        if (__builtin_expect((parked & PARKED_LEVEL) != 0, false))
-            release_block(mfn, flags, parked);
-        else
-            host_frame_release(mfn, flags);
-    }
+    for (uint32_t i = 0; i < flush->parked_count; i++)
+        host_frames_release(page_table_leaf_mfn(format, flush->parked[i].entry), flush->parked[i].frames,
+                            page_table_leaf_flags(format, flush->parked[i].entry));
     page_table_release(&flush->context->table, flush->parked_tables);
 }
 
@@ -197,7 +187,7 @@ map_one(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t flag
         return error;
     iommu_counters.maps++;
     if (old != 0)
-        flush->parked[flush->parked_count++] = old;
+        park(flush, old, 1);
     if (old != entry && (old != 0 || context->flush_on_map)) {
         flush->tables_changed |= old == 0; /* absence may be remembered at any level */
         note_range(flush, bfn, 1);
@@ -218,7 +208,7 @@ __attribute__((always_inline)) static inline int unmap_one(struct iommu_context 
     iommu_counters.unmaps++;
     if (old == 0)
         return 0;
-    flush->parked[flush->parked_count++] = old;
+    park(flush, old, 1);
     note_range(flush, bfn, 1);
     return 0;
 }
@@ -243,30 +233,11 @@ SELDOM static int map_block(struct iommu_context *context, uint64_t bfn, uint64_
         return error;
     iommu_counters.maps += frames;
     if (old != 0)
-        flush->parked[flush->parked_count++] = old | (uint64_t)(level - 1) << PARKED_SHIFT;
+        park(flush, old, frames);
     if (old != entry && (old != 0 || context->flush_on_map)) {
         flush->tables_changed |= old == 0;
         note_range(flush, bfn, frames);
     }
-    return 0;
-}
-
-/* As unmap_one(), of what one entry of level 2 or 3 stands for. -EEXIST: there are smaller ones. */
-SELDOM static int unmap_block(struct iommu_context *context, uint64_t bfn, uint32_t level,
-                              struct iommu_flush *flush)
-{
-    uint64_t old;
-    int error = iommu_flush_full(flush) ? iommu_flush(flush) : 0;
-
-    if (error == 0)
-        error = page_table_put(&context->table, bfn, level, 0, &old, flush);
-    if (error != 0)
-        return error;
-    iommu_counters.unmaps += page_table_span(level);
-    if (old == 0)
-        return 0;
-    flush->parked[flush->parked_count++] = old | (uint64_t)(level - 1) << PARKED_SHIFT;
-    note_range(flush, bfn, page_table_span(level));
     return 0;
 }
 
@@ -331,13 +302,11 @@ bool iommu_is_window(uint64_t bfn)
     return is_window(bfn, 1);
 }
 
-static int check_range(const struct iommu_context *context, uint64_t bfn, uint32_t order)
+static bool is_aligned_range(const struct iommu_context *context, uint64_t bfn, uint32_t order)
 {
     uint64_t frames = 1ull << order;
 
-    if ((bfn & (frames - 1)) != 0 || bfn > context->max_bfn || frames - 1 > context->max_bfn - bfn)
-        return -EINVAL;
-    return page_table_any_locked(&context->table, bfn, frames) ? -EACCES : 0;
+    return (bfn & (frames - 1)) == 0 && bfn <= context->max_bfn && frames - 1 <= context->max_bfn - bfn;
 }
 
 /* One step of a run: what fits into one table, onto nothing; or one entry. The frames, or an error. */
@@ -380,30 +349,49 @@ static int map_all(struct iommu_context *context, uint64_t bfn, uint64_t mfn, ui
     return 0;
 }
 
-/* Orders above 0: everything that can fail is looked at before a mapping changes. */
+/* Level of the leaf that an order is, 0 when there is none. */
+static uint32_t leaf_of_order(const struct iommu_context *context, uint32_t order)
+{
+    uint32_t level = order / PAGE_TABLE_BITS + 1;
+
+    return order % PAGE_TABLE_BITS == 0 && level <= context->table.leaf_level ? level : 0;
+}
+
+/* Everything that can fail is looked at before a mapping changes. */
+static int map_pieces(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order,
+                      uint32_t flags, struct iommu_flush *flush)
+{
+    uint64_t frames = 1ull << order, missing, done = 0;
+    int error = page_table_survey(&context->table, bfn, frames, &missing);
+
+    if (error == 0 && !page_table_has(&context->table, missing)) {
+        error = iommu_flush(flush);
+        if (error == 0 && !page_table_has(&context->table, missing))
+            error = -ENOMEM;
+    }
+    return error != 0 ? error : map_all(context, bfn, mfn, frames, flags, flush, &done);
+}
+
+/* Orders above 0. */
 SELDOM static int map_order(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order,
                             uint32_t flags, struct iommu_flush *flush)
 {
-    uint64_t frames = 1ull << order, done = 0;
-    int error = context->dead ? -EIO : check_range(context, bfn, order);
+    uint64_t frames = 1ull << order;
+    uint32_t level = leaf_of_order(context, order);
+    int error = 0;
 
-    if (error == 0 && ((mfn & (frames - 1)) != 0 || frames - 1 > context->max_mfn - mfn))
-        error = -EINVAL;
-    if (error != 0)
-        return error;
+    if (context->dead)
+        return -EIO;
+    if (!is_aligned_range(context, bfn, order) || (mfn & (frames - 1)) != 0 ||
+        frames - 1 > context->max_mfn - mfn)
+        return -EINVAL;
     if (is_window(bfn, frames))
         return -EACCES;
-    if (bfn + frames - 1 >= context->end) {
+    if (bfn + frames - 1 >= context->end)
         error = reach_out(context, bfn + frames - 1, flush);
-        if (error != 0)
-            return error;
-    }
-    if (!page_table_can_hold(&context->table, bfn, order)) {
-        error = iommu_flush(flush);
-        if (error != 0 || !page_table_can_hold(&context->table, bfn, order))
-            return error != 0 ? error : -ENOMEM;
-    }
-    return map_all(context, bfn, mfn, frames, flags, flush, &done);
+    if (error == 0)
+        error = level != 0 ? map_block(context, bfn, mfn, level, flags, flush) : -EEXIST;
+    return error == -EEXIST ? map_pieces(context, bfn, mfn, order, flags, flush) : error;
 }
 
 int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order, uint32_t flags,
@@ -444,45 +432,62 @@ int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uin
     return map_all(context, bfn, mfn, frames, flags, flush, done);
 }
 
+/* What is there, in one table; or how far nothing is. The frames, or an error. */
+static int64_t unmap_some(struct iommu_context *context, uint64_t bfn, uint64_t frames,
+                          struct iommu_flush *flush)
+{
+    int error = context->dead ? -EIO : iommu_flush_full(flush) ? iommu_flush(flush) : 0;
+    bool found;
+    int64_t some;
+
+    if (bfn > context->max_bfn)
+        return -EINVAL;
+    if (error != 0)
+        return error;
+    if (bfn > page_table_reach(context->table.levels))
+        return (int64_t)lower(frames, context->max_bfn - bfn + 1);
+    some = page_table_clear(&context->table, bfn, frames, &found, flush);
+    if (some > 0 && found)
+        note_range(flush, bfn, (uint64_t)some);
+    return some;
+}
+
+int iommu_unmap_run(struct iommu_context *context, uint64_t bfn, uint64_t frames, struct iommu_flush *flush,
+                    uint64_t *done)
+{
+    int64_t some = 1;
+
+    for (*done = 0; *done < frames && some > 0; *done += some > 0 ? (uint64_t)some : 0)
+        some = unmap_some(context, bfn + *done, frames - *done, flush);
+    iommu_counters.unmaps += *done;
+    return some < 0 ? (int)some : 0;
+}
+
 SELDOM static int unmap_order(struct iommu_context *context, uint64_t bfn, uint32_t order,
                               struct iommu_flush *flush)
 {
-    uint32_t levels = context->table.levels;
-    uint64_t end = bfn + (1ull << order);
-    int error = check_range(context, bfn, order);
+    uint64_t missing, done;
+    int error;
 
-    while (bfn < end && error == 0) {
-        uint32_t level =
-            page_table_block(levels < PAGE_LEAF_LEVELS ? levels : PAGE_LEAF_LEVELS, bfn, end - bfn);
-
-        do
-            error = context->dead ? -EIO
-                    : level > 1   ? unmap_block(context, bfn, level, flush)
-                                  : unmap_one(context, bfn, flush);
-        while (error == -EEXIST && level-- > 1);
-        bfn += page_table_span(level);
-    }
-    return error;
-}
-
-/* At or after the end: the engine knows that nothing is there where its tree does not reach. */
-SELDOM static int unmap_beyond(struct iommu_context *context, uint64_t bfn, uint32_t order,
-                               struct iommu_flush *flush)
-{
-    if (bfn > context->max_bfn)
+    if (!is_aligned_range(context, bfn, order))
         return -EINVAL;
-    if (context->dead)
-        return -EIO;
-    return unmap_order(context, bfn, order, flush);
+    error = page_table_survey(&context->table, bfn, 1ull << order, &missing);
+    return error != 0 ? error : iommu_unmap_run(context, bfn, 1ull << order, flush, &done);
 }
 
 int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, struct iommu_flush *flush)
 {
     if (order > ORDER_MAX)
         return -EINVAL;
-    if (bfn >= context->end)
-        return unmap_beyond(context, bfn, order, flush);
-    return order == 0 ? unmap_one(context, bfn, flush) : unmap_order(context, bfn, order, flush);
+    if (order != 0 || bfn >= context->end)
+        return unmap_order(context, bfn, order, flush);
+    return unmap_one(context, bfn, flush);
+}
+
+/* Elements whose BFNs a device can use, outside all windows; else one by one, which says why not. */
+static bool goes_into_table(const struct iommu_context *context, uint64_t bfn)
+{
+    return bfn < context->end && !is_msi_window(bfn, 1);
 }
 
 int iommu_map_list(struct iommu_context *context, const struct iommu_element *list, uint32_t count,
@@ -490,18 +495,25 @@ int iommu_map_list(struct iommu_context *context, const struct iommu_element *li
 {
     int error = 0;
 
-    for (*done = 0; *done < count && error == 0; *done += error == 0)
-        error = iommu_map(context, list[*done].bfn, list[*done].mfn, 0, list[*done].flags, flush);
-    return error;
-}
+    for (*done = 0; *done < count && error == 0;) {
+        const struct iommu_element *at = &list[*done];
+        uint32_t some =
+            goes_into_table(context, at->bfn)
+                ? page_table_fill_list(&context->table, at, count - *done, context->max_mfn, flush)
+                : 0;
 
-int iommu_unmap_run(struct iommu_context *context, uint64_t bfn, uint64_t frames, struct iommu_flush *flush,
-                    uint64_t *done)
-{
-    int error = 0;
-
-    for (*done = 0; *done < frames && error == 0; *done += error == 0)
-        error = iommu_unmap(context, bfn + *done, 0, flush);
+        if (some == 0) {
+            error = iommu_map(context, at->bfn, at->mfn, 0, at->flags, flush);
+            *done += error == 0;
+            continue;
+        }
+        iommu_counters.maps += some;
+        if (context->flush_on_map) {
+            flush->tables_changed = true; /* absence may be remembered at any level */
+            note_range(flush, at->bfn, some);
+        }
+        *done += some;
+    }
     return error;
 }
 

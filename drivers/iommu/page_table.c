@@ -399,6 +399,113 @@ int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, ui
     return (int64_t)(done * page_table_span(level));
 }
 
+uint32_t page_table_fill_list(struct page_table *table, const struct iommu_element *list, uint32_t count,
+                              uint64_t mfn_max, struct iommu_flush *owed)
+{
+    const struct page_format *format = table->format;
+    uint64_t bfn = list->bfn, size = size_of(1), previous;
+    uint32_t first = bfn % PAGE_TABLE_ENTRIES, joins = 0;
+    const struct iommu_element *element = list;
+    uint64_t *slot, *end;
+
+    if (bfn >> PAGE_TABLE_BITS != table->cursor_key && page_table_grow(table, bfn, owed) != 0)
+        return 0;
+    slot = &table->cursor[first];
+    end = slot + lower(count, PAGE_TABLE_ENTRIES - first);
+    previous = table->cursor[(first - 1) % PAGE_TABLE_ENTRIES];
+    for (; slot < end && *slot == 0 && element->bfn == bfn && element->mfn <= mfn_max; slot++, bfn++) {
+        uint64_t entry = page_table_leaf(format, element->mfn, element->flags);
+
+        joins += (uint32_t)(entry - previous == size);
+        host_store64(slot, entry);
+        previous = entry;
+        element++;
+    }
+    count = (uint32_t)(element - list);
+    if (count == 0)
+        return 0;
+    joins += (uint32_t)(table->cursor[(first + count) % PAGE_TABLE_ENTRIES] - previous == size);
+    table->cursor_info->live += count;
+    page_table_mark_dirty(table, &table->cursor[first], count);
+    if (joins != 0 && (table->cursor_info->joins += joins) == PAGE_TABLE_RUN)
+        page_table_merge(table, list->bfn, owed);
+    return count;
+}
+
+/* A run of leaves in one table, the first of which is there: taken out, and parked. How many. */
+static uint32_t clear_leaves(struct page_table *table, uint32_t page, uint32_t level, uint32_t first,
+                             uint64_t count, struct iommu_flush *owed)
+{
+    uint64_t mask = table->format->locked | (level > 1 ? table->format->kind : 0);
+    uint64_t wanted = level > 1 ? table->format->large : 0, size = size_of(level);
+    struct iommu_parked *parked = &owed->parked[owed->parked_count], *parked_first = parked;
+    struct page_table_info *info = &table->info[page];
+    uint64_t *entries = entries_of(table, page), *slot = &entries[first], *end = slot + count, expected = 0;
+    uint32_t shift = PAGE_TABLE_BITS * (level - 1), joins;
+
+    joins = (uint32_t)(*slot - entries[(first - 1) % PAGE_TABLE_ENTRIES] == size);
+    while (slot < end && *slot != 0 && (*slot & mask) == wanted) {
+        uint64_t *run = slot;
+
+        parked->entry = expected = *slot;
+        do {
+            host_store64(slot++, 0);
+            expected += size;
+        } while (slot < end && *slot == expected);
+        parked->frames = (uint64_t)(slot - run) << shift;
+        parked++;
+    }
+    count = (uint64_t)(slot - &entries[first]);
+    joins += (uint32_t)count - (uint32_t)(parked - parked_first);
+    joins += (uint32_t)(entries[(first + count) % PAGE_TABLE_ENTRIES] == expected);
+    info->live -= (uint32_t)count;
+    info->joins -= joins;
+    owed->parked_count += (uint32_t)(parked - parked_first);
+    owed->parked_frames += count << shift;
+    page_table_mark_dirty(table, &entries[first], count);
+    return (uint32_t)count;
+}
+
+/* How many frames nothing is mapped for, from an absent entry on, in that table. */
+static uint64_t absent_frames(const struct page_table *table, uint32_t page, uint32_t level, uint64_t bfn)
+{
+    const uint64_t *entries = entries_of(table, page);
+    uint64_t end = bfn;
+
+    for (uint32_t slot = slot_of(bfn, level); slot < PAGE_TABLE_ENTRIES && entries[slot] == 0; slot++)
+        end = (end | (page_table_span(level) - 1)) + 1;
+    return end - bfn;
+}
+
+int64_t page_table_clear(struct page_table *table, uint64_t bfn, uint64_t frames, bool *found,
+                         struct iommu_flush *owed)
+{
+    uint32_t low = page_table_block(PAGE_LEAF_LEVELS, bfn, frames), level = 1, page, cleared;
+    uint64_t room = IOMMU_FLUSH_PARKED - owed->parked_count, entry;
+
+    if (bfn >> PAGE_TABLE_BITS == table->cursor_key) {
+        page = (uint32_t)(table->cursor_info - table->info);
+    } else {
+        page = walk(table, bfn, 1, &level);
+        if (level == 1)
+            set_cursor(table, bfn, page);
+    }
+    entry = entries_of(table, page)[slot_of(bfn, level)];
+    *found = entry != 0;
+    if (entry == 0)
+        return (int64_t)lower(absent_frames(table, page, level, bfn), frames);
+    if (page_table_is_locked(table, entry))
+        return -EACCES;
+    if (level > low)
+        (void)descend(table, bfn, low, false, &page, &level, owed);
+    room = lower(lower(room, PAGE_TABLE_ENTRIES - slot_of(bfn, level)), frames / page_table_span(level));
+    cleared = clear_leaves(table, page, level, slot_of(bfn, level), room, owed);
+    table->reserve -= cleared * pages_to_split(level);
+    if (table->info[page].live == 0)
+        unlink_empty(table, page, bfn, level, owed);
+    return (int64_t)(cleared * page_table_span(level));
+}
+
 int page_table_widen(struct page_table *table, uint64_t bfn, uint32_t level, uint32_t flags,
                      struct iommu_flush *owed)
 {
@@ -426,44 +533,33 @@ uint64_t page_table_lookup(const struct page_table *table, uint64_t bfn, uint32_
     return entries_of(table, page)[slot_of(bfn, *level)];
 }
 
-bool page_table_any_locked(const struct page_table *table, uint64_t bfn, uint64_t frames)
+/* Tables below an entry of that level that it takes to map each frame from bfn to last. */
+static uint64_t tables_below(uint64_t bfn, uint64_t last, uint32_t level)
+{
+    uint64_t tables = 0;
+
+    for (uint32_t shift = PAGE_TABLE_BITS; shift < PAGE_TABLE_BITS * level; shift += PAGE_TABLE_BITS)
+        tables += (last >> shift) - (bfn >> shift) + 1;
+    return tables;
+}
+
+int page_table_survey(const struct page_table *table, uint64_t bfn, uint64_t frames, uint64_t *missing)
 {
     uint64_t end = bfn + frames;
 
+    *missing = 0;
     while (bfn < end && bfn <= page_table_reach(table->levels)) {
         uint32_t level, page = walk(table, bfn, 1, &level);
-        const uint64_t *entries = entries_of(table, page);
+        uint64_t entry = entries_of(table, page)[slot_of(bfn, level)], next;
 
-        for (uint32_t slot = slot_of(bfn, level); bfn < end && slot < PAGE_TABLE_ENTRIES; slot++) {
-            if (level > 1 && points_at_table(table, entries[slot]))
-                break;
-            if (page_table_is_locked(table, entries[slot]))
-                return true;
-            bfn = (bfn | (page_table_span(level) - 1)) + 1;
-        }
+        if (page_table_is_locked(table, entry))
+            return -EACCES;
+        next = entry == 0 ? bfn + absent_frames(table, page, level, bfn)
+                          : (bfn | (page_table_span(level) - 1)) + 1;
+        next = lower(next, end);
+        if (entry == 0)
+            *missing += tables_below(bfn, next - 1, level);
+        bfn = next;
     }
-    return false;
-}
-
-bool page_table_can_hold(const struct page_table *table, uint64_t bfn, uint32_t order)
-{
-    uint64_t needed = 0, last = bfn + (1ull << order) - 1;
-
-    /* Each step covers what hangs below the first missing entry; new tables on a shared way count once. */
-    while (bfn <= last) {
-        uint32_t level;
-        bool missing = page_table_lookup(table, bfn, &level) == 0;
-        uint64_t span = page_table_span(level > 1 ? level : 2); /* all of a leaf table */
-        uint64_t end = (bfn | (span - 1)) < last ? bfn | (span - 1) : last;
-
-        for (uint32_t below = 1; below < level && missing; below++) {
-            uint32_t shift = PAGE_TABLE_BITS * below;
-
-            needed += (end >> shift) - (bfn >> shift) + 1;
-        }
-        if (needed > pages_left(table))
-            return false;
-        bfn = end + 1;
-    }
-    return true;
+    return 0;
 }

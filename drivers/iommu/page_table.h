@@ -273,6 +273,21 @@ int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, ui
                         uint32_t flags, struct iommu_flush *owed);
 
 /*
+ * Maps the elements, count at least 1, as long as their BFNs follow each other in one table, nothing stands
+ * there, and no MFN is above mfn_max. Returns how many; 0: the first one must go through page_table_map().
+ */
+uint32_t page_table_fill_list(struct page_table *table, const struct iommu_element *list, uint32_t count,
+                              uint64_t mfn_max, struct iommu_flush *owed);
+
+/*
+ * Clears leaves from bfn on, as long as they are in one table, in one piece and within `frames`, and parks
+ * them in the accumulator, which must not be full; or finds that nothing is there (*found false). Leaves that
+ * reach beyond the range are split. Returns for how many frames that holds, or -EACCES.
+ */
+int64_t page_table_clear(struct page_table *table, uint64_t bfn, uint64_t frames, bool *found,
+                         struct iommu_flush *owed);
+
+/*
  * Gives the tree one level more. Everything that was mapped stays where it is, in the same tables; hardware
  * sees it through the old root until it is told of the new one. 0; -ENOMEM quota, and nothing changed.
  */
@@ -291,10 +306,16 @@ void page_table_release(struct page_table *table, uint32_t parked);
 /* The entry that bfn is translated by, 0 when there is none, and its level. */
 uint64_t page_table_lookup(const struct page_table *table, uint64_t bfn, uint32_t *level);
 
-/* Whether part of the range is translated by a locked entry. */
-bool page_table_any_locked(const struct page_table *table, uint64_t bfn, uint64_t frames);
+/*
+ * What a change of the whole range would meet: -EACCES a locked entry; else 0, and *missing is how many table
+ * pages it would take to map each frame by itself.
+ */
+int page_table_survey(const struct page_table *table, uint64_t bfn, uint64_t frames, uint64_t *missing);
 
-/* Whether every one of the missing tables on the way to [bfn, bfn + 2^order) can be had. */
-bool page_table_can_hold(const struct page_table *table, uint64_t bfn, uint32_t order);
+/* Whether so many table pages can be had. */
+static inline bool page_table_has(const struct page_table *table, uint64_t pages)
+{
+    return pages <= table->quota - table->used - table->reserve;
+}
 
 #endif

@@ -9,6 +9,7 @@
 #ifndef SLUICE_MEM_FRAME_H
 #define SLUICE_MEM_FRAME_H
 
+#include "guest-abi/include/sluice/errno.h"
 #include "mem/map.h"
 
 #include <stdbool.h>
@@ -76,9 +77,25 @@ uint64_t frame_table_end(void);
 /* Bytes the table takes, for the resident-memory report. */
 uint64_t frame_table_bytes(void);
 
+#define FRAME_REFERENCES_MAX (1u << 31)
+
+static inline bool frame_type_is_table(uint8_t type)
+{
+    return type != FRAME_TYPE_NONE && type != FRAME_TYPE_WRITABLE;
+}
+
 /* One reference of the guest's ownership. -EPERM when the frame is not the guest's, -ENOSPC at 2^31
  * references. */
-int frame_get(struct frame *frame);
+static inline int frame_get(struct frame *frame)
+{
+    if (frame->owner != FRAME_GUEST)
+        return -EPERM;
+    if (frame->references >= FRAME_REFERENCES_MAX)
+        return -ENOSPC;
+    frame->references++;
+    return 0;
+}
+
 void frame_put(struct frame *frame);
 
 /*
@@ -92,12 +109,26 @@ void frame_put_type(struct frame *frame);
  * The reference of one bus entry at bfn. want_write says what the guest asked for; *effective_write
  * tells what the entry may carry (false: withheld). -EPERM when the frame is not the guest's.
  */
-int frame_bus_get(uint64_t mfn, uint64_t bfn, bool want_write, bool *effective_write);
-/* Drops it, after the invalidation has completed. had_write as it was asked for. Nothing when the frame is
- * not the guest's. */
-void frame_bus_put(uint64_t mfn, bool had_write);
+static inline int frame_bus_get(uint64_t mfn, uint64_t bfn, bool want_write, bool *effective_write)
+{
+    struct frame *frame = frame_of(mfn);
+    int error = frame ? frame_get(frame) : -EPERM;
 
-/* Drops what the boot-time bus entry of a FRAME_PREMAPPED frame held, after the invalidation. */
-void frame_premap_put(uint64_t mfn);
+    if (error != 0)
+        return error;
+    *effective_write = want_write && !frame_type_is_table(frame->type);
+    if (want_write) {
+        frame->bus_writable++; /* never more than references */
+        frame->bus_bfn = bfn;
+    }
+    return 0;
+}
+
+/* Drops that of each of so many frames, after the invalidation has completed. had_write as it was asked for.
+ * Nothing for a frame that is not the guest's. */
+void frames_bus_put(uint64_t mfn, uint64_t count, bool had_write);
+
+/* Drops what the boot-time bus entries of FRAME_PREMAPPED frames held, after the invalidation. */
+void frames_premap_put(uint64_t mfn, uint64_t count);
 
 #endif

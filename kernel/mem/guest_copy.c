@@ -129,3 +129,39 @@ int put_guest_u32(uint64_t address, uint32_t value)
     close_guest();
     return error;
 }
+
+int put_guest_u32_each(uint64_t address, uint64_t stride, uint32_t count, uint32_t value)
+{
+    uint64_t left = count;
+    if (count == 0)
+        return 0;
+    if (!in_guest(address, stride * (count - 1) + sizeof(value)))
+        return -EFAULT;
+    open_guest();
+    __asm__ volatile("1: mov %k3, (%0)\n\t"
+                     "add %2, %0\n\t"
+                     "dec %1\n\t"
+                     "jnz 1b\n"
+                     "2:\n\t" FAULTS_TO("1b", "2b")
+                     : "+r"(address), "+r"(left)
+                     : "r"(stride), "r"((uint64_t)value)
+                     : "memory", "cc");
+    close_guest();
+    return left == 0 ? 0 : -EFAULT;
+}
+
+int probe_guest_u32(uint64_t address)
+{
+    int error = -EFAULT;
+    if (!in_guest(address, sizeof(uint32_t)))
+        return -EFAULT;
+    open_guest();
+    __asm__ volatile("1: orl $0, (%1)\n\t"
+                     "xor %0, %0\n"
+                     "2:\n\t" FAULTS_TO("1b", "2b")
+                     : "+r"(error)
+                     : "r"(address)
+                     : "memory", "cc");
+    close_guest();
+    return error;
+}

@@ -20,4 +20,11 @@ int get_guest_u64(uint64_t *value, uint64_t address);
 int put_guest_u64(uint64_t address, uint64_t value);
 int put_guest_u32(uint64_t address, uint32_t value);
 
+/* Puts value at address, address + stride, ..., count times, as far as there is no fault. */
+int put_guest_u32_each(uint64_t address, uint64_t stride, uint32_t count, uint32_t value);
+
+/* 0 when the four bytes can be written, now and until the guest or its tables have a say. What is there
+ * stays. */
+int probe_guest_u32(uint64_t address);
+
 #endif

@@ -20,23 +20,14 @@
  * Elements are read this many at a time: one look at the guest's address for all, and one preemption point.
  * Read ahead is not looked at: what a stop or a continuation leaves over is forgotten.
  */
-#define CHUNK 16u
+#define CHUNK 32u
 
 #define PERMISSIONS (IOMMU_MAP_OP_readable | IOMMU_MAP_OP_writeable)
 _Static_assert(IOMMU_MAP_OP_readable == IOMMU_READ && IOMMU_MAP_OP_writeable == IOMMU_WRITE,
                "an element's flags are used as an entry's");
 
-/* Writes there are interrupts and never reach a page table. */
-#define MSI_WINDOW_FIRST  0xfee00u
-#define MSI_WINDOW_FRAMES 0x100u
-
 /* One CPU, interrupts off, and no hypercall inside another: one accumulator serves every call. */
 static struct iommu_flush accumulator;
-
-static bool in_msi_window(uint64_t bfn)
-{
-    return bfn - MSI_WINDOW_FIRST < MSI_WINDOW_FRAMES;
-}
 
 /* ---- what an element may name ---- */
 
@@ -52,45 +43,39 @@ static bool is_ram(uint64_t mfn)
     return frame && frame->owner != FRAME_NOT_RAM;
 }
 
-static void target_put(const struct target *target, uint64_t mfn, uint32_t flags)
+/* The reference of an own frame, and what its entry may carry. -EPERM, -ENOSPC. */
+__attribute__((always_inline)) static inline int own_frame_get(const struct iommu_map_op *op,
+                                                               uint32_t *entry_flags)
 {
-    if (target->counted)
-        frame_bus_put(mfn, flags & IOMMU_MAP_OP_writeable);
+    bool writes;
+    int error = frame_bus_get(op->mfn, op->bfn, op->flags & IOMMU_MAP_OP_writeable, &writes);
+
+    *entry_flags = op->flags;
+    if (error || writes || !(op->flags & IOMMU_MAP_OP_writeable))
+        return error;
+    *entry_flags = (op->flags & ~IOMMU_WRITE) | IOMMU_WITHHELD;
+    if (op->flags & IOMMU_MAP_OP_readable)
+        return 0;
+    frames_bus_put(op->mfn, 1, true);
+    return -EPERM;
 }
 
-/* The guest's own device registers: no owner's reference, since they never change hands. */
-__attribute__((noinline)) static int target_get_mmio(struct target *target, uint64_t mfn, uint32_t flags)
+static void own_frame_put(const struct iommu_map_op *op)
 {
-    if (is_ram(mfn) || device_frame_kind(mfn) != DEVICE_FRAME_MMIO)
+    frames_bus_put(op->mfn, 1, op->flags & IOMMU_MAP_OP_writeable);
+}
+
+/* An own frame; or the guest's own device registers, without a reference, since they never change hands. */
+static int target_get(struct target *target, const struct iommu_map_op *op)
+{
+    int error = own_frame_get(op, &target->entry_flags);
+
+    target->counted = !error;
+    if (!error || error == -ENOSPC)
+        return error ? -ENOMEM : 0;
+    if (is_ram(op->mfn) || device_frame_kind(op->mfn) != DEVICE_FRAME_MMIO)
         return -EPERM;
-    target->entry_flags = flags;
-    target->counted = false;
-    return 0;
-}
-
-__attribute__((always_inline)) static inline int target_get(struct target *target, uint64_t bfn, uint64_t mfn,
-                                                            uint32_t flags)
-{
-    bool effective_write;
-
-    switch (frame_bus_get(mfn, bfn, flags & IOMMU_MAP_OP_writeable, &effective_write)) {
-    case 0:
-        break;
-    case -EPERM:
-        return target_get_mmio(target, mfn, flags);
-    default:
-        return -ENOMEM; /* the frame's count is full */
-    }
-
-    target->entry_flags = flags;
-    target->counted = true;
-    if ((flags & IOMMU_MAP_OP_writeable) && !effective_write) {
-        target->entry_flags = (flags & ~IOMMU_WRITE) | IOMMU_WITHHELD;
-        if (!(flags & IOMMU_MAP_OP_readable)) {
-            target_put(target, mfn, flags);
-            return -EPERM;
-        }
-    }
+    target->entry_flags = op->flags;
     return 0;
 }
 
@@ -98,62 +83,56 @@ __attribute__((always_inline)) static inline int target_get(struct target *targe
  * The last word on a map that was refused: inside a reserved range it is -EACCES whatever the frame, and
  * success when it asks for exactly what is installed.
  */
-__attribute__((noinline, cold)) static int refusal(int error, uint64_t bfn, uint64_t mfn, uint32_t flags)
+static int refusal(int error, const struct iommu_map_op *op)
 {
     struct iommu_mapping installed;
 
     if (error != -EPERM && error != -EACCES)
         return error;
-    if (iommu_is_window(bfn))
+    if (iommu_is_window(op->bfn))
         return -EACCES;
-    if (iommu_lookup(guest.context, bfn, &installed) || !(installed.flags & IOMMU_LOCKED))
+    if (iommu_lookup(guest.context, op->bfn, &installed) || !(installed.flags & IOMMU_LOCKED))
         return error;
-    return installed.mfn == mfn && (installed.flags & PERMISSIONS) == flags ? 0 : -EACCES;
+    return installed.mfn == op->mfn && (installed.flags & PERMISSIONS) == op->flags ? 0 : -EACCES;
 }
 
 /* ---- one element ---- */
 
-__attribute__((always_inline)) static inline int unmap_element(uint64_t bfn)
+static int unmap_element(const struct iommu_map_op *op)
 {
-    int error;
+    int error = iommu_unmap(guest.context, op->bfn, 0, &accumulator);
 
-    /* Clients unmap every hole and stop at the first error, so the window must not be one. */
-    if (in_msi_window(bfn))
-        return 0;
-    error = iommu_unmap(guest.context, bfn, 0, &accumulator);
     if (!error)
         guest.elements_unmapped++;
     return error;
 }
 
-__attribute__((always_inline)) static inline int replace_entry(uint64_t bfn, uint64_t mfn, uint32_t flags)
+static int replace_entry(const struct iommu_map_op *op)
 {
     struct target target;
-    int error = target_get(&target, bfn, mfn, flags);
+    int error = target_get(&target, op);
 
     if (error)
         return error;
-    error = iommu_map(guest.context, bfn, mfn, 0, target.entry_flags, &accumulator);
-    if (error)
-        target_put(&target, mfn, flags); /* no entry came of it, so no device can hold the frame */
-    else
+    error = iommu_map(guest.context, op->bfn, op->mfn, 0, target.entry_flags, &accumulator);
+    if (!error)
         guest.elements_mapped++;
+    else if (target.counted)
+        own_frame_put(op); /* no entry came of it, so no device can hold the frame */
     return error;
 }
 
-__attribute__((always_inline)) static inline int map_element(uint64_t bfn, uint64_t mfn, uint32_t flags,
-                                                             uint64_t max_bfn)
+/* Whatever the element asks for: the one place that decides on its status. */
+__attribute__((noinline, cold)) static int map_element(const struct iommu_map_op *op)
 {
     int error;
 
-    if (flags & ~PERMISSIONS || bfn > max_bfn)
+    if (op->flags & ~PERMISSIONS || op->bfn > iommu_max_bfn(guest.context))
         return -EINVAL;
-    if (!flags)
-        return unmap_element(bfn);
-    if (in_msi_window(bfn))
-        return -EACCES;
-    error = replace_entry(bfn, mfn, flags);
-    return error ? refusal(error, bfn, mfn, flags) : 0;
+    if (!op->flags)
+        return unmap_element(op);
+    error = replace_entry(op);
+    return error ? refusal(error, op) : 0;
 }
 
 static int put_status(uint64_t address, int status)
@@ -178,23 +157,6 @@ static int lookup_element(uint64_t address, struct iommu_map_op *op, int *status
                          sizeof *op - offsetof(struct iommu_map_op, mfn));
 }
 
-/* Does one element and writes its status; -EFAULT when that cannot be written. */
-__attribute__((always_inline)) static inline int
-run_element(uint32_t subop, uint64_t address, struct iommu_map_op *op, uint64_t max_bfn, int *status)
-{
-    switch (subop) {
-    case IOMMUOP_map_page:
-        *status = map_element(op->bfn, op->mfn, op->flags, max_bfn);
-        break;
-    case IOMMUOP_unmap_page:
-        *status = unmap_element(op->bfn);
-        break;
-    default:
-        return lookup_element(address, op, status);
-    }
-    return put_status(address, *status);
-}
-
 /* ---- arrays ---- */
 
 /* Where a call is in its array. */
@@ -212,50 +174,140 @@ static uint32_t lower(uint32_t left, uint32_t right)
 /* The elements to read next: no more than the accumulator can take, since each may park one frame. */
 static uint32_t chunk_size(const struct progress *at)
 {
-    return lower(lower(at->left, at->budget), lower(CHUNK, IOMMU_FLUSH_PARKED - accumulator.parked_count));
+    uint32_t room = IOMMU_FLUSH_PARKED - lower((uint32_t)accumulator.parked_frames, IOMMU_FLUSH_PARKED);
+
+    return lower(lower(at->left, at->budget), lower(CHUNK, room));
 }
 
-/* How many were read: a single one where the chunk would run into a fault, 0 when that one does. */
+/*
+ * How many were read: a single one where the chunk would run into a fault, 0 when that one does. Statuses are
+ * written after several elements are done, so that it is first seen that they can be: the chunk is in two
+ * pages at most.
+ */
 static uint32_t read_chunk(struct iommu_map_op *ops, uint64_t address, uint32_t count)
 {
-    if (!copy_from_guest(ops, address, count * sizeof *ops))
+    uint64_t status = address + offsetof(struct iommu_map_op, status);
+
+    if (count > 1 && !probe_guest_u32(status) && !probe_guest_u32(status + (count - 1) * sizeof *ops) &&
+        !copy_from_guest(ops, address, count * sizeof *ops))
         return count;
     return copy_from_guest(ops, address, sizeof *ops) ? 0 : 1;
 }
 
-/* One copy for each sub-operation, so that the loop over the elements does not ask again. */
-__attribute__((always_inline)) static inline long run_chunk(uint32_t subop, struct progress *at)
+/* What became of a chunk: so many elements were done; then one failed, or a status could not be written. */
+struct outcome {
+    uint32_t done;
+    int status;
+    bool fault;
+};
+
+static void note_done(struct outcome *outcome, uint64_t address, uint32_t count)
 {
-    struct iommu_map_op ops[CHUNK];
-    uint32_t count = read_chunk(ops, at->address, chunk_size(at));
-    uint64_t max_bfn = iommu_max_bfn(guest.context);
+    uint64_t first = address + outcome->done * sizeof(struct iommu_map_op);
 
-    if (!count)
-        return -EFAULT;
-    for (uint32_t i = 0; i < count; i++) {
-        int status;
+    outcome->done += count;
+    outcome->fault = put_guest_u32_each(first + offsetof(struct iommu_map_op, status),
+                                        sizeof(struct iommu_map_op), count, 0) != 0;
+}
 
-        if (run_element(subop, at->address + i * sizeof ops[i], &ops[i], max_bfn, &status))
-            return -EFAULT;
-        if (status)
-            return status == -EIO ? -EIO : -EFAULT;
+static void note_status(struct outcome *outcome, uint64_t address, int status)
+{
+    uint64_t failed = address + outcome->done * sizeof(struct iommu_map_op);
+
+    outcome->status = status;
+    if (!status)
+        note_done(outcome, address, 1);
+    else
+        outcome->fault = put_status(failed, status) != 0;
+}
+
+/* Takes the references of own frames that are to be mapped, until an element is something else. How many. */
+static uint32_t take_frames(struct iommu_element *list, const struct iommu_map_op *ops, uint32_t count)
+{
+    uint32_t taken = 0;
+
+    for (; taken < count && ops[taken].flags - 1 < PERMISSIONS; taken++) {
+        list[taken].bfn = ops[taken].bfn;
+        list[taken].mfn = ops[taken].mfn;
+        if (own_frame_get(&ops[taken], &list[taken].flags))
+            break;
     }
-    at->address += count * sizeof ops[0];
-    at->left -= count;
-    at->budget -= count;
-    return 0;
+    return taken;
+}
+
+/* Maps of own frames go to the engine as a list; what is anything else, or was refused, is looked at alone.
+ */
+static void map_chunk(struct outcome *outcome, const struct iommu_map_op *ops, uint32_t count,
+                      uint64_t address)
+{
+    struct iommu_element list[CHUNK];
+
+    for (;;) {
+        const struct iommu_map_op *rest = ops + outcome->done;
+        uint32_t taken = take_frames(list, rest, count - outcome->done), mapped = 0;
+
+        if (taken) {
+            (void)iommu_map_list(guest.context, list, taken, &accumulator, &mapped);
+            guest.elements_mapped += mapped;
+            for (uint32_t i = mapped; i < taken; i++)
+                own_frame_put(&rest[i]); /* no entry came of it, so no device can hold the frame */
+            note_done(outcome, address, mapped);
+        }
+        if (outcome->fault || outcome->done == count)
+            return;
+        note_status(outcome, address, map_element(&rest[mapped]));
+        if (outcome->fault || outcome->status || outcome->done == count)
+            return;
+    }
+}
+
+static void unmap_chunk(struct outcome *outcome, const struct iommu_map_op *ops, uint32_t count,
+                        uint64_t address)
+{
+    while (outcome->done < count && !outcome->fault && !outcome->status) {
+        const struct iommu_map_op *first = ops + outcome->done, *end = first + 1;
+        uint64_t done;
+        int error;
+
+        while (end < ops + count && end->bfn == end[-1].bfn + 1)
+            end++;
+        error = iommu_unmap_run(guest.context, first->bfn, (uint64_t)(end - first), &accumulator, &done);
+        guest.elements_unmapped += done;
+        note_done(outcome, address, (uint32_t)done);
+        if (error && !outcome->fault)
+            note_status(outcome, address, error);
+    }
+}
+
+static void lookup_chunk(struct outcome *outcome, struct iommu_map_op *ops, uint32_t count, uint64_t address)
+{
+    for (; outcome->done < count && !outcome->fault && !outcome->status; outcome->done += !outcome->status) {
+        uint64_t element = address + outcome->done * sizeof *ops;
+
+        outcome->fault = lookup_element(element, &ops[outcome->done], &outcome->status) != 0;
+    }
 }
 
 static long run_next(uint32_t subop, struct progress *at)
 {
-    switch (subop) {
-    case IOMMUOP_map_page:
-        return run_chunk(IOMMUOP_map_page, at);
-    case IOMMUOP_unmap_page:
-        return run_chunk(IOMMUOP_unmap_page, at);
-    default:
-        return run_chunk(IOMMUOP_lookup_page, at);
-    }
+    struct iommu_map_op ops[CHUNK];
+    uint32_t count = read_chunk(ops, at->address, chunk_size(at));
+    struct outcome outcome = {0};
+
+    if (!count)
+        return -EFAULT;
+    if (subop == IOMMUOP_map_page)
+        map_chunk(&outcome, ops, count, at->address);
+    else if (subop == IOMMUOP_unmap_page)
+        unmap_chunk(&outcome, ops, count, at->address);
+    else
+        lookup_chunk(&outcome, ops, count, at->address);
+    if (outcome.fault || outcome.status)
+        return outcome.status == -EIO && !outcome.fault ? -EIO : -EFAULT;
+    at->address += count * sizeof ops[0];
+    at->left -= count;
+    at->budget -= count;
+    return 0;
 }
 
 static bool must_yield(const struct progress *at)
@@ -371,7 +423,7 @@ long iommu_map_one(uint64_t address)
     if (copy_from_guest(&op, address, sizeof op))
         return -EFAULT;
     iommu_flush_begin(&accumulator, guest.context);
-    status = map_element(op.bfn, op.mfn, op.flags, iommu_max_bfn(guest.context));
+    status = map_element(&op);
 
     bool written = !put_status(address, status);
 

@@ -46,9 +46,9 @@ void *host_frame_address(uint64_t mfn)
 {
     return memory + ((mfn - FIRST_MFN) << 12);
 }
-void host_frame_release(uint64_t mfn, uint32_t flags)
+void host_frames_release(uint64_t mfn, uint64_t frames, uint32_t flags)
 {
-    (void)mfn, (void)flags;
+    (void)mfn, (void)frames, (void)flags;
 }
 void host_cache_flush(const volatile void *address, size_t size)
 {

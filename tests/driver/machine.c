@@ -75,12 +75,12 @@ uint64_t host_range_withhold(uint64_t mfn, uint64_t frames)
     return 0;
 }
 
-void host_frame_release(uint64_t mfn, uint32_t flags)
+void host_frames_release(uint64_t mfn, uint64_t frames, uint32_t flags)
 {
     if (vendor_waits() == host_record.waits_before_flush || !vendor_wait_is_done())
         host_record.released_early++;
-    host_record.released++;
-    host_record.last_released_mfn = mfn;
+    host_record.released += frames;
+    host_record.last_released_mfn = mfn + frames - 1;
     host_record.last_released_flags = flags;
 }
 

@@ -97,9 +97,9 @@ bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames)
     return mfn < MODEL_FIRST_MFN + MODEL_FRAMES && mfn + frames > MODEL_FIRST_MFN;
 }
 
-void host_frame_release(uint64_t mfn, uint32_t flags)
+void host_frames_release(uint64_t mfn, uint64_t frames, uint32_t flags)
 {
-    if (model.on_release != NULL)
+    for (uint64_t end = mfn + frames; mfn < end && model.on_release != NULL; mfn++)
         model.on_release(mfn, flags);
 }
 

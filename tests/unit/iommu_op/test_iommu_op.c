@@ -264,7 +264,7 @@ static void no_memory_leaves_no_reference(void **state)
 static void a_full_reference_count_is_enomem(void **state)
 {
     (void)state;
-    fake.references_full = true;
+    fill_references(MFN_OWN);
     expect_refused(5, MFN_OWN, RW, -ENOMEM);
 }
 
