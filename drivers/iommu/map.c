@@ -3,6 +3,7 @@
  * Map, unmap, lookup and the flush: what changes a bus address space, and makes hardware forget what was.
  */
 #include "drivers/iommu/driver.h"
+#include "drivers/iommu/flush.h"
 #include "drivers/iommu/host.h"
 #include "drivers/iommu/iommu.h"
 #include "guest-abi/include/sluice/errno.h"
@@ -39,46 +40,6 @@ void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context)
     flush->parked_tables = IOMMU_NO_TABLE;
 }
 
-/* Notes what must be invalidated; neighbours of the latest range, upwards or downwards, extend it. */
-static inline void note_range(struct iommu_flush *flush, uint64_t bfn, uint64_t frames)
-{
-    struct iommu_range *range = flush->ranges;
-
-    if (flush->whole_domain)
-        return;
-    if (flush->range_count != 0) {
-        range += flush->range_count - 1;
-        if (bfn == range->bfn + range->frames) {
-            range->frames += frames;
-            return;
-        }
-        if (bfn >= range->bfn && bfn + frames <= range->bfn + range->frames)
-            return;
-        if (bfn + frames == range->bfn) {
-            range->bfn = bfn;
-            range->frames += frames;
-            return;
-        }
-    }
-    if (flush->range_count < IOMMU_FLUSH_RANGES)
-        flush->ranges[flush->range_count++] = (struct iommu_range){bfn, frames};
-    else
-        flush->whole_domain = true;
-}
-
-void iommu_flush_block(struct iommu_flush *flush, uint64_t bfn, uint64_t frames)
-{
-    flush->tables_changed = true;
-    note_range(flush, bfn & -frames, frames);
-}
-
-/* What stood there is let go by the flush. The accumulator is not full. */
-static inline void park(struct iommu_flush *flush, uint64_t entry, uint64_t frames)
-{
-    flush->parked[flush->parked_count++] = (struct iommu_parked){entry, frames};
-    flush->parked_frames += frames;
-}
-
 static bool is_owed(const struct iommu_flush *flush)
 {
     return flush->range_count != 0 || flush->whole_domain || flush->tables_changed;
@@ -93,73 +54,82 @@ static uint32_t covering_order(struct iommu_range range)
 }
 
 /*
- * One descriptor a range, unless a unit cannot cover one of them by a single descriptor: then one for the
- * whole domain. More ranges than the accumulator keeps have become the whole domain already, since the
- * entries a domain-wide flush costs are fetched again by one walk each.
+ * One descriptor a range. More ranges than the accumulator keeps have become the whole domain already, since
+ * the entries a domain-wide flush costs are fetched again by one walk each.
  */
-static void post_plan(const struct iommu_flush *flush, uint32_t unit)
+static void make_plan(struct iommu_plan *plan, const struct iommu_flush *flush)
 {
-    uint16_t domain = flush->context->domain;
-    bool whole = flush->whole_domain || flush->range_count == 0;
-
-    for (uint32_t i = 0; i < flush->range_count && !whole; i++)
-        whole = (int)covering_order(flush->ranges[i]) > driver->page_order_max(unit);
-    if (whole) {
-        driver->post_domain(unit, domain);
-        return;
-    }
-    for (uint32_t i = 0; i < flush->range_count; i++) {
+    plan->domain = flush->context->domain;
+    plan->leaf_only = !flush->tables_changed;
+    plan->order_max = 0;
+    plan->count = flush->whole_domain ? 0 : flush->range_count;
+    for (uint32_t i = 0; i < plan->count; i++) {
         uint32_t order = covering_order(flush->ranges[i]);
 
-        driver->post_pages(unit, domain, flush->ranges[i].bfn >> order << order, order,
-                           !flush->tables_changed);
+        plan->blocks[i] = (struct iommu_block){flush->ranges[i].bfn >> order << order, order};
+        if (order > plan->order_max)
+            plan->order_max = order;
     }
 }
 
 /* All units work at the same time; then each is waited for. */
-static int invalidate(const struct iommu_flush *flush)
+static inline int invalidate(uint64_t units, const struct iommu_plan *plan)
 {
-    uint64_t units = flush->context->units;
     int error = 0;
 
-    if (units == 0)
-        return 0;
     iommu_counters.flushes++;
-    for (uint64_t left = units; left != 0; left &= left - 1) {
-        uint32_t unit = (uint32_t)__builtin_ctzll(left);
-
-        post_plan(flush, unit);
-        driver->submit(unit);
-    }
+    for (uint64_t left = units; left != 0; left &= left - 1)
+        driver->invalidate((uint32_t)__builtin_ctzll(left), plan);
     for (uint64_t left = units; left != 0; left &= left - 1)
         if (driver->wait((uint32_t)__builtin_ctzll(left)) != 0)
             error = -EIO;
     return error;
 }
 
-static void release_parked(const struct iommu_flush *flush)
+static void release_parked(struct iommu_flush *flush)
 {
     const struct page_format *format = flush->context->table.format;
+    uint64_t bits = 0;
+    uint32_t flags = 0;
 
-    for (uint32_t i = 0; i < flush->parked_count; i++)
-        host_frames_release(page_table_leaf_mfn(format, flush->parked[i].entry), flush->parked[i].frames,
-                            page_table_leaf_flags(format, flush->parked[i].entry));
-    page_table_release(&flush->context->table, flush->parked_tables);
+    for (uint32_t i = 0; i < flush->parked_count; i++) {
+        struct iommu_frames *parked = &flush->parked[i];
+
+        if ((parked->mfn & ~format->address_mask) != bits) { /* which most have in common */
+            bits = parked->mfn & ~format->address_mask;
+            flags = page_table_leaf_flags(format, bits);
+        }
+        parked->flags = flags;
+        parked->mfn = page_table_leaf_mfn(format, parked->mfn);
+    }
+    host_frames_release(flush->parked, flush->parked_count);
+    if (flush->parked_tables != IOMMU_NO_TABLE)
+        page_table_release(&flush->context->table, flush->parked_tables);
+}
+
+/* A dead context owes for ever: what it parked is never let go. */
+SELDOM static int flush_owed(struct iommu_flush *flush)
+{
+    struct iommu_context *context = flush->context;
+    int error = context->dead ? -EIO : 0;
+    struct iommu_plan plan;
+
+    if (error == 0 && context->units != 0 && is_owed(flush)) {
+        make_plan(&plan, flush);
+        error = invalidate(context->units, &plan);
+    }
+    if (error == 0)
+        release_parked(flush);
+    iommu_flush_begin(flush, context);
+    return error;
 }
 
 int iommu_flush(struct iommu_flush *flush)
 {
-    struct iommu_context *context = flush->context;
-    int error = context->dead ? -EIO : 0;
-
-    page_table_write_back(&context->table);
-    if (error == 0 && is_owed(flush))
-        error = invalidate(flush);
-    if (error == 0) {
-        release_parked(flush);
-    }
-    iommu_flush_begin(flush, context);
-    return error;
+    page_table_write_back(&flush->context->table);
+    if ((flush->range_count | flush->parked_count) == 0 && !flush->tables_changed && !flush->context->dead)
+        return 0;
+    return flush_owed(flush);
 }
 
 /* ---- map, unmap, lookup ---- */
@@ -187,10 +157,10 @@ map_one(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t flag
         return error;
     iommu_counters.maps++;
     if (old != 0)
-        park(flush, old, 1);
+        iommu_flush_park(flush, old, 1);
     if (old != entry && (old != 0 || context->flush_on_map)) {
         flush->tables_changed |= old == 0; /* absence may be remembered at any level */
-        note_range(flush, bfn, 1);
+        iommu_flush_note(flush, bfn, 1);
     }
     return 0;
 }
@@ -208,8 +178,8 @@ __attribute__((always_inline)) static inline int unmap_one(struct iommu_context 
     iommu_counters.unmaps++;
     if (old == 0)
         return 0;
-    park(flush, old, 1);
-    note_range(flush, bfn, 1);
+    iommu_flush_park(flush, old, 1);
+    iommu_flush_note(flush, bfn, 1);
     return 0;
 }
 
@@ -233,11 +203,30 @@ SELDOM static int map_block(struct iommu_context *context, uint64_t bfn, uint64_
         return error;
     iommu_counters.maps += frames;
     if (old != 0)
-        park(flush, old, frames);
+        iommu_flush_park(flush, old, frames);
     if (old != entry && (old != 0 || context->flush_on_map)) {
         flush->tables_changed |= old == 0;
-        note_range(flush, bfn, frames);
+        iommu_flush_note(flush, bfn, frames);
     }
+    return 0;
+}
+
+/* What one leaf of level 2 or 3 stands for, at once. -EEXIST: there are smaller ones. */
+SELDOM static int unmap_block(struct iommu_context *context, uint64_t bfn, uint32_t level,
+                              struct iommu_flush *flush)
+{
+    uint64_t old, frames = page_table_span(level);
+    int error = iommu_flush_full(flush) ? iommu_flush(flush) : 0;
+
+    if (error == 0)
+        error = page_table_put(&context->table, bfn, level, 0, &old, flush);
+    if (error != 0)
+        return error;
+    iommu_counters.unmaps += frames;
+    if (old == 0)
+        return 0;
+    iommu_flush_park(flush, old, frames);
+    iommu_flush_note(flush, bfn, frames);
     return 0;
 }
 
@@ -323,7 +312,7 @@ static int64_t map_some(struct iommu_context *context, uint64_t bfn, uint64_t mf
             iommu_counters.maps += (uint64_t)filled;
             if (context->flush_on_map) {
                 flush->tables_changed = true;
-                note_range(flush, bfn, (uint64_t)filled);
+                iommu_flush_note(flush, bfn, (uint64_t)filled);
             }
             return filled;
         }
@@ -394,8 +383,9 @@ SELDOM static int map_order(struct iommu_context *context, uint64_t bfn, uint64_
     return error == -EEXIST ? map_pieces(context, bfn, mfn, order, flags, flush) : error;
 }
 
-int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order, uint32_t flags,
-              struct iommu_flush *flush)
+/* Whatever iommu_map() is not quick about. */
+SELDOM static int map_any(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order,
+                          uint32_t flags, struct iommu_flush *flush)
 {
     if (order > ORDER_MAX || mfn > context->max_mfn)
         return -EINVAL;
@@ -410,6 +400,20 @@ int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_
             return error;
     }
     return map_one(context, bfn, mfn, flags, flush);
+}
+
+/* One frame onto nothing, in the table of the one before: without a call. */
+int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order, uint32_t flags,
+              struct iommu_flush *flush)
+{
+    struct page_table *table = &context->table;
+
+    if (order == 0 && mfn <= context->max_mfn && bfn < context->end && !is_msi_window(bfn, 1) &&
+        !context->flush_on_map && page_table_put_next(table, bfn, mfn, flags)) {
+        iommu_counters.maps++;
+        return 0;
+    }
+    return map_any(context, bfn, mfn, order, flags, flush);
 }
 
 int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint64_t frames, uint32_t flags,
@@ -448,7 +452,7 @@ static int64_t unmap_some(struct iommu_context *context, uint64_t bfn, uint64_t 
         return (int64_t)lower(frames, context->max_bfn - bfn + 1);
     some = page_table_clear(&context->table, bfn, frames, &found, flush);
     if (some > 0 && found)
-        note_range(flush, bfn, (uint64_t)some);
+        iommu_flush_note(flush, bfn, (uint64_t)some);
     return some;
 }
 
@@ -466,11 +470,18 @@ int iommu_unmap_run(struct iommu_context *context, uint64_t bfn, uint64_t frames
 SELDOM static int unmap_order(struct iommu_context *context, uint64_t bfn, uint32_t order,
                               struct iommu_flush *flush)
 {
+    uint32_t level = leaf_of_order(context, order);
     uint64_t missing, done;
-    int error;
+    int error = -EEXIST;
 
     if (!is_aligned_range(context, bfn, order))
         return -EINVAL;
+    if (context->dead)
+        return -EIO;
+    if (level > 1)
+        error = unmap_block(context, bfn, level, flush);
+    if (error != -EEXIST)
+        return error;
     error = page_table_survey(&context->table, bfn, 1ull << order, &missing);
     return error != 0 ? error : iommu_unmap_run(context, bfn, 1ull << order, flush, &done);
 }
@@ -484,10 +495,10 @@ int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, str
     return unmap_one(context, bfn, flush);
 }
 
-/* Elements whose BFNs a device can use, outside all windows; else one by one, which says why not. */
-static bool goes_into_table(const struct iommu_context *context, uint64_t bfn)
+/* A table that holds no window, in reach of a live tree; else element by element, which says why not. */
+static bool takes_lists(const struct iommu_context *context, uint64_t bfn)
 {
-    return bfn < context->end && !is_msi_window(bfn, 1);
+    return bfn < context->end && bfn / PAGE_TABLE_ENTRIES != IOMMU_MSI_BFN / PAGE_TABLE_ENTRIES;
 }
 
 int iommu_map_list(struct iommu_context *context, const struct iommu_element *list, uint32_t count,
@@ -497,24 +508,86 @@ int iommu_map_list(struct iommu_context *context, const struct iommu_element *li
 
     for (*done = 0; *done < count && error == 0;) {
         const struct iommu_element *at = &list[*done];
-        uint32_t some =
-            goes_into_table(context, at->bfn)
-                ? page_table_fill_list(&context->table, at, count - *done, context->max_mfn, flush)
-                : 0;
+        uint32_t some = 0;
 
+        if (takes_lists(context, at->bfn))
+            some = page_table_fill_list(&context->table, at, count - *done, context->max_mfn,
+                                        context->flush_on_map, flush);
         if (some == 0) {
             error = iommu_map(context, at->bfn, at->mfn, 0, at->flags, flush);
             *done += error == 0;
             continue;
         }
         iommu_counters.maps += some;
-        if (context->flush_on_map) {
-            flush->tables_changed = true; /* absence may be remembered at any level */
-            note_range(flush, at->bfn, some);
-        }
+        flush->tables_changed |= context->flush_on_map; /* absence may be remembered at any level */
         *done += some;
     }
     return error;
+}
+
+static uint32_t consecutive(const struct iommu_element *list, uint32_t count)
+{
+    uint32_t run = 1;
+
+    while (run < count && list[run].bfn == list[0].bfn + run)
+        run++;
+    return run;
+}
+
+int iommu_unmap_list(struct iommu_context *context, const struct iommu_element *list, uint32_t count,
+                     struct iommu_flush *flush, uint32_t *done)
+{
+    int error = 0;
+
+    for (*done = 0; *done < count && error == 0;) {
+        const struct iommu_element *at = &list[*done];
+        uint32_t run = consecutive(at, count - *done), some = 0;
+        uint64_t gone;
+
+        if (run == 1 && takes_lists(context, at->bfn) && !iommu_flush_full(flush))
+            some = page_table_clear_list(&context->table, at, count - *done, flush);
+        if (some == 0) {
+            error = iommu_unmap_run(context, at->bfn, run, flush, &gone);
+            *done += (uint32_t)gone;
+            continue;
+        }
+        iommu_counters.unmaps += some;
+        *done += some;
+    }
+    return error;
+}
+
+/* The leaf at bfn when nothing else is owed, its table stays, and its flags are the caller's; else 0. */
+static inline uint64_t leaf_alone(const struct iommu_context *context, uint64_t bfn,
+                                  const struct iommu_flush *flush)
+{
+    const struct page_table *table = &context->table;
+
+    if (bfn >= context->end || bfn >> PAGE_TABLE_BITS != table->cursor_key || table->cursor_info->live == 1 ||
+        (flush->range_count | flush->parked_count) != 0 || flush->tables_changed || context->units == 0)
+        return 0;
+    return table->cursor[bfn % PAGE_TABLE_ENTRIES];
+}
+
+int iommu_unmap_page(struct iommu_context *context, uint64_t bfn, struct iommu_mapping *gone,
+                     struct iommu_flush *flush)
+{
+    uint64_t entry = leaf_alone(context, bfn, flush);
+    uint32_t flags = page_table_leaf_flags(context->table.format, entry);
+
+    gone->flags = 0;
+    if (entry == 0 || (flags & (IOMMU_PREMAP | IOMMU_LOCKED)) != 0)
+        return iommu_unmap(context, bfn, 0, flush);
+    page_table_drop(&context->table, bfn);
+    page_table_write_back(&context->table);
+    iommu_counters.unmaps++;
+
+    struct iommu_plan plan = {.domain = context->domain, .leaf_only = true, .count = 1};
+
+    plan.blocks[0] = (struct iommu_block){bfn, 0};
+    if (invalidate(context->units, &plan) == 0)
+        *gone = (struct iommu_mapping){page_table_leaf_mfn(context->table.format, entry), flags};
+    return 0;
 }
 
 int iommu_lookup(const struct iommu_context *context, uint64_t bfn, struct iommu_mapping *mapping)

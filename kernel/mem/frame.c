@@ -6,12 +6,6 @@
 
 #include <stddef.h>
 
-void frame_put(struct frame *frame)
-{
-    if (frame->references != 0)
-        frame->references--;
-}
-
 /* A device may be able to write it now: by an entry of the guest's, or by the boot-time map. */
 static bool device_may_write(const struct frame *frame)
 {
@@ -43,30 +37,9 @@ void frame_put_type(struct frame *frame)
 
 /* ---- bus entries ---- */
 
-/* How many of [mfn, mfn + count) have records. */
-static uint64_t recorded(uint64_t mfn, uint64_t count)
-{
-    uint64_t left = mfn < frame_table_count ? frame_table_count - mfn : 0;
-
-    return count < left ? count : left;
-}
-
-void frames_bus_put(uint64_t mfn, uint64_t count, bool had_write)
-{
-    uint64_t left = recorded(mfn, count);
-
-    for (struct frame *frame = frame_of(mfn); left != 0; left--, frame++) {
-        if (frame->owner != FRAME_GUEST)
-            continue;
-        if (had_write && frame->bus_writable != 0)
-            frame->bus_writable--;
-        frame_put(frame);
-    }
-}
-
 void frames_premap_put(uint64_t mfn, uint64_t count)
 {
-    uint64_t left = recorded(mfn, count);
+    uint64_t left = frame_table_holds(mfn, count);
 
     for (struct frame *frame = frame_of(mfn); left != 0; left--, frame++) {
         if ((frame->flags & FRAME_PREMAPPED) == 0)

@@ -65,6 +65,14 @@ extern struct frame *frame_table;
 #define frame_table ((struct frame *)MAP_FRAME_TABLE_BASE)
 #endif
 
+/* How many of [mfn, mfn + count) have records. */
+static inline uint64_t frame_table_holds(uint64_t mfn, uint64_t count)
+{
+    if (mfn >= frame_table_count)
+        return 0;
+    return count <= frame_table_count - mfn ? count : frame_table_count - mfn;
+}
+
 /* The record of a frame; NULL beyond the table. */
 static inline struct frame *frame_of(uint64_t mfn)
 {
@@ -96,7 +104,11 @@ static inline int frame_get(struct frame *frame)
     return 0;
 }
 
-void frame_put(struct frame *frame);
+static inline void frame_put(struct frame *frame)
+{
+    if (frame->references != 0)
+        frame->references--;
+}
 
 /*
  * A reference that also holds the type: 0; -EBUSY while the frame is used as another type, or, for a table or
@@ -126,7 +138,18 @@ static inline int frame_bus_get(uint64_t mfn, uint64_t bfn, bool want_write, boo
 
 /* Drops that of each of so many frames, after the invalidation has completed. had_write as it was asked for.
  * Nothing for a frame that is not the guest's. */
-void frames_bus_put(uint64_t mfn, uint64_t count, bool had_write);
+static inline void frames_bus_put(uint64_t mfn, uint64_t count, bool had_write)
+{
+    struct frame *frame = frame_of(mfn);
+
+    for (count = frame_table_holds(mfn, count); count != 0; count--, frame++) {
+        if (frame->owner != FRAME_GUEST || frame->references == 0)
+            continue;
+        frame->references--;
+        if (had_write && frame->bus_writable != 0)
+            frame->bus_writable--;
+    }
+}
 
 /* Drops what the boot-time bus entries of FRAME_PREMAPPED frames held, after the invalidation. */
 void frames_premap_put(uint64_t mfn, uint64_t count);

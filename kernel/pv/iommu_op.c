@@ -22,6 +22,14 @@
  */
 #define CHUNK 32u
 
+/* The engine's elements are the guest's, so that a list is not copied again. */
+#define SAME_PLACE(field)                                                                                    \
+    (offsetof(struct iommu_element, field) == offsetof(struct iommu_map_op, field) &&                        \
+     sizeof(((struct iommu_element *)0)->field) == sizeof(((struct iommu_map_op *)0)->field))
+_Static_assert(SAME_PLACE(bfn) && SAME_PLACE(mfn) && SAME_PLACE(flags) && SAME_PLACE(status) &&
+                   sizeof(struct iommu_element) == sizeof(struct iommu_map_op),
+               "an element is read in the guest's layout");
+
 #define PERMISSIONS (IOMMU_MAP_OP_readable | IOMMU_MAP_OP_writeable)
 _Static_assert(IOMMU_MAP_OP_readable == IOMMU_READ && IOMMU_MAP_OP_writeable == IOMMU_WRITE,
                "an element's flags are used as an entry's");
@@ -31,11 +39,6 @@ static struct iommu_flush accumulator;
 
 /* ---- what an element may name ---- */
 
-struct target {
-    uint32_t entry_flags; /* IOMMU_* that the bus entry will carry */
-    bool counted;         /* a frame reference was taken */
-};
-
 static bool is_ram(uint64_t mfn)
 {
     const struct frame *frame = frame_of(mfn);
@@ -43,96 +46,110 @@ static bool is_ram(uint64_t mfn)
     return frame && frame->owner != FRAME_NOT_RAM;
 }
 
-/* The reference of an own frame, and what its entry may carry. -EPERM, -ENOSPC. */
-__attribute__((always_inline)) static inline int own_frame_get(const struct iommu_map_op *op,
-                                                               uint32_t *entry_flags)
+/* The reference of an own frame; flags become what its entry may carry. -EPERM, -ENOSPC: flags are as they
+ * were. */
+__attribute__((always_inline)) static inline int own_frame_get(struct iommu_element *element)
 {
     bool writes;
-    int error = frame_bus_get(op->mfn, op->bfn, op->flags & IOMMU_MAP_OP_writeable, &writes);
+    int error = frame_bus_get(element->mfn, element->bfn, element->flags & IOMMU_WRITE, &writes);
 
-    *entry_flags = op->flags;
-    if (error || writes || !(op->flags & IOMMU_MAP_OP_writeable))
+    if (error || writes || !(element->flags & IOMMU_WRITE))
         return error;
-    *entry_flags = (op->flags & ~IOMMU_WRITE) | IOMMU_WITHHELD;
-    if (op->flags & IOMMU_MAP_OP_readable)
+    if (element->flags & IOMMU_READ) {
+        element->flags = IOMMU_READ | IOMMU_WITHHELD;
         return 0;
-    frames_bus_put(op->mfn, 1, true);
+    }
+    frames_bus_put(element->mfn, 1, true);
     return -EPERM;
 }
 
-static void own_frame_put(const struct iommu_map_op *op)
+/* Undoes own_frame_get(): no entry came of it, so that no device can hold the frame. */
+static void own_frame_put(struct iommu_element *element)
 {
-    frames_bus_put(op->mfn, 1, op->flags & IOMMU_MAP_OP_writeable);
-}
-
-/* An own frame; or the guest's own device registers, without a reference, since they never change hands. */
-static int target_get(struct target *target, const struct iommu_map_op *op)
-{
-    int error = own_frame_get(op, &target->entry_flags);
-
-    target->counted = !error;
-    if (!error || error == -ENOSPC)
-        return error ? -ENOMEM : 0;
-    if (is_ram(op->mfn) || device_frame_kind(op->mfn) != DEVICE_FRAME_MMIO)
-        return -EPERM;
-    target->entry_flags = op->flags;
-    return 0;
+    if (element->flags & IOMMU_WITHHELD)
+        element->flags = IOMMU_READ | IOMMU_WRITE;
+    frames_bus_put(element->mfn, 1, element->flags & IOMMU_WRITE);
 }
 
 /*
  * The last word on a map that was refused: inside a reserved range it is -EACCES whatever the frame, and
  * success when it asks for exactly what is installed.
  */
-static int refusal(int error, const struct iommu_map_op *op)
+static int refusal(int error, const struct iommu_element *element)
 {
     struct iommu_mapping installed;
 
     if (error != -EPERM && error != -EACCES)
         return error;
-    if (iommu_is_window(op->bfn))
+    if (iommu_is_window(element->bfn))
         return -EACCES;
-    if (iommu_lookup(guest.context, op->bfn, &installed) || !(installed.flags & IOMMU_LOCKED))
+    if (iommu_lookup(guest.context, element->bfn, &installed) || !(installed.flags & IOMMU_LOCKED))
         return error;
-    return installed.mfn == op->mfn && (installed.flags & PERMISSIONS) == op->flags ? 0 : -EACCES;
+    return installed.mfn == element->mfn && (installed.flags & PERMISSIONS) == element->flags ? 0 : -EACCES;
 }
 
 /* ---- one element ---- */
 
-static int unmap_element(const struct iommu_map_op *op)
+static int unmap_element(const struct iommu_element *element)
 {
-    int error = iommu_unmap(guest.context, op->bfn, 0, &accumulator);
+    int error = iommu_unmap(guest.context, element->bfn, 0, &accumulator);
 
     if (!error)
         guest.elements_unmapped++;
     return error;
 }
 
-static int replace_entry(const struct iommu_map_op *op)
+static int replace_entry(const struct iommu_element *element)
 {
-    struct target target;
-    int error = target_get(&target, op);
+    int error = iommu_map(guest.context, element->bfn, element->mfn, 0, element->flags, &accumulator);
 
-    if (error)
-        return error;
-    error = iommu_map(guest.context, op->bfn, op->mfn, 0, target.entry_flags, &accumulator);
     if (!error)
         guest.elements_mapped++;
-    else if (target.counted)
-        own_frame_put(op); /* no entry came of it, so no device can hold the frame */
     return error;
 }
 
-/* Whatever the element asks for: the one place that decides on its status. */
-__attribute__((noinline, cold)) static int map_element(const struct iommu_map_op *op)
+/* The guest's own device registers, without a reference, since they never change hands. */
+static int map_mmio(const struct iommu_element *element)
+{
+    if (is_ram(element->mfn) || device_frame_kind(element->mfn) != DEVICE_FRAME_MMIO)
+        return -EPERM;
+    return replace_entry(element);
+}
+
+static int map_frame(struct iommu_element *element)
+{
+    int error = own_frame_get(element);
+
+    if (error)
+        return error == -ENOSPC ? -ENOMEM : map_mmio(element);
+    error = replace_entry(element);
+    if (error)
+        own_frame_put(element);
+    return error;
+}
+
+/* Whatever the element asks for: the one place that decides on a status. */
+__attribute__((noinline)) static int map_any(struct iommu_element *element)
 {
     int error;
 
-    if (op->flags & ~PERMISSIONS || op->bfn > iommu_max_bfn(guest.context))
+    if (element->flags & ~PERMISSIONS || element->bfn > iommu_max_bfn(guest.context))
         return -EINVAL;
-    if (!op->flags)
-        return unmap_element(op);
-    error = replace_entry(op);
-    return error ? refusal(error, op) : 0;
+    if (!element->flags)
+        return unmap_element(element);
+    error = map_frame(element);
+    return error ? refusal(error, element) : 0;
+}
+
+/* An element that maps an own frame, as nearly all do, is quickly done; the rest is for map_any(). */
+static inline int map_element(struct iommu_element *element)
+{
+    if (element->flags - 1 < PERMISSIONS && !own_frame_get(element)) {
+        if (!replace_entry(element))
+            return 0;
+        own_frame_put(element);
+    }
+    return map_any(element);
 }
 
 static int put_status(uint64_t address, int status)
@@ -141,20 +158,20 @@ static int put_status(uint64_t address, int status)
 }
 
 /* Its outputs are mfn, flags and status, neighbours in the structure; an error writes the status alone. */
-static int lookup_element(uint64_t address, struct iommu_map_op *op, int *status)
+static int lookup_element(uint64_t address, struct iommu_element *element, int *status)
 {
     struct iommu_mapping mapping;
 
-    *status = iommu_lookup(guest.context, op->bfn, &mapping);
+    *status = iommu_lookup(guest.context, element->bfn, &mapping);
     if (*status)
         return put_status(address, *status);
-    op->mfn = mapping.mfn;
-    op->flags = mapping.flags & PERMISSIONS;
+    element->mfn = mapping.mfn;
+    element->flags = mapping.flags & PERMISSIONS;
     if (mapping.flags & IOMMU_WITHHELD)
-        op->flags |= IOMMU_MAP_OP_write_withheld;
-    op->status = 0;
-    return copy_to_guest(address + offsetof(struct iommu_map_op, mfn), &op->mfn,
-                         sizeof *op - offsetof(struct iommu_map_op, mfn));
+        element->flags |= IOMMU_MAP_OP_write_withheld;
+    element->status = 0;
+    return copy_to_guest(address + offsetof(struct iommu_element, mfn), &element->mfn,
+                         sizeof *element - offsetof(struct iommu_element, mfn));
 }
 
 /* ---- arrays ---- */
@@ -184,14 +201,14 @@ static uint32_t chunk_size(const struct progress *at)
  * written after several elements are done, so that it is first seen that they can be: the chunk is in two
  * pages at most.
  */
-static uint32_t read_chunk(struct iommu_map_op *ops, uint64_t address, uint32_t count)
+static uint32_t read_chunk(struct iommu_element *list, uint64_t address, uint32_t count)
 {
-    uint64_t status = address + offsetof(struct iommu_map_op, status);
+    uint64_t status = address + offsetof(struct iommu_element, status);
 
-    if (count > 1 && !probe_guest_u32(status) && !probe_guest_u32(status + (count - 1) * sizeof *ops) &&
-        !copy_from_guest(ops, address, count * sizeof *ops))
+    if (count > 1 && !probe_guest_u32(status) && !probe_guest_u32(status + (count - 1) * sizeof *list) &&
+        !copy_from_guest(list, address, count * sizeof *list))
         return count;
-    return copy_from_guest(ops, address, sizeof *ops) ? 0 : 1;
+    return copy_from_guest(list, address, sizeof *list) ? 0 : 1;
 }
 
 /* What became of a chunk: so many elements were done; then one failed, or a status could not be written. */
@@ -222,92 +239,80 @@ static void note_status(struct outcome *outcome, uint64_t address, int status)
 }
 
 /* Takes the references of own frames that are to be mapped, until an element is something else. How many. */
-static uint32_t take_frames(struct iommu_element *list, const struct iommu_map_op *ops, uint32_t count)
+static uint32_t take_frames(struct iommu_element *list, uint32_t count)
 {
     uint32_t taken = 0;
 
-    for (; taken < count && ops[taken].flags - 1 < PERMISSIONS; taken++) {
-        list[taken].bfn = ops[taken].bfn;
-        list[taken].mfn = ops[taken].mfn;
-        if (own_frame_get(&ops[taken], &list[taken].flags))
-            break;
-    }
+    while (taken < count && list[taken].flags - 1 < PERMISSIONS && !own_frame_get(&list[taken]))
+        taken++;
     return taken;
 }
 
 /* Maps of own frames go to the engine as a list; what is anything else, or was refused, is looked at alone.
  */
-static void map_chunk(struct outcome *outcome, const struct iommu_map_op *ops, uint32_t count,
-                      uint64_t address)
-{
-    struct iommu_element list[CHUNK];
-
-    for (;;) {
-        const struct iommu_map_op *rest = ops + outcome->done;
-        uint32_t taken = take_frames(list, rest, count - outcome->done), mapped = 0;
-
-        if (taken) {
-            (void)iommu_map_list(guest.context, list, taken, &accumulator, &mapped);
-            guest.elements_mapped += mapped;
-            for (uint32_t i = mapped; i < taken; i++)
-                own_frame_put(&rest[i]); /* no entry came of it, so no device can hold the frame */
-            note_done(outcome, address, mapped);
-        }
-        if (outcome->fault || outcome->done == count)
-            return;
-        note_status(outcome, address, map_element(&rest[mapped]));
-        if (outcome->fault || outcome->status || outcome->done == count)
-            return;
-    }
-}
-
-static void unmap_chunk(struct outcome *outcome, const struct iommu_map_op *ops, uint32_t count,
-                        uint64_t address)
+static void map_chunk(struct outcome *outcome, struct iommu_element *list, uint32_t count, uint64_t address)
 {
     while (outcome->done < count && !outcome->fault && !outcome->status) {
-        const struct iommu_map_op *first = ops + outcome->done, *end = first + 1;
-        uint64_t done;
-        int error;
+        struct iommu_element *rest = list + outcome->done;
+        uint32_t taken = take_frames(rest, count - outcome->done), mapped;
 
-        while (end < ops + count && end->bfn == end[-1].bfn + 1)
-            end++;
-        error = iommu_unmap_run(guest.context, first->bfn, (uint64_t)(end - first), &accumulator, &done);
-        guest.elements_unmapped += done;
-        note_done(outcome, address, (uint32_t)done);
-        if (error && !outcome->fault)
-            note_status(outcome, address, error);
+        (void)iommu_map_list(guest.context, rest, taken, &accumulator, &mapped);
+        guest.elements_mapped += mapped;
+        for (uint32_t i = mapped; i < taken; i++)
+            own_frame_put(&rest[i]);
+        note_done(outcome, address, mapped);
+        if (outcome->done < count && !outcome->fault)
+            note_status(outcome, address, map_any(&rest[mapped]));
     }
 }
 
-static void lookup_chunk(struct outcome *outcome, struct iommu_map_op *ops, uint32_t count, uint64_t address)
+static void unmap_chunk(struct outcome *outcome, const struct iommu_element *list, uint32_t count,
+                        uint64_t address)
+{
+    uint32_t done;
+    int error = iommu_unmap_list(guest.context, list, count, &accumulator, &done);
+
+    guest.elements_unmapped += done;
+    note_done(outcome, address, done);
+    if (error && !outcome->fault)
+        note_status(outcome, address, error);
+}
+
+static void lookup_chunk(struct outcome *outcome, struct iommu_element *list, uint32_t count,
+                         uint64_t address)
 {
     for (; outcome->done < count && !outcome->fault && !outcome->status; outcome->done += !outcome->status) {
-        uint64_t element = address + outcome->done * sizeof *ops;
+        uint64_t element = address + outcome->done * sizeof *list;
 
-        outcome->fault = lookup_element(element, &ops[outcome->done], &outcome->status) != 0;
+        outcome->fault = lookup_element(element, &list[outcome->done], &outcome->status) != 0;
     }
+}
+
+static long result_of(const struct outcome *outcome)
+{
+    if (outcome->fault)
+        return -EFAULT;
+    return outcome->status == -EIO ? -EIO : outcome->status ? -EFAULT : 0;
 }
 
 static long run_next(uint32_t subop, struct progress *at)
 {
-    struct iommu_map_op ops[CHUNK];
-    uint32_t count = read_chunk(ops, at->address, chunk_size(at));
+    struct iommu_element list[CHUNK];
+    uint32_t count = read_chunk(list, at->address, chunk_size(at));
     struct outcome outcome = {0};
 
     if (!count)
         return -EFAULT;
     if (subop == IOMMUOP_map_page)
-        map_chunk(&outcome, ops, count, at->address);
+        map_chunk(&outcome, list, count, at->address);
     else if (subop == IOMMUOP_unmap_page)
-        unmap_chunk(&outcome, ops, count, at->address);
+        unmap_chunk(&outcome, list, count, at->address);
     else
-        lookup_chunk(&outcome, ops, count, at->address);
-    if (outcome.fault || outcome.status)
-        return outcome.status == -EIO && !outcome.fault ? -EIO : -EFAULT;
-    at->address += count * sizeof ops[0];
+        lookup_chunk(&outcome, list, count, at->address);
+    at->address += count * sizeof list[0];
     at->left -= count;
     at->budget -= count;
-    return 0;
+    return result_of(&outcome);
 }
 
 static bool must_yield(const struct progress *at)
@@ -315,7 +320,8 @@ static bool must_yield(const struct progress *at)
     return chunk_size(at) == 0 || cpu_preemption_point();
 }
 
-static long run_array(struct cpu_regs *regs, const struct hypercall_args *args, uint32_t subop)
+__attribute__((noinline)) static long run_array(struct cpu_regs *regs, const struct hypercall_args *args,
+                                                uint32_t subop)
 {
     struct progress at = {
         .address = args->a[1],
@@ -339,6 +345,39 @@ static long run_array(struct cpu_regs *regs, const struct hypercall_args *args, 
     rest.a[1] = at.address;
     rest.a[2] = at.left;
     return hypercall_continue(regs, &rest);
+}
+
+/* The usual end of one element: forgotten at once, so that its frame can be let go here. */
+static inline int unmap_alone(const struct iommu_element *element)
+{
+    struct iommu_mapping gone;
+    int error = iommu_unmap_page(guest.context, element->bfn, &gone, &accumulator);
+
+    if (gone.flags)
+        frames_bus_put(gone.mfn, 1, gone.flags & (IOMMU_WRITE | IOMMU_WITHHELD));
+    if (!error)
+        guest.elements_unmapped++;
+    return error;
+}
+
+/* What most calls are: one element, which is never continued. */
+__attribute__((noinline)) static long run_one(uint32_t subop, uint64_t address)
+{
+    union {
+        uint64_t words[3];
+        struct iommu_element element;
+    } in;
+    int status;
+    bool fault;
+
+    if (get_guest_words3(in.words, address))
+        return -EFAULT;
+    iommu_flush_begin(&accumulator, guest.context);
+    status = subop == IOMMUOP_map_page ? map_element(&in.element) : unmap_alone(&in.element);
+    fault = put_status(address, status) != 0;
+    if (iommu_flush(&accumulator) || status == -EIO)
+        return -EIO;
+    return fault || status ? -EFAULT : 0;
 }
 
 /* ---- questions ---- */
@@ -390,13 +429,13 @@ static bool is_known(uint32_t subop)
            subop == IOMMUOP_get_reserved || subop == IOMMUOP_lookup_page;
 }
 
-long do_iommu_op(struct cpu_regs *regs, const struct hypercall_args *args)
+__attribute__((noinline)) static long run_call(struct cpu_regs *regs, const struct hypercall_args *args)
 {
     uint32_t subop = (uint32_t)args->a[0];
     uint64_t array = args->a[1];
     uint32_t count = (uint32_t)args->a[2];
 
-    if (!guest.context || !is_known(subop))
+    if (!is_known(subop))
         return -ENOSYS;
     if (count > INT32_MAX)
         return -EINVAL;
@@ -413,17 +452,30 @@ long do_iommu_op(struct cpu_regs *regs, const struct hypercall_args *args)
     }
 }
 
+long do_iommu_op(struct cpu_regs *regs, const struct hypercall_args *args)
+{
+    uint32_t subop = (uint32_t)args->a[0];
+    uint64_t array = args->a[1];
+    uint32_t count = (uint32_t)args->a[2];
+
+    if (!guest.context)
+        return -ENOSYS;
+    if (count == 1 && (subop == IOMMUOP_map_page || subop == IOMMUOP_unmap_page))
+        return run_one(subop, array);
+    return run_call(regs, args);
+}
+
 long iommu_map_one(uint64_t address)
 {
-    struct iommu_map_op op;
+    struct iommu_element element;
     int status;
 
     if (!guest.context)
         return -ENOSYS;
-    if (copy_from_guest(&op, address, sizeof op))
+    if (copy_from_guest(&element, address, sizeof element))
         return -EFAULT;
     iommu_flush_begin(&accumulator, guest.context);
-    status = map_element(&op);
+    status = map_element(&element);
 
     bool written = !put_status(address, status);
 

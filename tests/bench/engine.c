@@ -46,13 +46,9 @@ void *host_frame_address(uint64_t mfn)
 {
     return memory + ((mfn - FIRST_MFN) << 12);
 }
-void host_frames_release(uint64_t mfn, uint64_t frames, uint32_t flags)
+void host_frames_release(const struct iommu_frames *frames, uint32_t runs)
 {
-    (void)mfn, (void)frames, (void)flags;
-}
-void host_cache_flush(const volatile void *address, size_t size)
-{
-    (void)address, (void)size;
+    (void)frames, (void)runs;
 }
 uint32_t host_pci_read(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes)
 {
@@ -96,22 +92,9 @@ static int attach(struct iommu_context *one, uint16_t segment, uint16_t requeste
     one->units = 1;
     return 0;
 }
-static int page_order_max(uint32_t unit)
+static void invalidate(uint32_t unit, const struct iommu_plan *plan)
 {
-    (void)unit;
-    return 18;
-}
-static void post_pages(uint32_t unit, uint16_t domain, uint64_t bfn, uint32_t order, bool leaf_only)
-{
-    (void)unit, (void)domain, (void)bfn, (void)order, (void)leaf_only;
-}
-static void post_domain(uint32_t unit, uint16_t domain)
-{
-    (void)unit, (void)domain;
-}
-static void submit(uint32_t unit)
-{
-    (void)unit;
+    (void)unit, (void)plan;
 }
 static int wait(uint32_t unit)
 {
@@ -126,10 +109,7 @@ const struct iommu_driver vtd_driver = {
     .reserve = no_ranges,
     .enable = nothing,
     .attach = attach,
-    .page_order_max = page_order_max,
-    .post_pages = post_pages,
-    .post_domain = post_domain,
-    .submit = submit,
+    .invalidate = invalidate,
     .wait = wait,
 };
 const struct iommu_driver amdvi_driver = {.name = "none"};

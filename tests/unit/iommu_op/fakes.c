@@ -125,6 +125,11 @@ int probe_guest_u32(uint64_t address)
     return guest_byte(address, true) && guest_byte(address + 3, true) ? 0 : -EFAULT;
 }
 
+int get_guest_words3(uint64_t words[3], uint64_t address)
+{
+    return copy_from_guest(words, address, 24);
+}
+
 int get_guest_u64(uint64_t *value, uint64_t address)
 {
     return copy_from_guest(value, address, sizeof *value);
@@ -134,14 +139,6 @@ int get_guest_u64(uint64_t *value, uint64_t address)
 
 struct frame *frame_table = frames;
 uint64_t frame_table_count = FRAMES;
-
-void frames_bus_put(uint64_t mfn, uint64_t count, bool had_write)
-{
-    assert_int_equal(count, 1);
-    frames[mfn].references--;
-    if (had_write)
-        frames[mfn].bus_writable--;
-}
 
 enum device_frame device_frame_kind(uint64_t mfn)
 {
@@ -153,7 +150,7 @@ enum device_frame device_frame_kind(uint64_t mfn)
 static void park(struct iommu_flush *flush, const struct fake_entry *old)
 {
     assert_true(flush->parked_count < IOMMU_FLUSH_PARKED);
-    flush->parked[flush->parked_count++] = (struct iommu_parked){old->mfn << 12 | old->flags, 1};
+    flush->parked[flush->parked_count++] = (struct iommu_frames){old->mfn << 12 | old->flags, 1, 0};
     flush->parked_frames++;
 }
 
@@ -213,14 +210,21 @@ int iommu_map_list(struct iommu_context *context, const struct iommu_element *li
     return error;
 }
 
-int iommu_unmap_run(struct iommu_context *context, uint64_t bfn, uint64_t count, struct iommu_flush *flush,
-                    uint64_t *done)
+int iommu_unmap_list(struct iommu_context *context, const struct iommu_element *list, uint32_t count,
+                     struct iommu_flush *flush, uint32_t *done)
 {
     int error = 0;
 
     for (*done = 0; *done < count && !error; *done += !error)
-        error = iommu_unmap(context, bfn + *done, 0, flush);
+        error = iommu_unmap(context, list[*done].bfn, 0, flush);
     return error;
+}
+
+int iommu_unmap_page(struct iommu_context *context, uint64_t bfn, struct iommu_mapping *gone,
+                     struct iommu_flush *flush)
+{
+    gone->flags = 0;
+    return iommu_unmap(context, bfn, 0, flush);
 }
 
 int iommu_lookup(const struct iommu_context *context, uint64_t bfn, struct iommu_mapping *mapping)
@@ -250,7 +254,7 @@ int iommu_flush(struct iommu_flush *flush)
     if (fake.flush_fails)
         return -EIO;
     for (uint32_t i = first; i < flush->parked_count; i++) {
-        uint64_t mfn = flush->parked[i].entry >> 12, flags = flush->parked[i].entry & 0xfff;
+        uint64_t mfn = flush->parked[i].mfn >> 12, flags = flush->parked[i].mfn & 0xfff;
 
         if (mfn >= FRAMES || frames[mfn].owner != FRAME_GUEST)
             continue; /* device registers carry no reference */
