@@ -37,7 +37,7 @@ def read() -> dict:
     try:
         return json.loads(FILE.read_text())
     except FileNotFoundError:
-        return {"made_with": made_with(), "counts": {}}
+        return {}
     except ValueError as error:
         raise Failed(f"{FILE.name} is not JSON: {error}; {UPDATE} writes it anew once it is gone") from None
 
@@ -52,10 +52,10 @@ def made_with() -> dict:
 
 def stranger(subject: str) -> str | None:
     """Why the subject cannot be compared here, if it cannot."""
-    here, there = made_with(), read()["made_with"]
+    here, there = made_with(), read().get(subject, {}).get("made_with", {})
     for tool in ("clang", "qemu") if SUBJECTS[subject].on_qemu else ("clang",):
-        if here[tool] != there[tool]:
-            return f"the baseline was counted with {tool} {there[tool]}, this is {here[tool]}"
+        if there.get(tool, here[tool]) != here[tool]:
+            return f"the baseline of {subject} was counted with {tool} {there[tool]}, this is {here[tool]}"
     return None
 
 
@@ -87,9 +87,9 @@ def compare_row(row: Row, old: dict, found: Comparison) -> None:
             found.fallen.append(sentence)
 
 
-def compare(rows: list) -> Comparison:
-    """Of whole subjects: what the baseline has of them and nobody measures any more is missed, too."""
-    found, counts = Comparison(), read()["counts"]
+def compare(rows: list, counts: dict) -> Comparison:
+    """Of whole subjects: what the counts, by subject and key, have of them and nobody measures any more is missed, too."""
+    found = Comparison()
     for row in rows:
         if row.stored:
             compare_row(row, counts.get(row.subject, {}).get(row.key.partition(".")[2], {}), found)
@@ -99,11 +99,19 @@ def compare(rows: list) -> Comparison:
     return found
 
 
+def compare_with_stored(rows: list) -> Comparison:
+    return compare(rows, {subject: entry["counts"] for subject, entry in read().items()})
+
+
+def text_of(entry: dict) -> str:
+    """A line for each count, so that a difference shows what changed."""
+    counts = ",\n".join(f"   {json.dumps(key)}: {json.dumps(values)}" for key, values in entry["counts"].items())
+    return f'{{\n  "made_with": {json.dumps(entry["made_with"])},\n  "counts": {{\n{counts}\n  }}\n }}'
+
+
 def update(rows: list) -> None:
     """Stores what was counted in the place of what there was of the same subjects."""
-    counts = {**read()["counts"], **stored_of(rows)}
-    counts = {name: counts[name] for name in SUBJECTS if name in counts}
-    lines = [f"  {json.dumps(name)}: {{\n" + ",\n".join(
-        f"   {json.dumps(key)}: {json.dumps(values)}" for key, values in entries.items()) + "\n  }"
-        for name, entries in counts.items()]
-    FILE.write_text(f'{{\n "made_with": {json.dumps(made_with())},\n "counts": {{\n' + ",\n".join(lines) + "\n }\n}\n")
+    entries = {**read(), **{subject: {"made_with": made_with(), "counts": counts}
+                            for subject, counts in stored_of(rows).items()}}
+    FILE.write_text("{\n" + ",\n".join(f" {json.dumps(name)}: {text_of(entries[name])}"
+                                       for name in SUBJECTS if name in entries) + "\n}\n")

@@ -151,7 +151,7 @@ static void look_away(void)
 static void fill_list(uint64_t bfn, uint64_t apart, uint64_t mfn)
 {
     for (uint32_t i = 0; i < COUNT; i++)
-        list[i] = (struct iommu_element){bfn + i * apart, mfn + i * 37 % COUNT, RW};
+        list[i] = (struct iommu_element){.bfn = bfn + i * apart, .mfn = mfn + i * 37 % COUNT, .flags = RW};
 }
 
 static void check_mapped(uint64_t bfn, uint64_t mfn)

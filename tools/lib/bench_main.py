@@ -65,7 +65,7 @@ def compare(rows: list) -> list:
     strangers = {subject: why for subject in {row.subject for row in rows} if (why := baseline.stranger(subject))}
     for why in sorted(set(strangers.values())):
         progress("bench", f"{why}: counts are not compared")
-    found = baseline.compare([row for row in rows if row.subject not in strangers])
+    found = baseline.compare_with_stored([row for row in rows if row.subject not in strangers])
     for sentence in found.fallen:
         progress("bench", f"fell: {sentence}")
     if found.fallen:
@@ -75,7 +75,7 @@ def compare(rows: list) -> list:
 
 def update(rows: list) -> None:
     """Stores the rows, and says what they are instead of."""
-    found = baseline.compare(rows)
+    found = baseline.compare_with_stored(rows)
     for sentence in found.grown + found.fallen:
         progress("bench", sentence)
     baseline.update(rows)
