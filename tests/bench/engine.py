@@ -83,8 +83,8 @@ CASES = (
     # 512 leaves, the entry of their table, the leaf in its place; then the way back and the page itself.
     Case("b6.map", "B6 map 512 by 512 calls, which make one leaf, an element", NO_BAR, "", 512, stores=must(514),
          lines=must(66), tables=must(0), **ONE_EACH),
-    Case("b6.split", "B6 unmap 1, which splits the leaf", NO_BAR, "", stores=must(514), lines=must(66), tables=must(1),
-         **ONE_EACH),
+    Case("b6.split", "B6 unmap 1, which splits the leaf", NO_BAR, "in time: NOVA 280 to 330 ns, ACRN 1,131, Jailhouse 3,335",
+         stores=must(514), lines=must(66), tables=must(1), **ONE_EACH),
     Case("b8.map", "B8 map a list of 256 over 1 GiB, an element", NO_BAR, "", MANY, stores=must(MANY), lines=must(MANY),
          **NOTHING_OWED),
     Case("b8.unmap", "B8 unmap these 256 by 256 calls, an element", NO_BAR, "", MANY, flush=True, stores=must(MANY),
