@@ -32,10 +32,29 @@ void host_frames_release(const struct iommu_frames *frames, uint32_t runs);
 
 /* Register window, uncached; NULL when it cannot be mapped. */
 volatile void *host_mmio_map(uint64_t physical, uint64_t size);
+#ifdef SLUICE_HOST_TEST
 uint32_t host_mmio_read32(const volatile void *address);
 uint64_t host_mmio_read64(const volatile void *address);
 void host_mmio_write32(volatile void *address, uint32_t value);
 void host_mmio_write64(volatile void *address, uint64_t value);
+#else
+static inline uint32_t host_mmio_read32(const volatile void *address)
+{
+    return *(const volatile uint32_t *)address;
+}
+static inline uint64_t host_mmio_read64(const volatile void *address)
+{
+    return *(const volatile uint64_t *)address;
+}
+static inline void host_mmio_write32(volatile void *address, uint32_t value)
+{
+    *(volatile uint32_t *)address = value;
+}
+static inline void host_mmio_write64(volatile void *address, uint64_t value)
+{
+    *(volatile uint64_t *)address = value;
+}
+#endif
 
 /*
  * The one way to change a qword that hardware may be reading: a single aligned store. Host-side tests look

@@ -612,16 +612,6 @@ int iommu_map_list(struct iommu_context *context, const struct iommu_element *li
     return error;
 }
 
-static uint32_t consecutive(const struct iommu_element *list, uint32_t count)
-{
-    const struct iommu_element *end = list + count, *next = list + 1;
-    uint64_t bfn = list->bfn;
-
-    while (next < end && next->bfn == ++bfn)
-        next++;
-    return (uint32_t)(next - list);
-}
-
 int iommu_unmap_list(struct iommu_context *context, const struct iommu_element *list, uint32_t count,
                      struct iommu_flush *flush, uint32_t *done)
 {
@@ -629,14 +619,13 @@ int iommu_unmap_list(struct iommu_context *context, const struct iommu_element *
 
     for (*done = 0; *done < count && error == 0;) {
         const struct iommu_element *at = &list[*done];
-        uint32_t run = consecutive(at, count - *done), some = 0;
-        uint64_t gone;
+        uint32_t some = 0;
 
-        if (run == 1 && takes_lists(context, at->bfn) && !iommu_flush_full(flush))
+        if (takes_lists(context, at->bfn) && !iommu_flush_full(flush))
             some = page_table_clear_list(&context->table, at, count - *done, flush);
         if (some == 0) {
-            error = iommu_unmap_run(context, at->bfn, run, flush, &gone);
-            *done += (uint32_t)gone;
+            error = iommu_unmap(context, at->bfn, 0, flush);
+            *done += error == 0;
             continue;
         }
         iommu_counters.unmaps += some;
@@ -661,6 +650,7 @@ int iommu_unmap_page(struct iommu_context *context, uint64_t bfn, struct iommu_m
                      struct iommu_flush *flush)
 {
     uint64_t entry = leaf_alone(context, bfn, flush);
+    struct iommu_plan plan;
     uint32_t flags = page_table_leaf_flags(context->table.format, entry);
 
     gone->flags = 0;
@@ -670,9 +660,10 @@ int iommu_unmap_page(struct iommu_context *context, uint64_t bfn, struct iommu_m
                          bfn % PAGE_TABLE_ENTRIES, 1u << 12);
     page_table_write_back(&context->table);
     iommu_counters.unmaps++;
-
-    struct iommu_plan plan = {.domain = context->domain, .leaf_only = true, .count = 1};
-
+    plan.domain = context->domain;
+    plan.leaf_only = true;
+    plan.order_max = 0;
+    plan.count = 1;
     plan.blocks[0] = (struct iommu_block){bfn, 0};
     if (invalidate(context->units, &plan) == 0)
         *gone = (struct iommu_mapping){page_table_leaf_mfn(context->table.format, entry), flags};

@@ -140,9 +140,11 @@ static inline int frame_bus_get(uint64_t mfn, uint64_t bfn, bool want_write, boo
  * Nothing for a frame that is not the guest's. */
 static inline void frames_bus_put(uint64_t mfn, uint64_t count, bool had_write)
 {
-    struct frame *frame = frame_of(mfn);
+    struct frame *frame = &frame_table[mfn];
 
-    for (count = frame_table_holds(mfn, count); count != 0; count--, frame++) {
+    if (mfn + count > frame_table_count)
+        count = frame_table_holds(mfn, count);
+    for (const struct frame *end = frame + count; frame < end; frame++) {
         if (frame->owner != FRAME_GUEST || frame->references == 0)
             continue;
         frame->references--;

@@ -37,6 +37,13 @@ _Static_assert(IOMMU_MAP_OP_readable == IOMMU_READ && IOMMU_MAP_OP_writeable == 
 /* One CPU, interrupts off, and no hypercall inside another: one accumulator serves every call. */
 static struct iommu_flush accumulator;
 
+/* Every flush leaves it empty. */
+static void begin(void)
+{
+    if (accumulator.context != guest.context)
+        iommu_flush_begin(&accumulator, guest.context);
+}
+
 /* ---- what an element may name ---- */
 
 static bool is_ram(uint64_t mfn)
@@ -142,7 +149,7 @@ __attribute__((noinline)) static int map_any(struct iommu_element *element)
 }
 
 /* An element that maps an own frame, as nearly all do, is quickly done; the rest is for map_any(). */
-static inline int map_element(struct iommu_element *element)
+__attribute__((always_inline)) static inline int map_element(struct iommu_element *element)
 {
     if (element->flags - 1 < PERMISSIONS && !own_frame_get(element)) {
         if (!replace_entry(element))
@@ -330,7 +337,7 @@ __attribute__((noinline)) static long run_array(struct cpu_regs *regs, const str
     };
     long result;
 
-    iommu_flush_begin(&accumulator, guest.context);
+    begin();
     do {
         result = run_next(subop, &at);
     } while (!result && at.left && !must_yield(&at));
@@ -372,7 +379,7 @@ __attribute__((noinline)) static long run_one(uint32_t subop, uint64_t address)
 
     if (get_guest_words3(in.words, address))
         return -EFAULT;
-    iommu_flush_begin(&accumulator, guest.context);
+    begin();
     status = subop == IOMMUOP_map_page ? map_element(&in.element) : unmap_alone(&in.element);
     fault = put_status(address, status) != 0;
     if (iommu_flush(&accumulator) || status == -EIO)
@@ -474,7 +481,7 @@ long iommu_map_one(uint64_t address)
         return -ENOSYS;
     if (copy_from_guest(&element, address, sizeof element))
         return -EFAULT;
-    iommu_flush_begin(&accumulator, guest.context);
+    begin();
     status = map_element(&element);
 
     bool written = !put_status(address, status);

@@ -215,6 +215,23 @@ __attribute__((noinline, cold)) static void invalidate_by_registers(struct vtd_u
                            plan->blocks[i].order);
 }
 
+static inline void append_pages(struct vtd_unit *unit, const struct iommu_plan *plan)
+{
+    struct ring_record *records = unit->queue.records;
+    uint32_t tail = unit->queue.tail, last = unit->queue.size - 1, count = plan->count, drain = unit->drain;
+
+    iommu_counters.iotlb_page += count;
+    for (const struct iommu_block *block = plan->blocks; count != 0; count--, block++) {
+        struct ring_record record =
+            vtd_descriptor_iotlb_pages(drain, plan->domain, block->bfn, block->order, plan->leaf_only);
+
+        host_store64(&records[tail].low, record.low);
+        host_store64(&records[tail].high, record.high);
+        tail = (tail + 1) & last;
+    }
+    unit->queue.tail = tail;
+}
+
 void vtd_invalidate(uint32_t index, const struct iommu_plan *plan)
 {
     struct vtd_unit *unit = &vtd_units[index];
@@ -225,10 +242,7 @@ void vtd_invalidate(uint32_t index, const struct iommu_plan *plan)
     } else if (!unit->queued) {
         invalidate_by_registers(unit, plan);
     } else if (has_room(unit, plan->count)) {
-        iommu_counters.iotlb_page += plan->count;
-        for (uint32_t i = 0; i < plan->count; i++)
-            append(unit, vtd_descriptor_iotlb_pages(unit->drain, plan->domain, plan->blocks[i].bfn,
-                                                    plan->blocks[i].order, plan->leaf_only));
+        append_pages(unit, plan);
         ring_bell(unit);
     }
 }

@@ -10,8 +10,10 @@ struct guest guest;
 
 static struct frame frames[FRAMES];
 
-/* Never looked into: a context is opaque to the front door. */
-static char context_storage;
+/* Never looked into: a context is opaque to the front door. Another one each time, so that nothing is left.
+ */
+static char context_storage[2];
+static uint32_t resets;
 
 void fakes_reset(void)
 {
@@ -19,7 +21,7 @@ void fakes_reset(void)
     memset(&guest, 0, sizeof guest);
     memset(frames, 0, sizeof frames);
     fake.parked_limit = IOMMU_FLUSH_PARKED;
-    guest.context = (struct iommu_context *)(void *)&context_storage;
+    guest.context = (struct iommu_context *)(void *)&context_storage[resets++ % 2];
     guest.iommu_on = true;
     guest.premap = true;
     for (uint64_t mfn = MFN_OWN; mfn <= MFN_TABLE; mfn++)

@@ -369,11 +369,11 @@ static void yields_when_the_accumulator_is_full(void **state)
     unsigned int continuations;
 
     (void)state;
+    fake.parked_limit = 20;
     for (unsigned int i = 0; i < 50; i++) {
         set_element(i, 100 + i, MFN_OWN + i, RW);
     }
     assert_int_equal(call(IOMMUOP_map_page, GUEST_BASE, 50), 0);
-    fake.parked_limit = 20;
     assert_int_equal(call_to_the_end(IOMMUOP_unmap_page, GUEST_BASE, 50, &continuations), 0);
     assert_int_equal(continuations, 2);
     assert_int_equal(references(MFN_OWN + 49), 1);
