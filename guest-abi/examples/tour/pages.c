@@ -134,9 +134,8 @@ bool pages_of_two_sizes(void)
 
 #define EDGE   (PAYLOAD / 2) /* bytes before a page edge */
 #define ROUNDS 6u
-#define PHASE  400u   /* steps between one transfer's beginning and the next's, as changes go */
-#define TRIES  16u    /* rounds that may be needed where the device is too quick */
-#define ENDED  10000u /* changes under one transfer: it will not end any more */
+#define PHASE  400u /* steps between one transfer's beginning and the next's, as changes go */
+#define TRIES  16u  /* rounds that may be needed where the device is too quick */
 
 /*
  * A block on the bus with three spare pages side by side: the device's transfer lies across the edge of the
@@ -238,8 +237,9 @@ static bool flip_while_busy(struct site *site, uint32_t *flips)
 {
     static uint32_t transfer;
     idle(transfer++ * PHASE);
+    uint64_t deadline = deadline_after(DEVICE_DEADLINE_MS);
     for (*flips = 0; device_is_busy(); ++*flips) {
-        if (*flips == ENDED)
+        if (deadline_passed(deadline))
             return refute("the device did not finish");
         if (!flip(site))
             return false;
