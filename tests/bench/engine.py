@@ -23,6 +23,7 @@ class Case:
     incoherent: bool = False  # instructions on a unit that is not coherent, flush included, are shown, too
     flush: bool = False  # those of the flush are shown
     instructions: bool = True  # false: only counts are shown
+    floor: bool = True  # the bars of the counts are what nobody can do without
     stores: Bar | None = None
     lines: Bar | None = None
     tables: Bar | None = None
@@ -57,7 +58,7 @@ CASES = (
          lines=must(33), **ONE_EACH),
     Case("b3.map-apart", "B3 map a list of 256 BFNs five apart, an element", aim(25), "", MANY, stores=must(MANY),
          lines=must(160), **NOTHING_OWED),
-    Case("b3.unmap-apart", "B3 unmap these 256 by 256 calls, an element", NO_BAR, "", MANY, stores=must(MANY),
+    Case("b3.unmap-apart", "B3 unmap a list of these 256, an element", aim(25), "", MANY, stores=must(MANY),
          lines=must(160), **ONE_EACH),
     Case("b3.map-singly", "B3 map 256 scattered frames by 256 calls, an element", NO_BAR,
          "NOVA 363, ACRN 203, Jailhouse 294; straight loop 93", MANY),
@@ -83,11 +84,11 @@ CASES = (
     # 512 leaves, the entry of their table, the leaf in its place; then the way back and the page itself.
     Case("b6.map", "B6 map 512 by 512 calls, which make one leaf, an element", NO_BAR, "", 512, stores=must(514),
          lines=must(66), tables=must(0), **ONE_EACH),
-    Case("b6.split", "B6 unmap 1, which splits the leaf", NO_BAR, "", stores=must(514), lines=must(66), tables=must(1),
-         **ONE_EACH),
+    Case("b6.split", "B6 unmap 1, which splits the leaf", NO_BAR, "in time: NOVA 280 to 330 ns, ACRN 1,131, Jailhouse 3,335",
+         floor=False, stores=must(514), lines=must(66), tables=must(1), **ONE_EACH),
     Case("b8.map", "B8 map a list of 256 over 1 GiB, an element", NO_BAR, "", MANY, stores=must(MANY), lines=must(MANY),
          **NOTHING_OWED),
-    Case("b8.unmap", "B8 unmap these 256 by 256 calls, an element", NO_BAR, "", MANY, flush=True, stores=must(MANY),
+    Case("b8.unmap", "B8 unmap a list of these 256, an element", NO_BAR, "", MANY, flush=True, stores=must(MANY),
          lines=must(MANY), **ONE_EACH),
     Case("gib.4k", "1 GiB of 4 KiB frames, cold", instructions=False, tables=must(514)),
     Case("gib.2m", "1 GiB of 2 MiB frames", instructions=False, tables=must(1)),
@@ -142,7 +143,7 @@ def count_rows(case: Case, found: dict) -> list:
             values = by_vendor({name: counts[what] for name, counts in found.items()},
                                INCOHERENT if what == "lines" else "", case.key, f"{case.key}-flush")
             rows.append(Row(f"engine.{case.key}.{what}", case.name, what, values, bar, part=what,
-                            floor=bar.ceiling if bar.aim is None else bar.aim))
+                            floor=(bar.ceiling if bar.aim is None else bar.aim) if case.floor else None))
     return rows
 
 

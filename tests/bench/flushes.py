@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""B7 and B8 in the guest: what QEMU's unit was told, counted in its trace. The guest is tests/boot/guests/flush-counts."""
+"""B7 and B8 in the guest tests/boot/guests/flush-counts: what QEMU's unit was told, counted in its trace."""
 
 from dataclasses import replace
 

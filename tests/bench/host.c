@@ -12,6 +12,8 @@
 #define FIRST_MFN 0x100000u
 #define LINE      64u
 
+#define LARGEST_ORDER 18u /* of a block that one descriptor names: 1 GiB, as most units can */
+
 static _Alignas(4096) uint8_t memory[FRAMES << 12];
 static uint64_t next_frame;
 static bool coherent;
@@ -45,18 +47,6 @@ void host_cache_flush(const volatile void *address, size_t size)
 }
 #else
 #define COUNT(what, number) ((void)0)
-
-/* As kernel/iommu_host.c does it. */
-void host_cache_flush(const volatile void *address, size_t size)
-{
-    uintptr_t at = (uintptr_t)address & -(uintptr_t)LINE, end = (uintptr_t)address + size;
-
-    do {
-        __asm__ volatile("clflush (%0)" : : "r"(at) : "memory");
-        at += LINE;
-    } while (at < end);
-    __asm__ volatile("mfence" : : : "memory");
-}
 #endif
 
 /* ---- host.h ---- */
@@ -76,9 +66,9 @@ void *host_frame_address(uint64_t mfn)
 {
     return memory + ((mfn - FIRST_MFN) << 12);
 }
-void host_frame_release(uint64_t mfn, uint32_t flags)
+void host_frames_release(const struct iommu_frames *frames, uint32_t runs)
 {
-    (void)mfn, (void)flags;
+    (void)frames, (void)runs;
 }
 uint32_t host_pci_read(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes)
 {
@@ -124,24 +114,10 @@ static int attach(struct iommu_context *one, uint16_t segment, uint16_t requeste
     one->units = 1;
     return 0;
 }
-static int page_order_max(uint32_t unit)
+static void invalidate(uint32_t unit, const struct iommu_plan *plan)
 {
-    (void)unit;
-    return 18;
-}
-static void post_pages(uint32_t unit, uint16_t domain, uint64_t bfn, uint32_t order, bool leaf_only)
-{
-    (void)unit, (void)domain, (void)bfn, (void)order, (void)leaf_only;
-    COUNT(descriptors, 1);
-}
-static void post_domain(uint32_t unit, uint16_t domain)
-{
-    (void)unit, (void)domain;
-    COUNT(descriptors, 1);
-}
-static void submit(uint32_t unit)
-{
-    (void)unit;
+    (void)unit, (void)plan;
+    COUNT(descriptors, plan->count != 0 && plan->order_max <= LARGEST_ORDER ? plan->count : 1);
 }
 static int wait(uint32_t unit)
 {
@@ -151,9 +127,8 @@ static int wait(uint32_t unit)
 }
 
 #define WITHOUT_HARDWARE                                                                                     \
-    .init = init, .reserve = no_ranges, .enable = nothing, .attach = attach,                                 \
-    .page_order_max = page_order_max, .post_pages = post_pages, .post_domain = post_domain,                  \
-    .submit = submit, .wait = wait
+    .init = init, .reserve = no_ranges, .enable = nothing, .attach = attach, .invalidate = invalidate,       \
+    .wait = wait
 
 const struct iommu_driver vtd_driver = {.name = "VT-d", .format = &vtd_page_format, WITHOUT_HARDWARE};
 const struct iommu_driver amdvi_driver = {.name = "AMD-Vi", .format = &amdvi_page_format, WITHOUT_HARDWARE};

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""B9: instructions of the parsers of DMAR (Intel's column) and IVRS (AMD's), a table: tables of our own, always; those of
-a folder of real machines' tables, where one is given."""
+"""B9: instructions of the parsers of DMAR (Intel's column) and IVRS (AMD's): for tables of our own, always, and for those
+of a folder of real machines' tables, where one is given."""
 
 from pathlib import Path
 from statistics import mean

@@ -63,8 +63,14 @@ class Row:
     def bar_on(self, vendor: str) -> Bar:
         return self.amd_bar if vendor == "amd" and self.amd_bar else self.bar
 
+    def wrong(self) -> list:
+        """A sentence for each vendor that is above its ceiling, or below what cannot be: then something was not counted."""
+        return self.exceeded() + [
+            f"{self.title}{on(vendor)}: {number(value)} {self.unit}, less than the floor of {number(self.floor)}: "
+            "something is not counted" for vendor, value in self.values.items()
+            if self.floor is not None and value < self.floor]
+
     def exceeded(self) -> list:
-        """A sentence for each vendor that is above its ceiling."""
         return [f"{self.title}{on(vendor)}: {number(value)} {self.unit}, the ceiling is "
                 f"{number(self.bar_on(vendor).ceiling)}" for vendor, value in self.values.items()
                 if self.bar_on(vendor).ceiling is not None and value > self.bar_on(vendor).ceiling]

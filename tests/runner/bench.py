@@ -10,9 +10,9 @@ PARTS = ("ceilings", "baseline")
 
 
 def judge_ceilings(rows: list) -> tuple:
-    over = [sentence for row in rows for sentence in row.exceeded()]
-    if over:
-        raise Failed(over[0], "\n".join(over))
+    wrong = [sentence for row in rows for sentence in row.wrong()]
+    if wrong:
+        raise Failed(wrong[0], "\n".join(wrong))
     return "passed", ""
 
 
@@ -65,12 +65,13 @@ def judge_comparison() -> None:
     bars = {"must": (must(10), must(20)), "until": (aim(5, until=10), aim(5, until=20)), "aim": (aim(5), None)}
     rows = [Row(f"engine.{key}", key, "stores", {"intel": 11, "amd": 11}, bar, amd_bar=amd)
             for key, (bar, amd) in bars.items()]
-    same("exceeded", [sentence.split(":")[0] for row in rows for sentence in row.exceeded()],
-         ["must on intel", "until on intel"])
+    rows.append(Row("engine.floor", "floor", "stores", {"intel": 11, "amd": 10}, floor=11))
+    same("wrong", [sentence.split(":")[0] for row in rows for sentence in row.wrong()],
+         ["must on intel", "until on intel", "floor on amd"])
 
 
 def cases(tables: str | None) -> list:
     from tests.bench import figures
-    return [Case("bench", "comparison", judge_comparison, "what counts as grown, fallen, missing, or above a ceiling")] + \
+    return [Case("bench", "comparison", judge_comparison, "what counts as grown, fallen, missing, above a ceiling or below a floor")] + \
         [Case("bench", subject.name, lambda s=subject: judge(s.name, tables), subject.about, PARTS)
          for subject in figures.SUBJECTS.values()]
