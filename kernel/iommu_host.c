@@ -75,15 +75,20 @@ uint64_t host_range_withhold(uint64_t mfn, uint64_t frames)
     return memory_withhold(mfn, frames);
 }
 
-void host_frames_release(const struct iommu_frames *frames, uint32_t runs)
+void host_frames_release(const struct iommu_frames *frames, uint32_t runs, uint64_t address_mask,
+                         uint32_t flags)
 {
-    for (const struct iommu_frames *end = frames + runs; frames < end; frames++) {
-        uint32_t flags = frames->flags;
+    bool writes = (flags & (IOMMU_WRITE | IOMMU_WITHHELD)) != 0;
 
-        if ((flags & (IOMMU_LOCKED | IOMMU_PREMAP)) == 0)
-            frames_bus_put(frames->mfn, frames->count, flags & (IOMMU_WRITE | IOMMU_WITHHELD));
-        else if ((flags & IOMMU_LOCKED) == 0) /* in a reserved range nobody took a reference */
-            frames_premap_put(frames->mfn, frames->count);
+    if ((flags & IOMMU_LOCKED) != 0)
+        return; /* a reserved range: nobody took a reference */
+    for (const struct iommu_frames *end = frames + runs; frames < end; frames++) {
+        uint64_t mfn = (frames->entry & address_mask) >> FRAME_SHIFT;
+
+        if ((flags & IOMMU_PREMAP) != 0)
+            frames_premap_put(mfn, frames->count);
+        else
+            frames_bus_put(mfn, frames->count, writes);
     }
 }
 

@@ -26,9 +26,13 @@ bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames);
 /* Devices use the range whenever they like: what of it is free is nobody's from now on. Frames withheld. */
 uint64_t host_range_withhold(uint64_t mfn, uint64_t frames);
 
-/* Drops the owner's reference that each frame's bus entry held. Only after the covering wait completed. */
+/*
+ * Drops the owner's reference that each frame's bus entry held, once the covering wait has completed: of runs
+ * of frames whose first one's address is in those bits of its entry, under these IOMMU_* flags.
+ */
 struct iommu_frames;
-void host_frames_release(const struct iommu_frames *frames, uint32_t runs);
+void host_frames_release(const struct iommu_frames *frames, uint32_t runs, uint64_t address_mask,
+                         uint32_t flags);
 
 /* Register window, uncached; NULL when it cannot be mapped. */
 volatile void *host_mmio_map(uint64_t physical, uint64_t size);

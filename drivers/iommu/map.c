@@ -86,23 +86,22 @@ static inline int invalidate(uint64_t units, const struct iommu_plan *plan)
     return error;
 }
 
+/* Those in a row whose entries have the same flags, which nearly all have, are let go together. */
 static void release_parked(struct iommu_flush *flush)
 {
     const struct page_format *format = flush->context->table.format;
-    uint64_t bits = 0;
-    uint32_t flags = 0;
+    uint64_t address = format->address_mask;
+    const struct iommu_frames *frames = flush->parked, *end = frames + flush->parked_count;
 
-    for (uint32_t i = 0; i < flush->parked_count; i++) {
-        struct iommu_frames *parked = &flush->parked[i];
+    while (frames < end) {
+        uint64_t entry = frames->entry;
+        const struct iommu_frames *next = frames + 1;
 
-        if ((parked->mfn & ~format->address_mask) != bits) { /* which most have in common */
-            bits = parked->mfn & ~format->address_mask;
-            flags = page_table_leaf_flags(format, bits);
-        }
-        parked->flags = flags;
-        parked->mfn = page_table_leaf_mfn(format, parked->mfn);
+        while (next < end && ((next->entry ^ entry) & ~address) == 0)
+            next++;
+        host_frames_release(frames, (uint32_t)(next - frames), address, page_table_leaf_flags(format, entry));
+        frames = next;
     }
-    host_frames_release(flush->parked, flush->parked_count);
     if (flush->parked_tables != IOMMU_NO_TABLE)
         page_table_release(&flush->context->table, flush->parked_tables);
 }
@@ -639,34 +638,35 @@ static inline uint64_t leaf_alone(struct iommu_context *context, uint64_t bfn,
                                   const struct iommu_flush *flush)
 {
     struct page_table *table = &context->table;
+    uint64_t entry;
 
     if (bfn >= context->end || !page_table_is_near(table, bfn) || table->cursor_info->live == 1 ||
-        (flush->range_count | flush->parked_count) != 0 || flush->tables_changed || context->units == 0)
+        (flush->range_count | flush->parked_count) != 0 || flush->tables_changed ||
+        table->dirty != table->dirty_end)
         return 0;
-    return table->cursor[bfn % PAGE_TABLE_ENTRIES];
+    entry = table->cursor[bfn % PAGE_TABLE_ENTRIES];
+    return (entry & table->format->not_callers) == 0 ? entry : 0;
 }
 
 int iommu_unmap_page(struct iommu_context *context, uint64_t bfn, struct iommu_mapping *gone,
                      struct iommu_flush *flush)
 {
-    uint64_t entry = leaf_alone(context, bfn, flush);
-    struct iommu_plan plan;
-    uint32_t flags = page_table_leaf_flags(context->table.format, entry);
+    uint64_t entry = leaf_alone(context, bfn, flush), units = context->units;
+    struct page_table *table = &context->table;
+    uint32_t slot = bfn % PAGE_TABLE_ENTRIES;
 
     gone->flags = 0;
-    if (entry == 0 || (flags & (IOMMU_PREMAP | IOMMU_LOCKED)) != 0)
+    if (entry == 0 || units == 0 || (units & (units - 1)) != 0)
         return iommu_unmap(context, bfn, 0, flush);
-    page_table_drop_leaf(&context->table, context->table.cursor, context->table.cursor_info,
-                         bfn % PAGE_TABLE_ENTRIES, 1u << 12);
-    page_table_write_back(&context->table);
+    page_table_drop(table->cursor, table->cursor_info, slot, 1u << 12);
+    if (!table->coherent)
+        host_cache_flush(&table->cursor[slot], sizeof entry);
     iommu_counters.unmaps++;
-    plan.domain = context->domain;
-    plan.leaf_only = true;
-    plan.order_max = 0;
-    plan.count = 1;
-    plan.blocks[0] = (struct iommu_block){bfn, 0};
-    if (invalidate(context->units, &plan) == 0)
-        *gone = (struct iommu_mapping){page_table_leaf_mfn(context->table.format, entry), flags};
+    iommu_counters.flushes++;
+    if (driver->forget_page((uint32_t)__builtin_ctzll(units), context->domain, bfn) == 0) {
+        gone->mfn = page_table_leaf_mfn(table->format, entry);
+        gone->flags = page_table_leaf_flags(table->format, entry);
+    }
     return 0;
 }
 

@@ -521,7 +521,7 @@ static inline uint32_t clear_consecutive(const struct page_table *table, const s
         } else {
             if (entry == 0 || (entry & locked) != 0)
                 break;
-            *frames++ = (struct iommu_frames){.mfn = entry, .count = 1};
+            *frames++ = (struct iommu_frames){entry, 1};
         }
         expected = entry + size;
         host_store64(&entries[slot], 0);
@@ -564,7 +564,7 @@ uint32_t page_table_clear_list(struct page_table *table, const struct iommu_elem
             page_table_mark_dirty(table, &table->cursor[bfn % PAGE_TABLE_ENTRIES], gone);
         } else {
             page_table_drop_leaf(table, table->cursor, info, bfn % PAGE_TABLE_ENTRIES, size_of(1));
-            *parked++ = (struct iommu_frames){.mfn = entry, .count = 1};
+            *parked++ = (struct iommu_frames){entry, 1};
         }
         iommu_flush_note(owed, bfn, gone);
         owed->parked_frames += gone;
@@ -591,11 +591,11 @@ static uint32_t clear_leaves(struct page_table *table, uint32_t page, uint32_t l
         uint64_t entry = *slot;
 
         if (entry == expected) {
-            parked[-1].count += 1u << shift;
+            parked[-1].count += 1ull << shift;
         } else {
             if (entry == 0 || (entry & mask) != wanted)
                 break;
-            *parked++ = (struct iommu_frames){.mfn = entry, .count = 1u << shift};
+            *parked++ = (struct iommu_frames){entry, 1ull << shift};
         }
         expected = entry + size;
         host_store64(slot, 0);

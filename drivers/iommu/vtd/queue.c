@@ -331,3 +331,22 @@ int vtd_wait_for(uint32_t unit)
 {
     return wait_for(&vtd_units[unit]);
 }
+
+int vtd_forget_page(uint32_t index, uint16_t domain, uint64_t bfn)
+{
+    struct vtd_unit *unit = &vtd_units[index];
+
+    if (!unit->queued || (unit->cap & VTD_CAP_PSI) == 0) {
+        const struct iommu_plan plan = {
+            .domain = domain, .leaf_only = true, .count = 1, .blocks = {{bfn, 0}}};
+
+        vtd_invalidate(index, &plan);
+        return wait_for(unit);
+    }
+    if (!has_room(unit, 1))
+        return -EIO;
+    iommu_counters.iotlb_page++;
+    append(unit, vtd_descriptor_iotlb_pages(unit->drain, domain, bfn, 0, true));
+    ring_bell(unit);
+    return wait_for(unit);
+}

@@ -152,7 +152,7 @@ enum device_frame device_frame_kind(uint64_t mfn)
 static void park(struct iommu_flush *flush, const struct fake_entry *old)
 {
     assert_true(flush->parked_count < IOMMU_FLUSH_PARKED);
-    flush->parked[flush->parked_count++] = (struct iommu_frames){old->mfn << 12 | old->flags, 1, 0};
+    flush->parked[flush->parked_count++] = (struct iommu_frames){old->mfn << 12 | old->flags, 1};
     flush->parked_frames++;
 }
 
@@ -256,7 +256,7 @@ int iommu_flush(struct iommu_flush *flush)
     if (fake.flush_fails)
         return -EIO;
     for (uint32_t i = first; i < flush->parked_count; i++) {
-        uint64_t mfn = flush->parked[i].mfn >> 12, flags = flush->parked[i].mfn & 0xfff;
+        uint64_t mfn = flush->parked[i].entry >> 12, flags = flush->parked[i].entry & 0xfff;
 
         if (mfn >= FRAMES || frames[mfn].owner != FRAME_GUEST)
             continue; /* device registers carry no reference */
