@@ -87,6 +87,8 @@ void host_frames_release(const struct iommu_frames *frames, uint32_t runs, uint6
 
         if ((flags & IOMMU_PREMAP) != 0)
             frames_premap_put(mfn, frames->count);
+        else if (frames->count == 1)
+            frame_bus_put(mfn, writes);
         else
             frames_bus_put(mfn, frames->count, writes);
     }

@@ -653,17 +653,20 @@ int iommu_unmap_page(struct iommu_context *context, uint64_t bfn, struct iommu_m
 {
     uint64_t entry = leaf_alone(context, bfn, flush), units = context->units;
     struct page_table *table = &context->table;
-    uint32_t slot = bfn % PAGE_TABLE_ENTRIES;
+    uint32_t slot = bfn % PAGE_TABLE_ENTRIES, unit;
 
     gone->flags = 0;
-    if (entry == 0 || units == 0 || (units & (units - 1)) != 0)
+    if (entry == 0 || units == 0)
+        return iommu_unmap(context, bfn, 0, flush);
+    unit = (uint32_t)__builtin_ctzll(units);
+    if (units >> unit != 1)
         return iommu_unmap(context, bfn, 0, flush);
     page_table_drop(table->cursor, table->cursor_info, slot, 1u << 12);
     if (!table->coherent)
         host_cache_flush(&table->cursor[slot], sizeof entry);
     iommu_counters.unmaps++;
     iommu_counters.flushes++;
-    if (driver->forget_page((uint32_t)__builtin_ctzll(units), context->domain, bfn) == 0) {
+    if (driver->forget_page(unit, context->domain, bfn) == 0) {
         gone->mfn = page_table_leaf_mfn(table->format, entry);
         gone->flags = page_table_leaf_flags(table->format, entry);
     }

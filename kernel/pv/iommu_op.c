@@ -66,7 +66,7 @@ __attribute__((always_inline)) static inline int own_frame_get(struct iommu_elem
         element->flags = IOMMU_READ | IOMMU_WITHHELD;
         return 0;
     }
-    frames_bus_put(element->mfn, 1, true);
+    frame_bus_put(element->mfn, true);
     return -EPERM;
 }
 
@@ -75,7 +75,7 @@ static void own_frame_put(struct iommu_element *element)
 {
     if (element->flags & IOMMU_WITHHELD)
         element->flags = IOMMU_READ | IOMMU_WRITE;
-    frames_bus_put(element->mfn, 1, element->flags & IOMMU_WRITE);
+    frame_bus_put(element->mfn, element->flags & IOMMU_WRITE);
 }
 
 /*
@@ -397,7 +397,7 @@ __attribute__((noinline)) static long unmap_only(uint64_t address)
     guest.elements_unmapped += !status;
     fault = put_status(address, status) != 0;
     if (gone.flags) {
-        frames_bus_put(gone.mfn, 1, gone.flags & (IOMMU_WRITE | IOMMU_WITHHELD));
+        frame_bus_put(gone.mfn, gone.flags & (IOMMU_WRITE | IOMMU_WITHHELD));
         return fault ? -EFAULT : 0;
     }
     return result_of_one(status, fault, iommu_flush(&accumulator));
@@ -483,10 +483,10 @@ long do_iommu_op(struct cpu_regs *regs, const struct hypercall_args *args)
 
     if (!guest.context)
         return -ENOSYS;
-    if (count == 1 && subop == IOMMUOP_unmap_page)
-        return unmap_only(array);
     if (count == 1 && subop == IOMMUOP_map_page)
         return map_only(array);
+    if (count == 1 && subop == IOMMUOP_unmap_page)
+        return unmap_only(array);
     return run_call(regs, args);
 }
 

@@ -382,10 +382,7 @@ static int wait(uint32_t unit)
 
 static int forget_page(uint32_t unit, uint16_t domain, uint64_t bfn)
 {
-    const struct iommu_plan plan = {.domain = domain, .leaf_only = true, .count = 1, .blocks = {{bfn, 0}}};
-
-    amdvi_invalidate(&units[unit], &plan);
-    return amdvi_wait(&units[unit]);
+    return amdvi_forget_page(&units[unit], domain, bfn);
 }
 
 const struct iommu_driver amdvi_driver = {

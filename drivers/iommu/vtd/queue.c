@@ -309,17 +309,21 @@ __attribute__((noinline, cold)) static int wait_on(struct vtd_unit *unit)
     return 0;
 }
 
-static inline int wait_for(struct vtd_unit *unit)
+/* Of a unit that is not dead and has a queue. */
+static inline int collect(struct vtd_unit *unit)
 {
-    if (unit->dead)
-        return -EIO;
-    if (!unit->queued)
-        return 0;
     if (*unit->status != unit->waits && wait_on(unit) != 0)
         return -EIO;
     unit->recoveries = 0;
     unit->queue.head = unit->queue.tail;
     return 0;
+}
+
+static inline int wait_for(struct vtd_unit *unit)
+{
+    if (unit->dead)
+        return -EIO;
+    return unit->queued ? collect(unit) : 0;
 }
 
 int vtd_wait(struct vtd_unit *unit)
@@ -332,21 +336,23 @@ int vtd_wait_for(uint32_t unit)
     return wait_for(&vtd_units[unit]);
 }
 
+/* By the registers, or with a queue that is full, or of a unit that forgets nothing less than a domain. */
+__attribute__((noinline, cold)) static int forget_page_slowly(uint32_t index, uint16_t domain, uint64_t bfn)
+{
+    const struct iommu_plan plan = {.domain = domain, .leaf_only = true, .count = 1, .blocks = {{bfn, 0}}};
+
+    vtd_invalidate(index, &plan);
+    return wait_for(&vtd_units[index]);
+}
+
 int vtd_forget_page(uint32_t index, uint16_t domain, uint64_t bfn)
 {
     struct vtd_unit *unit = &vtd_units[index];
 
-    if (!unit->queued || (unit->cap & VTD_CAP_PSI) == 0) {
-        const struct iommu_plan plan = {
-            .domain = domain, .leaf_only = true, .count = 1, .blocks = {{bfn, 0}}};
-
-        vtd_invalidate(index, &plan);
-        return wait_for(unit);
-    }
-    if (!has_room(unit, 1))
-        return -EIO;
+    if (!unit->queued || unit->dead || (unit->cap & VTD_CAP_PSI) == 0 || ring_room(&unit->queue) < 2)
+        return forget_page_slowly(index, domain, bfn);
     iommu_counters.iotlb_page++;
     append(unit, vtd_descriptor_iotlb_pages(unit->drain, domain, bfn, 0, true));
     ring_bell(unit);
-    return wait_for(unit);
+    return collect(unit);
 }

@@ -260,7 +260,7 @@ int iommu_flush(struct iommu_flush *flush)
 
         if (mfn >= FRAMES || frames[mfn].owner != FRAME_GUEST)
             continue; /* device registers carry no reference */
-        frames_bus_put(mfn, 1, !(flags & IOMMU_PREMAP) && (flags & (IOMMU_WRITE | IOMMU_WITHHELD)));
+        frame_bus_put(mfn, !(flags & IOMMU_PREMAP) && (flags & (IOMMU_WRITE | IOMMU_WITHHELD)));
     }
     flush->parked_count = first;
     flush->parked_frames = first;

@@ -357,7 +357,7 @@ static void yields_to_pending_work(void **state)
     (void)state;
     for (unsigned int i = 0; i < 100; i++)
         set_element(i, i, MFN_OWN + i, RW);
-    fake.preempt_at = 2;
+    fake.preempt_at = 1;
     assert_int_equal(call_to_the_end(IOMMUOP_map_page, GUEST_BASE, 100, &continuations), 0);
     assert_int_equal(continuations, 1);
     assert_true(fake.preemption_points >= 1); /* at least one every 64 elements */
