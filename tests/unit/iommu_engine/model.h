@@ -69,8 +69,12 @@ uint64_t model_translation(uint64_t entry);
 
 /* How many leaves, tables and, in caching mode, absences some unit may still use that memory has no more. */
 uint32_t model_stale(void);
-/* Whether such a leaf translates bfn in that way. */
+/* Whether such a leaf translates bfn in that way; 0: whether nothing may be found by such a table or absence.
+ */
 bool model_is_stale(uint64_t bfn, uint64_t translation);
+
+/* Whether every table of a tree that was stored to, since this was last asked, is now as its unit sees it. */
+bool model_is_written_back(void);
 
 /* Levels that a device of that unit walks. */
 uint8_t model_device_levels(uint32_t unit);

@@ -18,9 +18,12 @@
 static struct table {
     uint8_t level; /* 0: no unit walks to it */
     uint16_t domain;
+    bool dirty;     /* stored to, and perhaps not written back */
     uint64_t base;  /* BFN of its first entry */
     uint32_t stale; /* times that it is listed */
 } tables[MODEL_FRAMES];
+
+static uint32_t dirty[MODEL_FRAMES], dirty_count;
 
 enum stale_kind { STALE_LEAF, STALE_TABLE, STALE_ABSENCE };
 
@@ -28,6 +31,7 @@ static struct stale {
     enum stale_kind kind;
     uint8_t level;            /* of the entry that was there */
     uint8_t units, submitted; /* sets: who may still use it, and who is at work on that */
+    bool leaf_only;           /* a table is none, and absence may have been found above */
     uint16_t domain;
     uint32_t table;       /* that was pointed at */
     uint64_t bfn;         /* aligned to what the entry covered */
@@ -40,7 +44,7 @@ static uint32_t stale_count;
 void tree_reset(void)
 {
     memset(tables, 0, sizeof tables);
-    stale_count = 0;
+    stale_count = dirty_count = 0;
 }
 
 static size_t offset_of(const uint64_t *place)
@@ -51,6 +55,24 @@ static size_t offset_of(const uint64_t *place)
 static const uint64_t *entries_of(uint32_t table)
 {
     return (const uint64_t *)(const void *)(model_memory + ((size_t)table << 12));
+}
+
+static bool is_written_back(uint32_t table)
+{
+    return model.coherent || memcmp(entries_of(table), model_written + ((size_t)table << 12), 4096) == 0;
+}
+
+bool model_is_written_back(void)
+{
+    bool all = true;
+
+    for (; dirty_count > 0; dirty_count--) {
+        uint32_t table = dirty[dirty_count - 1];
+
+        all &= tables[table].level == 0 || is_written_back(table);
+        tables[table].dirty = false;
+    }
+    return all;
 }
 
 /* ---- the list ---- */
@@ -89,7 +111,7 @@ static bool covers(const struct pending *pending, const struct stale *entry)
 {
     uint64_t end = pending->bfn + (1ull << pending->order), stale_end = entry->bfn + entry_span(entry->level);
 
-    if (pending->domain != entry->domain || (pending->leaf_only && entry->kind != STALE_LEAF))
+    if (pending->domain != entry->domain || (pending->leaf_only && !entry->leaf_only))
         return false;
     if (pending->whole)
         return true;
@@ -141,10 +163,12 @@ uint32_t model_stale(void)
 bool model_is_stale(uint64_t bfn, uint64_t translation)
 {
     for (uint32_t i = stale_count; i-- > 0;) {
-        uint64_t offset = bfn - stale[i].bfn;
+        const struct stale *entry = &stale[i];
+        uint64_t offset = bfn - entry->bfn;
 
-        if (stale[i].kind == STALE_LEAF && offset < entry_span(stale[i].level) &&
-            stale[i].translation + (offset << 12) == translation)
+        if (offset < entry_span(entry->level) &&
+            (entry->kind == STALE_LEAF ? entry->translation + (offset << 12) == translation
+                                       : translation == 0))
             return true;
     }
     return false;
@@ -161,22 +185,29 @@ void tree_released(uint64_t mfn)
 
 /* ---- translations ---- */
 
-static void change(uint16_t domain, uint64_t bfn, uint32_t level, uint64_t old, uint64_t new)
+static void change(uint64_t bfn, uint32_t level, uint64_t old, uint64_t new)
 {
-    if (old == 0 && model.caching_mode)
-        list((struct stale){.kind = STALE_ABSENCE,
-                            .level = (uint8_t)level,
-                            .domain = domain,
-                            .bfn = bfn,
-                            .place = entries_of(0)});
     if (model.on_change != NULL)
         model.on_change(bfn, entry_span(level), old, new);
+}
+
+static void list_absence(uint16_t domain, uint64_t bfn, uint32_t level, const uint64_t *place, uint64_t old)
+{
+    if (model.caching_mode)
+        list((struct stale){.kind = STALE_ABSENCE,
+                            .level = (uint8_t)level,
+                            .leaf_only = old != 0,
+                            .domain = domain,
+                            .bfn = bfn,
+                            .old = old,
+                            .place = place});
 }
 
 static void list_leaf(uint16_t domain, uint64_t bfn, uint32_t level, const uint64_t *place, uint64_t old)
 {
     list((struct stale){.kind = STALE_LEAF,
                         .level = (uint8_t)level,
+                        .leaf_only = true,
                         .domain = domain,
                         .bfn = bfn,
                         .translation = model_translation(old),
@@ -207,18 +238,23 @@ static void appear(uint32_t number, uint32_t level, uint16_t domain, uint64_t ba
         model_require(table->level == level && table->base == base && table->domain == domain);
         return;
     }
-    if (!model.coherent && memcmp(entries, model_written + ((size_t)number << 12), 4096) != 0)
+    if (!is_written_back(number))
         model_wrong("a table is entered before it is written back");
-    *table = (struct table){.level = (uint8_t)level, .domain = domain, .base = base, .stale = table->stale};
+    table->level = (uint8_t)level;
+    table->domain = domain;
+    table->base = base;
     for (uint32_t slot = 0; slot < 512; slot++) {
         uint64_t entry = entries[slot], bfn = base + slot * entry_span(level);
         uint64_t part = part_of(leaf, slot, level);
 
         entry_check_level(entry, level);
-        if (points_at_table(entry, level))
+        if (points_at_table(entry, level)) {
             appear(entry_target(entry), level - 1, domain, bfn, part);
-        else if (model_translation(entry) != part)
-            change(domain, bfn, level, part, model_translation(entry));
+        } else if (model_translation(entry) != part) {
+            if (part == 0)
+                list_absence(domain, bfn, level, &entries[slot], 0);
+            change(bfn, level, part, model_translation(entry));
+        }
     }
 }
 
@@ -247,19 +283,22 @@ static void disappear(const uint64_t *place, uint64_t old, uint64_t leaf)
         } else if (model_translation(entry) != part) {
             if (model_translation(entry) != 0)
                 list_leaf(table.domain, bfn, table.level, &entries[slot], entry);
-            change(table.domain, bfn, table.level, model_translation(entry), part);
+            change(bfn, table.level, model_translation(entry), part);
         }
     }
 }
 
 void tree_store(const uint64_t *place, uint64_t old, uint64_t value)
 {
-    const struct table *table = &tables[offset_of(place) >> 12];
-    uint32_t level = table->level;
+    uint32_t number = (uint32_t)(offset_of(place) >> 12), level = tables[number].level;
+    struct table *table = &tables[number];
     uint64_t bfn = table->base + offset_of(place) % 4096 / 8 * entry_span(level != 0 ? level : 1);
     uint64_t before, after;
 
     entry_check(value);
+    if (!table->dirty)
+        dirty[dirty_count++] = number;
+    table->dirty = true;
     if (table->stale != 0)
         model_wrong("a table is written that a unit may still walk");
     if (level == 0 || old == value)
@@ -275,7 +314,9 @@ void tree_store(const uint64_t *place, uint64_t old, uint64_t value)
     } else if (points_at_table(value, level)) {
         appear(entry_target(value), level - 1, table->domain, bfn, before);
     } else if (before != after) {
-        change(table->domain, bfn, level, before, after);
+        if (before == 0)
+            list_absence(table->domain, bfn, level, place, old);
+        change(bfn, level, before, after);
     }
 }
 
