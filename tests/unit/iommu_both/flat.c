@@ -189,6 +189,7 @@ static void put(uint32_t page, uint64_t mfn, uint32_t flags)
         flat.removed++;
         flat.removed_sum += flat_sum(at->mfn, at->flags);
     }
+    flat.held += (uint32_t)(flags != 0) - (uint32_t)(at->flags != 0);
     count_live(page / BLOCK, (int32_t)(flags != 0) - (int32_t)(at->flags != 0));
     *at = (struct flat_page){flags != 0 ? (uint32_t)mfn : 0, flags};
 }
@@ -238,7 +239,9 @@ static void add_block(uint64_t number, uint32_t block)
 void flat_begin(const struct flat_area *from, uint32_t count, uint8_t levels, uint8_t levels_max,
                 uint8_t leaf_level, uint32_t quota, uint64_t max_mfn, struct iommu_range reserved)
 {
-    memset(&flat, 0, sizeof flat);
+    memset(flat.pages, 0, flat.page_count * sizeof *flat.pages);
+    flat.page_count = 0;
+    flat.removed = flat.removed_sum = flat.held = 0;
     memset(blocks, 0, sizeof blocks);
     live_blocks = gib_count = 0;
     area_count = count;

@@ -31,6 +31,7 @@ struct flat {
     uint8_t leaf_level; /* highest level whose entries may be leaves */
     uint64_t max_bfn, max_mfn;
     uint32_t quota;       /* tables in all */
+    uint32_t held;        /* pages that hold something */
     uint64_t removed;     /* frames that are no longer mapped, and have been released by the next flush */
     uint64_t removed_sum; /* of flat_sum() of each */
 };

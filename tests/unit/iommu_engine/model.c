@@ -235,9 +235,9 @@ static int nothing(void)
 static void tell_root(struct unit *unit, const struct iommu_context *context)
 {
     unit->root_mfn = page_table_root(&context->table);
+    tree_told(unit->root_mfn, context->table.levels, context->domain);
     unit->levels = context->table.levels;
     unit->domain = context->domain;
-    tree_told(unit->root_mfn, unit->levels, unit->domain);
     if (model.on_store != NULL)
         model.on_store();
 }

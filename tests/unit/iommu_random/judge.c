@@ -156,7 +156,8 @@ void judge_begin(const struct iommu_context *of, uint64_t seed)
     watched_count = 0;
     memset(watched, 0, sizeof watched);
     judge_released = released_sum = 0;
-    for (uint32_t page = 0; page < flat.page_count; page++)
+    memset(led_to, 0, flat.page_count * sizeof *led_to);
+    for (uint32_t page = 0; page < flat.page_count && flat.held != 0; page++)
         led_to[page] = packed(flat.pages[page].mfn, flat.pages[page].flags);
     judge_change = (struct judge_change){0};
     model.on_change = see_change;
