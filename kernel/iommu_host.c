@@ -75,14 +75,16 @@ uint64_t host_range_withhold(uint64_t mfn, uint64_t frames)
     return memory_withhold(mfn, frames);
 }
 
-void host_frame_release(uint64_t mfn, uint32_t iommu_flags)
+void host_frames_release(const struct iommu_frames *frames, uint32_t runs)
 {
-    if ((iommu_flags & IOMMU_LOCKED) != 0)
-        return; /* a reserved range: nobody took a reference */
-    if ((iommu_flags & IOMMU_PREMAP) != 0)
-        frame_premap_put(mfn);
-    else
-        frame_bus_put(mfn, (iommu_flags & (IOMMU_WRITE | IOMMU_WITHHELD)) != 0);
+    for (const struct iommu_frames *end = frames + runs; frames < end; frames++) {
+        if ((frames->flags & IOMMU_LOCKED) != 0)
+            continue; /* a reserved range: nobody took a reference */
+        if ((frames->flags & IOMMU_PREMAP) != 0)
+            frames_premap_put(frames->mfn, frames->count);
+        else
+            frames_bus_put(frames->mfn, frames->count, (frames->flags & (IOMMU_WRITE | IOMMU_WITHHELD)) != 0);
+    }
 }
 
 /* ---- registers ---- */
@@ -110,18 +112,6 @@ void host_mmio_write32(volatile void *address, uint32_t value)
 void host_mmio_write64(volatile void *address, uint64_t value)
 {
     *(volatile uint64_t *)address = value;
-}
-
-void host_cache_flush(const volatile void *address, size_t size)
-{
-    uint64_t line = cpu_features.clflush_line;
-    uint64_t at = (uint64_t)(uintptr_t)address & -line;
-    uint64_t end = (uint64_t)(uintptr_t)address + size;
-    do {
-        __asm__ volatile("clflush (%0)" : : "r"(at) : "memory");
-        at += line;
-    } while (at < end);
-    __asm__ volatile("mfence" : : : "memory");
 }
 
 /* ---- time ---- */

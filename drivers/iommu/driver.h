@@ -49,6 +49,20 @@ struct iommu_interrupt_table {
 };
 _Static_assert(sizeof(struct iommu_interrupt_table) <= 4096, "a page");
 
+/*
+ * What a flush asks of each unit: to forget the blocks, naturally aligned, one descriptor for each. Where
+ * there are none, or a unit has no descriptor for the largest: all of the domain, by one.
+ */
+struct iommu_plan {
+    uint16_t domain;
+    bool leaf_only; /* no entry that points at a table has changed */
+    uint32_t order_max, count;
+    struct iommu_block {
+        uint64_t bfn;
+        uint32_t order;
+    } blocks[IOMMU_FLUSH_RANGES];
+};
+
 struct iommu_driver {
     const char *name;
     const struct page_format *format;
@@ -69,14 +83,9 @@ struct iommu_driver {
     uint32_t (*unit_count)(void);
     bool (*unit_dead)(uint32_t unit);
     struct iommu_range (*unit_registers)(uint32_t unit);
-    /* Largest order post_pages() takes; -1: none. */
-    int (*page_order_max)(uint32_t unit);
-    /* 2^order frames, naturally aligned; leaf_only: no table was unlinked. */
-    void (*post_pages)(uint32_t unit, uint16_t domain, uint64_t bfn, uint32_t order, bool leaf_only);
-    void (*post_domain)(uint32_t unit, uint16_t domain);
-    void (*submit)(uint32_t unit); /* adds a wait and tells the unit */
-    int (*wait)(uint32_t unit);    /* until that wait is done: 0, or -EIO and the unit is dead */
-    void (*read_faults)(void);     /* reads, reports and clears what is there */
+    void (*invalidate)(uint32_t unit, const struct iommu_plan *plan); /* posts it and a wait; one bell */
+    int (*wait)(uint32_t unit); /* until that wait is done: 0, or -EIO and the unit is dead */
+    void (*read_faults)(void);  /* reads, reports and clears what is there */
     /* The table of the requester's entries, or NULL: -ENODEV no unit or no remapping, -ENOMEM, -EIO. `make`:
      * where there is none, it is made. */
     int (*interrupt_table)(uint16_t segment, uint16_t requester_id, bool make,

@@ -26,8 +26,9 @@ bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames);
 /* Devices use the range whenever they like: what of it is free is nobody's from now on. Frames withheld. */
 uint64_t host_range_withhold(uint64_t mfn, uint64_t frames);
 
-/* Drops the owner's reference that a bus entry held. Called only after the covering wait completed. */
-void host_frame_release(uint64_t mfn, uint32_t iommu_flags);
+/* Drops the owner's reference that each frame's bus entry held. Only after the covering wait completed. */
+struct iommu_frames;
+void host_frames_release(const struct iommu_frames *frames, uint32_t runs);
 
 /* Register window, uncached; NULL when it cannot be mapped. */
 volatile void *host_mmio_map(uint64_t physical, uint64_t size);
@@ -43,7 +44,22 @@ void host_mmio_write64(volatile void *address, uint64_t value);
 #ifdef SLUICE_HOST_TEST
 void host_store64(uint64_t *address, uint64_t value);
 void host_store128(uint64_t *address, uint64_t low, uint64_t high);
+/* Writes the lines holding [address, address + size), size above 0, back to memory, and fences. */
+void host_cache_flush(const volatile void *address, size_t size);
 #else
+#define HOST_CACHE_LINE 64u /* bytes that one CLFLUSH writes back at least: the kernel refuses less */
+
+static inline void host_cache_flush(const volatile void *address, size_t size)
+{
+    uintptr_t at = (uintptr_t)address & ~(uintptr_t)(HOST_CACHE_LINE - 1), end = (uintptr_t)address + size;
+
+    do {
+        __asm__ volatile("clflush (%0)" : : "r"(at) : "memory");
+        at += HOST_CACHE_LINE;
+    } while (at < end);
+    __asm__ volatile("mfence" : : : "memory");
+}
+
 static inline void host_store64(uint64_t *address, uint64_t value)
 {
     *(volatile uint64_t *)address = value;
@@ -64,9 +80,6 @@ static inline void host_store128(uint64_t *address, uint64_t low, uint64_t high)
     } while (!done);
 }
 #endif
-
-/* Writes the lines holding [address, address + size), size above 0, back to memory, and fences. */
-void host_cache_flush(const volatile void *address, size_t size);
 
 /* Monotonic, nanoseconds; and a pause for polling loops. */
 uint64_t host_time_ns(void);

@@ -81,11 +81,18 @@ uint32_t iommu_tables_quota(const struct iommu_context *context);
 
 /* ---- map, unmap, lookup, flush ---- */
 
-#define IOMMU_FLUSH_PARKED 512u /* entries an accumulator can hold */
-#define IOMMU_FLUSH_RANGES 8u   /* separate BFN ranges before it widens to the whole domain */
+#define IOMMU_FLUSH_PARKED 512u       /* runs of entries an accumulator can hold */
+#define IOMMU_FLUSH_FRAMES (1u << 18) /* and frames, more or less: their release is not interrupted */
+#define IOMMU_FLUSH_RANGES 8u         /* separate BFN ranges before it widens to the whole domain */
 
 struct iommu_range {
     uint64_t bfn, frames;
+};
+
+/* Frames that followed each other on the bus and in the machine, under the same flags. */
+struct iommu_frames {
+    uint64_t mfn; /* in an accumulator: the first one's entry, as it was */
+    uint32_t count, flags;
 };
 
 #define IOMMU_NO_TABLE UINT32_MAX
@@ -98,20 +105,17 @@ struct iommu_flush {
     bool whole_domain;
     bool tables_changed; /* entries that point at tables, perhaps: no hint */
     uint32_t parked_count;
-    uint64_t parked[IOMMU_FLUSH_PARKED]; /* entries as they were; the engine's business */
-    uint32_t parked_tables;              /* list of table pages, IOMMU_NO_TABLE ends it; engine's business */
+    uint32_t parked_tables; /* list of table pages, IOMMU_NO_TABLE ends it; engine's business */
+    uint64_t parked_frames;
+    struct iommu_frames parked[IOMMU_FLUSH_PARKED]; /* the engine's business */
 };
 
 void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context);
 
-/* For the engine: in the block of so many frames that bfn is in, entries that point at tables have changed.
- */
-void iommu_flush_block(struct iommu_flush *flush, uint64_t bfn, uint64_t frames);
-
 /* True when the next element might not fit: flush first. */
 static inline bool iommu_flush_full(const struct iommu_flush *flush)
 {
-    return flush->parked_count >= IOMMU_FLUSH_PARKED;
+    return flush->parked_count >= IOMMU_FLUSH_PARKED || flush->parked_frames >= IOMMU_FLUSH_FRAMES;
 }
 
 /*
@@ -137,6 +141,7 @@ int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uin
 struct iommu_element {
     uint64_t bfn, mfn;
     uint32_t flags; /* as of iommu_map() */
+    int32_t status; /* the caller's: nothing looks at it */
 };
 
 /*
@@ -156,6 +161,11 @@ int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, str
 int iommu_unmap_run(struct iommu_context *context, uint64_t bfn, uint64_t frames, struct iommu_flush *flush,
                     uint64_t *done);
 
+/* As iommu_unmap() of order 0 for each element in turn, quickly; only their BFNs count. Stops at the first
+ * error; *done elements hold nothing. */
+int iommu_unmap_list(struct iommu_context *context, const struct iommu_element *list, uint32_t count,
+                     struct iommu_flush *flush, uint32_t *done);
+
 /* True for a BFN whose accesses never reach a page table: interrupts, and HyperTransport where there is. */
 bool iommu_is_window(uint64_t bfn);
 
@@ -163,6 +173,14 @@ struct iommu_mapping {
     uint64_t mfn;
     uint32_t flags; /* IOMMU_* */
 };
+
+/*
+ * As iommu_unmap() of order 0. Where that takes one store and nothing else is owed, the page is forgotten at
+ * once, *gone is what was there, and the reference is for the caller to drop; else gone->flags is 0, and the
+ * flush, which must follow in any case, does the rest.
+ */
+int iommu_unmap_page(struct iommu_context *context, uint64_t bfn, struct iommu_mapping *gone,
+                     struct iommu_flush *flush);
 
 /* What a device would get at bfn. 0, -ENOENT, -EINVAL beyond the bus width. */
 int iommu_lookup(const struct iommu_context *context, uint64_t bfn, struct iommu_mapping *mapping);

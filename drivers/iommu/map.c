@@ -3,6 +3,7 @@
  * Map, unmap, lookup and the flush: what changes a bus address space, and makes hardware forget what was.
  */
 #include "drivers/iommu/driver.h"
+#include "drivers/iommu/flush.h"
 #include "drivers/iommu/host.h"
 #include "drivers/iommu/iommu.h"
 #include "guest-abi/include/sluice/errno.h"
@@ -11,10 +12,6 @@
 #define SELDOM __attribute__((noinline, cold))
 
 #define ORDER_MAX 18u /* 1 GiB */
-
-/* A parked entry has its level, less 1, in bits that no entry of either vendor uses. */
-#define PARKED_SHIFT 5u
-#define PARKED_LEVEL (3ull << PARKED_SHIFT)
 
 static const struct iommu_driver *driver;
 static struct iommu_range upper_window; /* HyperTransport, where there is */
@@ -39,40 +36,8 @@ void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context)
     flush->whole_domain = false;
     flush->tables_changed = false;
     flush->parked_count = 0;
+    flush->parked_frames = 0;
     flush->parked_tables = IOMMU_NO_TABLE;
-}
-
-/* Notes what must be invalidated; neighbours of the latest range, upwards or downwards, extend it. */
-static inline void note_range(struct iommu_flush *flush, uint64_t bfn, uint64_t frames)
-{
-    struct iommu_range *range = flush->ranges;
-
-    if (flush->whole_domain)
-        return;
-    if (flush->range_count != 0) {
-        range += flush->range_count - 1;
-        if (bfn == range->bfn + range->frames) {
-            range->frames += frames;
-            return;
-        }
-        if (bfn >= range->bfn && bfn + frames <= range->bfn + range->frames)
-            return;
-        if (bfn + frames == range->bfn) {
-            range->bfn = bfn;
-            range->frames += frames;
-            return;
-        }
-    }
-    if (flush->range_count < IOMMU_FLUSH_RANGES)
-        flush->ranges[flush->range_count++] = (struct iommu_range){bfn, frames};
-    else
-        flush->whole_domain = true;
-}
-
-void iommu_flush_block(struct iommu_flush *flush, uint64_t bfn, uint64_t frames)
-{
-    flush->tables_changed = true;
-    note_range(flush, bfn & -frames, frames);
 }
 
 static bool is_owed(const struct iommu_flush *flush)
@@ -89,87 +54,82 @@ static uint32_t covering_order(struct iommu_range range)
 }
 
 /*
- * One descriptor a range, unless a unit cannot cover one of them by a single descriptor: then one for the
- * whole domain. More ranges than the accumulator keeps have become the whole domain already, since the
- * entries a domain-wide flush costs are fetched again by one walk each.
+ * One descriptor a range. More ranges than the accumulator keeps have become the whole domain already, since
+ * the entries a domain-wide flush costs are fetched again by one walk each.
  */
-static void post_plan(const struct iommu_flush *flush, uint32_t unit)
+static void make_plan(struct iommu_plan *plan, const struct iommu_flush *flush)
 {
-    uint16_t domain = flush->context->domain;
-    bool whole = flush->whole_domain || flush->range_count == 0;
-
-    for (uint32_t i = 0; i < flush->range_count && !whole; i++)
-        whole = (int)covering_order(flush->ranges[i]) > driver->page_order_max(unit);
-    if (whole) {
-        driver->post_domain(unit, domain);
-        return;
-    }
-    for (uint32_t i = 0; i < flush->range_count; i++) {
+    plan->domain = flush->context->domain;
+    plan->leaf_only = !flush->tables_changed;
+    plan->order_max = 0;
+    plan->count = flush->whole_domain ? 0 : flush->range_count;
+    for (uint32_t i = 0; i < plan->count; i++) {
         uint32_t order = covering_order(flush->ranges[i]);
 
-        driver->post_pages(unit, domain, flush->ranges[i].bfn >> order << order, order,
-                           !flush->tables_changed);
+        plan->blocks[i] = (struct iommu_block){flush->ranges[i].bfn >> order << order, order};
+        if (order > plan->order_max)
+            plan->order_max = order;
     }
 }
 
 /* All units work at the same time; then each is waited for. */
-static int invalidate(const struct iommu_flush *flush)
+static inline int invalidate(uint64_t units, const struct iommu_plan *plan)
 {
-    uint64_t units = flush->context->units;
     int error = 0;
 
-    if (units == 0)
-        return 0;
     iommu_counters.flushes++;
-    for (uint64_t left = units; left != 0; left &= left - 1) {
-        uint32_t unit = (uint32_t)__builtin_ctzll(left);
-
-        post_plan(flush, unit);
-        driver->submit(unit);
-    }
+    for (uint64_t left = units; left != 0; left &= left - 1)
+        driver->invalidate((uint32_t)__builtin_ctzll(left), plan);
     for (uint64_t left = units; left != 0; left &= left - 1)
         if (driver->wait((uint32_t)__builtin_ctzll(left)) != 0)
             error = -EIO;
     return error;
 }
 
-SELDOM static void release_block(uint64_t mfn, uint32_t flags, uint64_t parked)
-{
-    uint64_t end = mfn + page_table_span(1u + (uint32_t)((parked & PARKED_LEVEL) >> PARKED_SHIFT));
-
-    for (; mfn < end; mfn++)
-        host_frame_release(mfn, flags);
-}
-
-static void release_parked(const struct iommu_flush *flush)
+static void release_parked(struct iommu_flush *flush)
 {
     const struct page_format *format = flush->context->table.format;
+    uint64_t bits = 0;
+    uint32_t flags = 0;
 
     for (uint32_t i = 0; i < flush->parked_count; i++) {
-        uint64_t parked = flush->parked[i], mfn = page_table_leaf_mfn(format, parked);
-        uint32_t flags = page_table_leaf_flags(format, parked);
+        struct iommu_frames *parked = &flush->parked[i];
 
-        if (__builtin_expect((parked & PARKED_LEVEL) != 0, false))
-            release_block(mfn, flags, parked);
-        else
-            host_frame_release(mfn, flags);
+        if ((parked->mfn & ~format->address_mask) != bits) { /* which most have in common */
+            bits = parked->mfn & ~format->address_mask;
+            flags = page_table_leaf_flags(format, bits);
+        }
+        parked->flags = flags;
+        parked->mfn = page_table_leaf_mfn(format, parked->mfn);
     }
-    page_table_release(&flush->context->table, flush->parked_tables);
+    host_frames_release(flush->parked, flush->parked_count);
+    if (flush->parked_tables != IOMMU_NO_TABLE)
+        page_table_release(&flush->context->table, flush->parked_tables);
+}
+
+/* A dead context owes for ever: what it parked is never let go. */
+SELDOM static int flush_owed(struct iommu_flush *flush)
+{
+    struct iommu_context *context = flush->context;
+    int error = context->dead ? -EIO : 0;
+    struct iommu_plan plan;
+
+    if (error == 0 && context->units != 0 && is_owed(flush)) {
+        make_plan(&plan, flush);
+        error = invalidate(context->units, &plan);
+    }
+    if (error == 0)
+        release_parked(flush);
+    iommu_flush_begin(flush, context);
+    return error;
 }
 
 int iommu_flush(struct iommu_flush *flush)
 {
-    struct iommu_context *context = flush->context;
-    int error = context->dead ? -EIO : 0;
-
-    page_table_write_back(&context->table);
-    if (error == 0 && is_owed(flush))
-        error = invalidate(flush);
-    if (error == 0) {
-        release_parked(flush);
-    }
-    iommu_flush_begin(flush, context);
-    return error;
+    page_table_write_back(&flush->context->table);
+    if ((flush->range_count | flush->parked_count) == 0 && !flush->tables_changed && !flush->context->dead)
+        return 0;
+    return flush_owed(flush);
 }
 
 /* ---- map, unmap, lookup ---- */
@@ -197,10 +157,10 @@ map_one(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t flag
         return error;
     iommu_counters.maps++;
     if (old != 0)
-        flush->parked[flush->parked_count++] = old;
+        iommu_flush_park(flush, old, 1);
     if (old != entry && (old != 0 || context->flush_on_map)) {
         flush->tables_changed |= old == 0; /* absence may be remembered at any level */
-        note_range(flush, bfn, 1);
+        iommu_flush_note(flush, bfn, 1);
     }
     return 0;
 }
@@ -218,8 +178,8 @@ __attribute__((always_inline)) static inline int unmap_one(struct iommu_context 
     iommu_counters.unmaps++;
     if (old == 0)
         return 0;
-    flush->parked[flush->parked_count++] = old;
-    note_range(flush, bfn, 1);
+    iommu_flush_park(flush, old, 1);
+    iommu_flush_note(flush, bfn, 1);
     return 0;
 }
 
@@ -243,30 +203,30 @@ SELDOM static int map_block(struct iommu_context *context, uint64_t bfn, uint64_
         return error;
     iommu_counters.maps += frames;
     if (old != 0)
-        flush->parked[flush->parked_count++] = old | (uint64_t)(level - 1) << PARKED_SHIFT;
+        iommu_flush_park(flush, old, frames);
     if (old != entry && (old != 0 || context->flush_on_map)) {
         flush->tables_changed |= old == 0;
-        note_range(flush, bfn, frames);
+        iommu_flush_note(flush, bfn, frames);
     }
     return 0;
 }
 
-/* As unmap_one(), of what one entry of level 2 or 3 stands for. -EEXIST: there are smaller ones. */
+/* What one leaf of level 2 or 3 stands for, at once. -EEXIST: there are smaller ones. */
 SELDOM static int unmap_block(struct iommu_context *context, uint64_t bfn, uint32_t level,
                               struct iommu_flush *flush)
 {
-    uint64_t old;
+    uint64_t old, frames = page_table_span(level);
     int error = iommu_flush_full(flush) ? iommu_flush(flush) : 0;
 
     if (error == 0)
         error = page_table_put(&context->table, bfn, level, 0, &old, flush);
     if (error != 0)
         return error;
-    iommu_counters.unmaps += page_table_span(level);
+    iommu_counters.unmaps += frames;
     if (old == 0)
         return 0;
-    flush->parked[flush->parked_count++] = old | (uint64_t)(level - 1) << PARKED_SHIFT;
-    note_range(flush, bfn, page_table_span(level));
+    iommu_flush_park(flush, old, frames);
+    iommu_flush_note(flush, bfn, frames);
     return 0;
 }
 
@@ -331,13 +291,11 @@ bool iommu_is_window(uint64_t bfn)
     return is_window(bfn, 1);
 }
 
-static int check_range(const struct iommu_context *context, uint64_t bfn, uint32_t order)
+static bool is_aligned_range(const struct iommu_context *context, uint64_t bfn, uint32_t order)
 {
     uint64_t frames = 1ull << order;
 
-    if ((bfn & (frames - 1)) != 0 || bfn > context->max_bfn || frames - 1 > context->max_bfn - bfn)
-        return -EINVAL;
-    return page_table_any_locked(&context->table, bfn, frames) ? -EACCES : 0;
+    return (bfn & (frames - 1)) == 0 && bfn <= context->max_bfn && frames - 1 <= context->max_bfn - bfn;
 }
 
 /* One step of a run: what fits into one table, onto nothing; or one entry. The frames, or an error. */
@@ -354,7 +312,7 @@ static int64_t map_some(struct iommu_context *context, uint64_t bfn, uint64_t mf
             iommu_counters.maps += (uint64_t)filled;
             if (context->flush_on_map) {
                 flush->tables_changed = true;
-                note_range(flush, bfn, (uint64_t)filled);
+                iommu_flush_note(flush, bfn, (uint64_t)filled);
             }
             return filled;
         }
@@ -380,34 +338,54 @@ static int map_all(struct iommu_context *context, uint64_t bfn, uint64_t mfn, ui
     return 0;
 }
 
-/* Orders above 0: everything that can fail is looked at before a mapping changes. */
+/* Level of the leaf that an order is, 0 when there is none. */
+static uint32_t leaf_of_order(const struct iommu_context *context, uint32_t order)
+{
+    uint32_t level = order / PAGE_TABLE_BITS + 1;
+
+    return order % PAGE_TABLE_BITS == 0 && level <= context->table.leaf_level ? level : 0;
+}
+
+/* Everything that can fail is looked at before a mapping changes. */
+static int map_pieces(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order,
+                      uint32_t flags, struct iommu_flush *flush)
+{
+    uint64_t frames = 1ull << order, missing, done = 0;
+    int error = page_table_survey(&context->table, bfn, frames, &missing);
+
+    if (error == 0 && !page_table_has(&context->table, missing)) {
+        error = iommu_flush(flush);
+        if (error == 0 && !page_table_has(&context->table, missing))
+            error = -ENOMEM;
+    }
+    return error != 0 ? error : map_all(context, bfn, mfn, frames, flags, flush, &done);
+}
+
+/* Orders above 0. */
 SELDOM static int map_order(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order,
                             uint32_t flags, struct iommu_flush *flush)
 {
-    uint64_t frames = 1ull << order, done = 0;
-    int error = context->dead ? -EIO : check_range(context, bfn, order);
+    uint64_t frames = 1ull << order;
+    uint32_t level = leaf_of_order(context, order);
+    int error = 0;
 
-    if (error == 0 && ((mfn & (frames - 1)) != 0 || frames - 1 > context->max_mfn - mfn))
-        error = -EINVAL;
-    if (error != 0)
-        return error;
+    if (context->dead)
+        return -EIO;
+    if (!is_aligned_range(context, bfn, order) || (mfn & (frames - 1)) != 0 ||
+        frames - 1 > context->max_mfn - mfn)
+        return -EINVAL;
     if (is_window(bfn, frames))
         return -EACCES;
-    if (bfn + frames - 1 >= context->end) {
+    if (bfn + frames - 1 >= context->end)
         error = reach_out(context, bfn + frames - 1, flush);
-        if (error != 0)
-            return error;
-    }
-    if (!page_table_can_hold(&context->table, bfn, order)) {
-        error = iommu_flush(flush);
-        if (error != 0 || !page_table_can_hold(&context->table, bfn, order))
-            return error != 0 ? error : -ENOMEM;
-    }
-    return map_all(context, bfn, mfn, frames, flags, flush, &done);
+    if (error == 0)
+        error = level != 0 ? map_block(context, bfn, mfn, level, flags, flush) : -EEXIST;
+    return error == -EEXIST ? map_pieces(context, bfn, mfn, order, flags, flush) : error;
 }
 
-int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order, uint32_t flags,
-              struct iommu_flush *flush)
+/* Whatever iommu_map() is not quick about. */
+SELDOM static int map_any(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order,
+                          uint32_t flags, struct iommu_flush *flush)
 {
     if (order > ORDER_MAX || mfn > context->max_mfn)
         return -EINVAL;
@@ -422,6 +400,20 @@ int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_
             return error;
     }
     return map_one(context, bfn, mfn, flags, flush);
+}
+
+/* One frame onto nothing, in the table of the one before: without a call. */
+int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order, uint32_t flags,
+              struct iommu_flush *flush)
+{
+    struct page_table *table = &context->table;
+
+    if (order == 0 && mfn <= context->max_mfn && bfn < context->end && !is_msi_window(bfn, 1) &&
+        !context->flush_on_map && page_table_put_next(table, bfn, mfn, flags)) {
+        iommu_counters.maps++;
+        return 0;
+    }
+    return map_any(context, bfn, mfn, order, flags, flush);
 }
 
 int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint64_t frames, uint32_t flags,
@@ -444,45 +436,69 @@ int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uin
     return map_all(context, bfn, mfn, frames, flags, flush, done);
 }
 
+/* What is there, in one table; or how far nothing is. The frames, or an error. */
+static int64_t unmap_some(struct iommu_context *context, uint64_t bfn, uint64_t frames,
+                          struct iommu_flush *flush)
+{
+    int error = context->dead ? -EIO : iommu_flush_full(flush) ? iommu_flush(flush) : 0;
+    bool found;
+    int64_t some;
+
+    if (bfn > context->max_bfn)
+        return -EINVAL;
+    if (error != 0)
+        return error;
+    if (bfn > page_table_reach(context->table.levels))
+        return (int64_t)lower(frames, context->max_bfn - bfn + 1);
+    some = page_table_clear(&context->table, bfn, frames, &found, flush);
+    if (some > 0 && found)
+        iommu_flush_note(flush, bfn, (uint64_t)some);
+    return some;
+}
+
+int iommu_unmap_run(struct iommu_context *context, uint64_t bfn, uint64_t frames, struct iommu_flush *flush,
+                    uint64_t *done)
+{
+    int64_t some = 1;
+
+    for (*done = 0; *done < frames && some > 0; *done += some > 0 ? (uint64_t)some : 0)
+        some = unmap_some(context, bfn + *done, frames - *done, flush);
+    iommu_counters.unmaps += *done;
+    return some < 0 ? (int)some : 0;
+}
+
 SELDOM static int unmap_order(struct iommu_context *context, uint64_t bfn, uint32_t order,
                               struct iommu_flush *flush)
 {
-    uint32_t levels = context->table.levels;
-    uint64_t end = bfn + (1ull << order);
-    int error = check_range(context, bfn, order);
+    uint32_t level = leaf_of_order(context, order);
+    uint64_t missing, done;
+    int error = -EEXIST;
 
-    while (bfn < end && error == 0) {
-        uint32_t level =
-            page_table_block(levels < PAGE_LEAF_LEVELS ? levels : PAGE_LEAF_LEVELS, bfn, end - bfn);
-
-        do
-            error = context->dead ? -EIO
-                    : level > 1   ? unmap_block(context, bfn, level, flush)
-                                  : unmap_one(context, bfn, flush);
-        while (error == -EEXIST && level-- > 1);
-        bfn += page_table_span(level);
-    }
-    return error;
-}
-
-/* At or after the end: the engine knows that nothing is there where its tree does not reach. */
-SELDOM static int unmap_beyond(struct iommu_context *context, uint64_t bfn, uint32_t order,
-                               struct iommu_flush *flush)
-{
-    if (bfn > context->max_bfn)
+    if (!is_aligned_range(context, bfn, order))
         return -EINVAL;
     if (context->dead)
         return -EIO;
-    return unmap_order(context, bfn, order, flush);
+    if (level > 1)
+        error = unmap_block(context, bfn, level, flush);
+    if (error != -EEXIST)
+        return error;
+    error = page_table_survey(&context->table, bfn, 1ull << order, &missing);
+    return error != 0 ? error : iommu_unmap_run(context, bfn, 1ull << order, flush, &done);
 }
 
 int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, struct iommu_flush *flush)
 {
     if (order > ORDER_MAX)
         return -EINVAL;
-    if (bfn >= context->end)
-        return unmap_beyond(context, bfn, order, flush);
-    return order == 0 ? unmap_one(context, bfn, flush) : unmap_order(context, bfn, order, flush);
+    if (order != 0 || bfn >= context->end)
+        return unmap_order(context, bfn, order, flush);
+    return unmap_one(context, bfn, flush);
+}
+
+/* A table that holds no window, in reach of a live tree; else element by element, which says why not. */
+static bool takes_lists(const struct iommu_context *context, uint64_t bfn)
+{
+    return bfn < context->end && bfn / PAGE_TABLE_ENTRIES != IOMMU_MSI_BFN / PAGE_TABLE_ENTRIES;
 }
 
 int iommu_map_list(struct iommu_context *context, const struct iommu_element *list, uint32_t count,
@@ -490,19 +506,88 @@ int iommu_map_list(struct iommu_context *context, const struct iommu_element *li
 {
     int error = 0;
 
-    for (*done = 0; *done < count && error == 0; *done += error == 0)
-        error = iommu_map(context, list[*done].bfn, list[*done].mfn, 0, list[*done].flags, flush);
+    for (*done = 0; *done < count && error == 0;) {
+        const struct iommu_element *at = &list[*done];
+        uint32_t some = 0;
+
+        if (takes_lists(context, at->bfn))
+            some = page_table_fill_list(&context->table, at, count - *done, context->max_mfn,
+                                        context->flush_on_map, flush);
+        if (some == 0) {
+            error = iommu_map(context, at->bfn, at->mfn, 0, at->flags, flush);
+            *done += error == 0;
+            continue;
+        }
+        iommu_counters.maps += some;
+        flush->tables_changed |= context->flush_on_map; /* absence may be remembered at any level */
+        *done += some;
+    }
     return error;
 }
 
-int iommu_unmap_run(struct iommu_context *context, uint64_t bfn, uint64_t frames, struct iommu_flush *flush,
-                    uint64_t *done)
+static uint32_t consecutive(const struct iommu_element *list, uint32_t count)
+{
+    uint32_t run = 1;
+
+    while (run < count && list[run].bfn == list[0].bfn + run)
+        run++;
+    return run;
+}
+
+int iommu_unmap_list(struct iommu_context *context, const struct iommu_element *list, uint32_t count,
+                     struct iommu_flush *flush, uint32_t *done)
 {
     int error = 0;
 
-    for (*done = 0; *done < frames && error == 0; *done += error == 0)
-        error = iommu_unmap(context, bfn + *done, 0, flush);
+    for (*done = 0; *done < count && error == 0;) {
+        const struct iommu_element *at = &list[*done];
+        uint32_t run = consecutive(at, count - *done), some = 0;
+        uint64_t gone;
+
+        if (run == 1 && takes_lists(context, at->bfn) && !iommu_flush_full(flush))
+            some = page_table_clear_list(&context->table, at, count - *done, flush);
+        if (some == 0) {
+            error = iommu_unmap_run(context, at->bfn, run, flush, &gone);
+            *done += (uint32_t)gone;
+            continue;
+        }
+        iommu_counters.unmaps += some;
+        *done += some;
+    }
     return error;
+}
+
+/* The leaf at bfn when nothing else is owed, its table stays, and its flags are the caller's; else 0. */
+static inline uint64_t leaf_alone(const struct iommu_context *context, uint64_t bfn,
+                                  const struct iommu_flush *flush)
+{
+    const struct page_table *table = &context->table;
+
+    if (bfn >= context->end || bfn >> PAGE_TABLE_BITS != table->cursor_key || table->cursor_info->live == 1 ||
+        (flush->range_count | flush->parked_count) != 0 || flush->tables_changed || context->units == 0)
+        return 0;
+    return table->cursor[bfn % PAGE_TABLE_ENTRIES];
+}
+
+int iommu_unmap_page(struct iommu_context *context, uint64_t bfn, struct iommu_mapping *gone,
+                     struct iommu_flush *flush)
+{
+    uint64_t entry = leaf_alone(context, bfn, flush);
+    uint32_t flags = page_table_leaf_flags(context->table.format, entry);
+
+    gone->flags = 0;
+    if (entry == 0 || (flags & (IOMMU_PREMAP | IOMMU_LOCKED)) != 0)
+        return iommu_unmap(context, bfn, 0, flush);
+    page_table_drop(&context->table, bfn);
+    page_table_write_back(&context->table);
+    iommu_counters.unmaps++;
+
+    struct iommu_plan plan = {.domain = context->domain, .leaf_only = true, .count = 1};
+
+    plan.blocks[0] = (struct iommu_block){bfn, 0};
+    if (invalidate(context->units, &plan) == 0)
+        *gone = (struct iommu_mapping){page_table_leaf_mfn(context->table.format, entry), flags};
+    return 0;
 }
 
 int iommu_lookup(const struct iommu_context *context, uint64_t bfn, struct iommu_mapping *mapping)

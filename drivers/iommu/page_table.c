@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "drivers/iommu/page_table.h"
 
+#include "drivers/iommu/flush.h"
 #include "lib/string.h"
 
 #define NO_CURSOR UINT64_MAX
@@ -39,12 +40,6 @@ static uint64_t leaf_of(const struct page_table *table, uint64_t mfn, uint32_t l
     return page_table_leaf(table->format, mfn, flags) | (level > 1 ? table->format->large : 0);
 }
 
-void page_table_write_back(struct page_table *table)
-{
-    page_table_flush_dirty(table);
-    table->dirty = table->dirty_end = NULL;
-}
-
 /* One store, written back at once: what it points at is complete. What is known of the table follows. */
 static void write_entry(struct page_table *table, uint32_t page, uint64_t bfn, uint32_t level, uint64_t entry)
 {
@@ -68,6 +63,12 @@ static void point_at(struct page_table *table, uint32_t page, uint64_t bfn, uint
                 (table->pool_mfn + child) << 12 | table->format->table_bits[level - 1]);
 }
 
+/* Before a table that they may name goes elsewhere. */
+static void forget_cursors(struct page_table *table)
+{
+    table->cursor_key = table->upper_key = NO_CURSOR;
+}
+
 /* ---- the pool ---- */
 
 void page_table_init(struct page_table *table, const struct page_format *format, uint8_t levels,
@@ -76,6 +77,7 @@ void page_table_init(struct page_table *table, const struct page_format *format,
 {
     *table = (struct page_table){.format = format,
                                  .cursor_key = NO_CURSOR,
+                                 .upper_key = NO_CURSOR,
                                  .coherent = coherent,
                                  .levels = levels,
                                  .leaf_level = leaf_level,
@@ -170,7 +172,7 @@ static uint32_t split(struct page_table *table, uint32_t page, uint64_t bfn, uin
     table->info[child].joins = PAGE_TABLE_RUN;
     point_at(table, page, bfn, level, child);
     table->reserve--;
-    iommu_flush_block(owed, bfn, page_table_span(level));
+    iommu_flush_note_block(owed, bfn, page_table_span(level));
     return child;
 }
 
@@ -194,8 +196,8 @@ static void merge(struct page_table *table, uint32_t page, uint64_t bfn, uint32_
         write_entry(table, parent, bfn, level + 1, entries_of(table, page)[0] | table->format->large);
         table->reserve++;
         park(table, page, owed);
-        iommu_flush_block(owed, bfn, page_table_span(level + 1));
-        table->cursor_key = NO_CURSOR;
+        iommu_flush_note_block(owed, bfn, page_table_span(level + 1));
+        forget_cursors(table);
         page = parent;
     }
     if (table->quota - table->used < table->reserve)
@@ -210,15 +212,17 @@ void page_table_merge(struct page_table *table, uint64_t bfn, struct iommu_flush
 /* ---- the walk ---- */
 
 /* Deepest table on the way to bfn, not below level `low`, and its level. */
-static uint32_t walk(const struct page_table *table, uint64_t bfn, uint32_t low, uint32_t *level)
+static inline uint32_t walk(const struct page_table *table, uint64_t bfn, uint32_t low, uint32_t *level)
 {
     const struct page_format *format = table->format;
     uint64_t kind = format->kind, large = format->large, address = format->address_mask;
-    uint64_t offset = (uint64_t)table->root << 12, pool = table->pool_mfn << 12;
-    uint32_t at = table->levels;
+    bool near = bfn >> (2 * PAGE_TABLE_BITS) == table->upper_key && low <= 2;
+    uint64_t offset = (uint64_t)(near ? table->upper : table->root) << 12, pool = table->pool_mfn << 12;
+    uint32_t at = near ? 2 : table->levels, shift = PAGE_TABLE_BITS * (at - 1);
 
-    for (; at > low; at--) {
-        uint64_t entry = ((const uint64_t *)(const void *)(table->pool + offset))[slot_of(bfn, at)];
+    for (; at > low; at--, shift -= PAGE_TABLE_BITS) {
+        const uint64_t *entries = (const uint64_t *)(const void *)(table->pool + offset);
+        uint64_t entry = entries[(bfn >> shift) % PAGE_TABLE_ENTRIES];
 
         if (entry == 0 || (entry & kind) == large)
             break;
@@ -233,6 +237,10 @@ static void set_cursor(struct page_table *table, uint64_t bfn, uint32_t page)
     table->cursor_key = bfn >> PAGE_TABLE_BITS;
     table->cursor_info = &table->info[page];
     table->cursor = entries_of(table, page);
+    if (table->levels > 1) {
+        table->upper_key = bfn >> (2 * PAGE_TABLE_BITS);
+        table->upper = table->info[page].parent;
+    }
 }
 
 /*
@@ -309,7 +317,7 @@ static void unlink_empty(struct page_table *table, uint32_t page, uint64_t bfn, 
         park(table, page, owed);
         page = parent;
     }
-    table->cursor_key = NO_CURSOR;
+    forget_cursors(table);
 }
 
 void page_table_unlink(struct page_table *table, uint64_t bfn, struct iommu_flush *owed)
@@ -330,40 +338,59 @@ int page_table_raise(struct page_table *table)
         table->root = new;
     }
     table->levels++;
-    if (table->levels == 2)
-        table->cursor_key = NO_CURSOR; /* the empty root was a leaf table */
+    forget_cursors(table); /* an empty root was a table of another level */
     return 0;
 }
 
 /* ---- operations ---- */
 
+/* The table of level `low` for bfn, to put an entry there or to clear one. As descend(). */
+static inline int table_for(struct page_table *table, uint64_t bfn, uint32_t low, bool put, uint32_t *page,
+                            struct iommu_flush *owed)
+{
+    uint32_t top;
+
+    *page = walk(table, bfn, low, &top);
+    if (top == low)
+        return 0;
+    return put ? build(table, bfn, low, false, page, owed)
+               : descend(table, bfn, low, false, page, &top, owed);
+}
+
 int page_table_put(struct page_table *table, uint64_t bfn, uint32_t level, uint64_t entry, uint64_t *old,
                    struct iommu_flush *owed)
 {
-    uint32_t page, top;
+    uint32_t page, reserve = pages_to_split(level);
+    struct page_table_info *info;
+    uint64_t *slot;
     int error;
 
     *old = 0;
     if (bfn > page_table_reach(table->levels))
         return 0; /* nothing is there to be cleared */
-    error = entry != 0 ? build(table, bfn, level, false, &page, owed)
-                       : descend(table, bfn, level, false, &page, &top, owed);
+    error = table_for(table, bfn, level, entry != 0, &page, owed);
     if (error != 0)
         return error == -ENOENT ? 0 : error;
-    *old = entries_of(table, page)[slot_of(bfn, level)];
+    slot = &entries_of(table, page)[slot_of(bfn, level)];
+    *old = *slot;
     if (points_at_table(table, *old))
         return -EEXIST;
     if (page_table_is_locked(table, *old))
         return -EACCES;
     if (*old == 0 && entry == 0)
         return 0;
-    if (*old == 0 && pages_left(table) < pages_to_split(level))
+    if (*old == 0 && pages_left(table) < reserve)
         return -ENOMEM;
-    table->reserve += (entry != 0 ? pages_to_split(level) : 0) - (*old != 0 ? pages_to_split(level) : 0);
+    table->reserve += (entry != 0 ? reserve : 0) - (*old != 0 ? reserve : 0);
     write_entry(table, page, bfn, level, entry);
-    if (table->info[page].live == 0)
+    info = &table->info[page];
+    if (level == 2) {
+        table->upper_key = bfn >> (2 * PAGE_TABLE_BITS);
+        table->upper = page;
+    }
+    if (info->live == 0)
         unlink_empty(table, page, bfn, level, owed);
-    else
+    else if (info->joins == PAGE_TABLE_RUN)
         merge(table, page, bfn, level, owed);
     return 0;
 }
@@ -399,6 +426,175 @@ int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, ui
     return (int64_t)(done * page_table_span(level));
 }
 
+/* Those whose BFNs follow each other, in the cursor's table. How many; *joins: see struct page_table_info. */
+static inline uint32_t fill_consecutive(const struct page_table *table, const struct iommu_element *element,
+                                        uint32_t count, uint64_t mfn_max, uint32_t *joins)
+{
+    const struct page_format *format = table->format;
+    uint64_t bfn = element->bfn, size = size_of(1);
+    uint32_t first = bfn % PAGE_TABLE_ENTRIES, end = first + count;
+    uint64_t *entries = table->cursor;
+    uint64_t expected = entries[(first - 1) % PAGE_TABLE_ENTRIES] + size;
+    uint32_t slot = first, continued = 0;
+
+    if (end > PAGE_TABLE_ENTRIES)
+        end = PAGE_TABLE_ENTRIES;
+    while (slot < end && entries[slot] == 0 && element->bfn == bfn && element->mfn <= mfn_max) {
+        uint64_t entry = page_table_leaf(format, element->mfn, element->flags);
+
+        continued += (uint32_t)(entry == expected);
+        host_store64(&entries[slot], entry);
+        expected = entry + size;
+        slot++;
+        bfn++;
+        element++;
+    }
+    if (slot != first)
+        *joins += continued + (uint32_t)(entries[slot % PAGE_TABLE_ENTRIES] == expected);
+    return slot - first;
+}
+
+uint32_t page_table_fill_list(struct page_table *table, const struct iommu_element *list, uint32_t count,
+                              uint64_t mfn_max, bool note, struct iommu_flush *owed)
+{
+    uint64_t key = list->bfn >> PAGE_TABLE_BITS;
+    uint32_t joins = 0, done = 0;
+
+    if (key != table->cursor_key && page_table_grow(table, list->bfn, owed) != 0)
+        return 0;
+    while (done < count && list[done].bfn >> PAGE_TABLE_BITS == key) {
+        uint32_t put = fill_consecutive(table, list + done, count - done, mfn_max, &joins);
+
+        if (put == 0)
+            break;
+        page_table_mark_dirty(table, &table->cursor[list[done].bfn % PAGE_TABLE_ENTRIES], put);
+        if (note)
+            iommu_flush_note(owed, list[done].bfn, put);
+        done += put;
+    }
+    table->cursor_info->live += done;
+    if (joins != 0 && (table->cursor_info->joins += joins) == PAGE_TABLE_RUN)
+        page_table_merge(table, list->bfn, owed);
+    return done;
+}
+
+uint32_t page_table_clear_list(struct page_table *table, const struct iommu_element *list, uint32_t count,
+                               struct iommu_flush *owed)
+{
+    struct iommu_frames *parked = &owed->parked[owed->parked_count];
+    uint64_t key = list->bfn >> PAGE_TABLE_BITS, expected = 0;
+    const struct iommu_element *element = list,
+                               *end = list + lower(count, IOMMU_FLUSH_PARKED - owed->parked_count);
+    uint32_t cleared = 0;
+
+    if (key != table->cursor_key) {
+        int error = page_table_seek(table, list->bfn, owed);
+
+        if (error != 0)
+            return error == -ENOENT ? 1 : 0;
+    }
+    for (; element < end && element->bfn >> PAGE_TABLE_BITS == key; element++) {
+        uint32_t index = element->bfn % PAGE_TABLE_ENTRIES;
+        uint64_t *slot = &table->cursor[index], old = *slot;
+
+        if (old == 0)
+            continue;
+        if (page_table_is_locked(table, old))
+            break;
+        if (table->cursor_info->joins != 0)
+            table->cursor_info->joins -= page_table_joins(table->cursor, index, old, size_of(1));
+        host_store64(slot, 0);
+        page_table_mark_dirty(table, slot, 1);
+        if (old == expected)
+            parked[-1].count++;
+        else
+            *parked++ = (struct iommu_frames){.mfn = old, .count = 1};
+        expected = old + size_of(1);
+        cleared++;
+        iommu_flush_note(owed, element->bfn, 1);
+    }
+    owed->parked_count = (uint32_t)(parked - owed->parked);
+    owed->parked_frames += cleared;
+    table->cursor_info->live -= cleared;
+    if (cleared != 0 && table->cursor_info->live == 0)
+        page_table_unlink(table, list->bfn, owed);
+    return (uint32_t)(element - list);
+}
+
+/* A run of leaves in one table, the first of which is there: taken out, and parked. How many. */
+static uint32_t clear_leaves(struct page_table *table, uint32_t page, uint32_t level, uint32_t first,
+                             uint64_t count, struct iommu_flush *owed)
+{
+    uint64_t mask = table->format->locked | (level > 1 ? table->format->kind : 0);
+    uint64_t wanted = level > 1 ? table->format->large : 0, size = size_of(level);
+    struct iommu_frames *parked = &owed->parked[owed->parked_count], *parked_first = parked;
+    struct page_table_info *info = &table->info[page];
+    uint64_t *entries = entries_of(table, page), *slot = &entries[first], *end = slot + count, expected = 0;
+    uint32_t shift = PAGE_TABLE_BITS * (level - 1), joins;
+
+    joins = (uint32_t)(*slot - entries[(first - 1) % PAGE_TABLE_ENTRIES] == size);
+    while (slot < end && *slot != 0 && (*slot & mask) == wanted) {
+        uint64_t *run = slot;
+
+        parked->mfn = expected = *slot;
+        do {
+            host_store64(slot++, 0);
+            expected += size;
+        } while (slot < end && *slot == expected);
+        parked->count = (uint32_t)(slot - run) << shift;
+        parked++;
+    }
+    count = (uint64_t)(slot - &entries[first]);
+    joins += (uint32_t)count - (uint32_t)(parked - parked_first);
+    joins += (uint32_t)(entries[(first + count) % PAGE_TABLE_ENTRIES] == expected);
+    info->live -= (uint32_t)count;
+    info->joins -= joins;
+    owed->parked_count += (uint32_t)(parked - parked_first);
+    owed->parked_frames += count << shift;
+    page_table_mark_dirty(table, &entries[first], count);
+    return (uint32_t)count;
+}
+
+/* How many frames nothing is mapped for, from an absent entry on, in that table. */
+static uint64_t absent_frames(const struct page_table *table, uint32_t page, uint32_t level, uint64_t bfn)
+{
+    const uint64_t *entries = entries_of(table, page);
+    uint64_t end = bfn;
+
+    for (uint32_t slot = slot_of(bfn, level); slot < PAGE_TABLE_ENTRIES && entries[slot] == 0; slot++)
+        end = (end | (page_table_span(level) - 1)) + 1;
+    return end - bfn;
+}
+
+int64_t page_table_clear(struct page_table *table, uint64_t bfn, uint64_t frames, bool *found,
+                         struct iommu_flush *owed)
+{
+    uint32_t low = page_table_block(PAGE_LEAF_LEVELS, bfn, frames), level = 1, page, cleared;
+    uint64_t room = IOMMU_FLUSH_PARKED - owed->parked_count, entry;
+
+    if (bfn >> PAGE_TABLE_BITS == table->cursor_key) {
+        page = (uint32_t)(table->cursor_info - table->info);
+    } else {
+        page = walk(table, bfn, 1, &level);
+        if (level == 1)
+            set_cursor(table, bfn, page);
+    }
+    entry = entries_of(table, page)[slot_of(bfn, level)];
+    *found = entry != 0;
+    if (entry == 0)
+        return (int64_t)lower(absent_frames(table, page, level, bfn), frames);
+    if (page_table_is_locked(table, entry))
+        return -EACCES;
+    if (level > low)
+        (void)descend(table, bfn, low, false, &page, &level, owed);
+    room = lower(lower(room, PAGE_TABLE_ENTRIES - slot_of(bfn, level)), frames / page_table_span(level));
+    cleared = clear_leaves(table, page, level, slot_of(bfn, level), room, owed);
+    table->reserve -= cleared * pages_to_split(level);
+    if (table->info[page].live == 0)
+        unlink_empty(table, page, bfn, level, owed);
+    return (int64_t)(cleared * page_table_span(level));
+}
+
 int page_table_widen(struct page_table *table, uint64_t bfn, uint32_t level, uint32_t flags,
                      struct iommu_flush *owed)
 {
@@ -426,44 +622,38 @@ uint64_t page_table_lookup(const struct page_table *table, uint64_t bfn, uint32_
     return entries_of(table, page)[slot_of(bfn, *level)];
 }
 
-bool page_table_any_locked(const struct page_table *table, uint64_t bfn, uint64_t frames)
+/* Tables below an entry of that level that it takes to map each frame from bfn to last. */
+static uint64_t tables_below(uint64_t bfn, uint64_t last, uint32_t level)
+{
+    uint64_t tables = 0;
+
+    for (uint32_t shift = PAGE_TABLE_BITS; shift < PAGE_TABLE_BITS * level; shift += PAGE_TABLE_BITS)
+        tables += (last >> shift) - (bfn >> shift) + 1;
+    return tables;
+}
+
+int page_table_survey(const struct page_table *table, uint64_t bfn, uint64_t frames, uint64_t *missing)
 {
     uint64_t end = bfn + frames;
 
+    *missing = 0;
     while (bfn < end && bfn <= page_table_reach(table->levels)) {
-        uint32_t level, page = walk(table, bfn, 1, &level);
+        uint32_t level, page = walk(table, bfn, 1, &level), slot = slot_of(bfn, level);
         const uint64_t *entries = entries_of(table, page);
+        uint64_t next = bfn;
 
-        for (uint32_t slot = slot_of(bfn, level); bfn < end && slot < PAGE_TABLE_ENTRIES; slot++) {
+        for (; slot < PAGE_TABLE_ENTRIES && entries[slot] == 0 && next < end; slot++)
+            next = (next | (page_table_span(level) - 1)) + 1;
+        if (next > bfn)
+            *missing += tables_below(bfn, lower(next, end) - 1, level);
+        for (; slot < PAGE_TABLE_ENTRIES && entries[slot] != 0 && next < end; slot++) {
             if (level > 1 && points_at_table(table, entries[slot]))
                 break;
             if (page_table_is_locked(table, entries[slot]))
-                return true;
-            bfn = (bfn | (page_table_span(level) - 1)) + 1;
+                return -EACCES;
+            next = (next | (page_table_span(level) - 1)) + 1;
         }
+        bfn = next;
     }
-    return false;
-}
-
-bool page_table_can_hold(const struct page_table *table, uint64_t bfn, uint32_t order)
-{
-    uint64_t needed = 0, last = bfn + (1ull << order) - 1;
-
-    /* Each step covers what hangs below the first missing entry; new tables on a shared way count once. */
-    while (bfn <= last) {
-        uint32_t level;
-        bool missing = page_table_lookup(table, bfn, &level) == 0;
-        uint64_t span = page_table_span(level > 1 ? level : 2); /* all of a leaf table */
-        uint64_t end = (bfn | (span - 1)) < last ? bfn | (span - 1) : last;
-
-        for (uint32_t below = 1; below < level && missing; below++) {
-            uint32_t shift = PAGE_TABLE_BITS * below;
-
-            needed += (end >> shift) - (bfn >> shift) + 1;
-        }
-        if (needed > pages_left(table))
-            return false;
-        bfn = end + 1;
-    }
-    return true;
+    return 0;
 }

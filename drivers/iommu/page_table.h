@@ -59,6 +59,8 @@ struct page_table {
     uint64_t *cursor; /* the leaf table that was used last: consecutive calls do not walk */
     uint64_t cursor_key;
     struct page_table_info *cursor_info;
+    uint64_t upper_key; /* the same for the table above it: neighbours walk one level */
+    uint32_t upper;
     bool coherent;               /* hardware's walks see the CPU's caches */
     uint64_t *dirty, *dirty_end; /* leaf entries that still have to be written back */
     uint8_t levels;
@@ -160,8 +162,6 @@ int page_table_grow(struct page_table *table, uint64_t bfn, struct iommu_flush *
 void page_table_unlink(struct page_table *table, uint64_t bfn, struct iommu_flush *owed);
 /* The cursor's table looks like a run: if it is one, a leaf takes its place, and so on upwards. */
 void page_table_merge(struct page_table *table, uint64_t bfn, struct iommu_flush *owed);
-/* Writes back what hardware cannot see yet: before invalidating, and before a device is told to go. */
-void page_table_write_back(struct page_table *table);
 
 /*
  * ---- operations; bfn must be within the tree's reach, but for a lookup ----
@@ -174,6 +174,13 @@ static inline void page_table_flush_dirty(const struct page_table *table)
 {
     if (table->dirty != table->dirty_end)
         host_cache_flush(table->dirty, (size_t)((uint8_t *)table->dirty_end - (uint8_t *)table->dirty));
+}
+
+/* Writes back what hardware cannot see yet: before invalidating, and before a device is told to go. */
+static inline void page_table_write_back(struct page_table *table)
+{
+    page_table_flush_dirty(table);
+    table->dirty = table->dirty_end = NULL;
 }
 
 /* Entries that share cache lines, or are in neighbouring ones, are written back together. */
@@ -227,13 +234,50 @@ PAGE_TABLE_SHORT int page_table_map(struct page_table *table, uint64_t bfn, uint
     return 0;
 }
 
+/* Puts a leaf at bfn when that is in the cursor's table, nothing stands there, and it completes no run. */
+PAGE_TABLE_SHORT bool page_table_put_next(struct page_table *table, uint64_t bfn, uint64_t mfn,
+                                          uint32_t flags)
+{
+    uint32_t index = bfn % PAGE_TABLE_ENTRIES, joins;
+    uint64_t entry = page_table_leaf(table->format, mfn, flags);
+    struct page_table_info *info;
+    uint64_t *slot;
+
+    if (bfn >> PAGE_TABLE_BITS != table->cursor_key)
+        return false;
+    slot = &table->cursor[index];
+    info = table->cursor_info;
+    if (*slot != 0)
+        return false;
+    joins = info->joins + page_table_joins(table->cursor, index, entry, 1u << 12);
+    if (joins == PAGE_TABLE_RUN)
+        return false;
+    info->joins = joins;
+    info->live++;
+    host_store64(slot, entry);
+    page_table_mark_dirty(table, slot, 1);
+    return true;
+}
+
+/* Clears the leaf at bfn, which is there, in the cursor's table. */
+static inline void page_table_drop(struct page_table *table, uint64_t bfn)
+{
+    uint32_t index = bfn % PAGE_TABLE_ENTRIES;
+    struct page_table_info *info = table->cursor_info;
+    uint64_t *slot = &table->cursor[index];
+
+    if (info->joins != 0)
+        info->joins -= page_table_joins(table->cursor, index, *slot, 1u << 12);
+    info->live--;
+    host_store64(slot, 0);
+    page_table_mark_dirty(table, slot, 1);
+}
+
 /* Clears bfn; *old is what stood there. 0; -EACCES what stands there is locked. */
 PAGE_TABLE_SHORT int page_table_unmap(struct page_table *table, uint64_t bfn, uint64_t *old,
                                       struct iommu_flush *owed)
 {
-    uint32_t index = bfn % PAGE_TABLE_ENTRIES;
-    struct page_table_info *info;
-    uint64_t *slot;
+    uint64_t entry;
 
     *old = 0;
     if (bfn >> PAGE_TABLE_BITS != table->cursor_key) {
@@ -242,18 +286,14 @@ PAGE_TABLE_SHORT int page_table_unmap(struct page_table *table, uint64_t bfn, ui
         if (error != 0)
             return error == -ENOENT ? 0 : error;
     }
-    slot = &table->cursor[index];
-    if (*slot == 0)
+    entry = table->cursor[bfn % PAGE_TABLE_ENTRIES];
+    if (entry == 0)
         return 0;
-    if (page_table_is_locked(table, *slot))
+    if (page_table_is_locked(table, entry))
         return -EACCES;
-    info = table->cursor_info;
-    *old = *slot;
-    if (info->joins != 0)
-        info->joins -= page_table_joins(table->cursor, index, *old, 1u << 12);
-    host_store64(slot, 0);
-    page_table_mark_dirty(table, slot, 1);
-    if (--info->live == 0)
+    *old = entry;
+    page_table_drop(table, bfn);
+    if (table->cursor_info->live == 0)
         page_table_unlink(table, bfn, owed);
     return 0;
 }
@@ -271,6 +311,29 @@ int page_table_put(struct page_table *table, uint64_t bfn, uint32_t level, uint6
  */
 int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, uint64_t frames, uint32_t level,
                         uint32_t flags, struct iommu_flush *owed);
+
+/*
+ * Maps the elements, count at least 1, as long as their BFNs are in one table, nothing stands there, and no
+ * MFN is above mfn_max; `note`: tells the accumulator of them. Returns how many; 0: the first one must go
+ * through page_table_map().
+ */
+uint32_t page_table_fill_list(struct page_table *table, const struct iommu_element *list, uint32_t count,
+                              uint64_t mfn_max, bool note, struct iommu_flush *owed);
+
+/*
+ * Clears the elements, count at least 1, as long as their BFNs are in one table and not locked, parks them in
+ * the accumulator, which must not be full, and tells it of them. How many; 0: page_table_unmap() knows why.
+ */
+uint32_t page_table_clear_list(struct page_table *table, const struct iommu_element *list, uint32_t count,
+                               struct iommu_flush *owed);
+
+/*
+ * Clears leaves from bfn on, as long as they are in one table, in one piece and within `frames`, and parks
+ * them in the accumulator, which must not be full; or finds that nothing is there (*found false). Leaves that
+ * reach beyond the range are split. Returns for how many frames that holds, or -EACCES.
+ */
+int64_t page_table_clear(struct page_table *table, uint64_t bfn, uint64_t frames, bool *found,
+                         struct iommu_flush *owed);
 
 /*
  * Gives the tree one level more. Everything that was mapped stays where it is, in the same tables; hardware
@@ -291,10 +354,16 @@ void page_table_release(struct page_table *table, uint32_t parked);
 /* The entry that bfn is translated by, 0 when there is none, and its level. */
 uint64_t page_table_lookup(const struct page_table *table, uint64_t bfn, uint32_t *level);
 
-/* Whether part of the range is translated by a locked entry. */
-bool page_table_any_locked(const struct page_table *table, uint64_t bfn, uint64_t frames);
+/*
+ * What a change of the whole range would meet: -EACCES a locked entry; else 0, and *missing is how many table
+ * pages it would take to map each frame by itself.
+ */
+int page_table_survey(const struct page_table *table, uint64_t bfn, uint64_t frames, uint64_t *missing);
 
-/* Whether every one of the missing tables on the way to [bfn, bfn + 2^order) can be had. */
-bool page_table_can_hold(const struct page_table *table, uint64_t bfn, uint32_t order);
+/* Whether so many table pages can be had. */
+static inline bool page_table_has(const struct page_table *table, uint64_t pages)
+{
+    return pages <= table->quota - table->used - table->reserve;
+}
 
 #endif

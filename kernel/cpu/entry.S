@@ -11,20 +11,20 @@
 #include "cpu/stack.h"
 
 #define REGS_SIZE     176
-#define REGS_HARDWARE 16 /* bytes between RDI and RIP: vector and error code */
+#define REGS_HARDWARE 16 /* bytes between R8 and RIP: vector and error code */
 #define REGS_CS       (18 * 8)
 #define VECTOR_SYSCALL 0x100
 #define TRAP_UD       6
 
 .macro save_registers
-    push %rdi
-    push %rsi
+    push %r8
+    push %r10
     push %rdx
+    push %rsi
+    push %rdi
     push %rcx
     push %rax
-    push %r8
     push %r9
-    push %r10
     push %r11
     push %rbx
     push %rbp
@@ -42,14 +42,14 @@
     pop  %rbp
     pop  %rbx
     pop  %r11
-    pop  %r10
     pop  %r9
-    pop  %r8
     pop  %rax
     pop  %rcx
-    pop  %rdx
-    pop  %rsi
     pop  %rdi
+    pop  %rsi
+    pop  %rdx
+    pop  %r10
+    pop  %r8
 .endm
 
     .text

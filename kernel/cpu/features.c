@@ -152,6 +152,10 @@ bool cpu_features_init(void)
             "cpu: there is no CMPXCHG16B, without which an IOMMU's entries cannot be changed while it runs");
         return false;
     }
+    if (f->clflush_line < 64) {
+        log_line("cpu: CLFLUSH writes back %u bytes at a time; Sluice counts on 64 or more", f->clflush_line);
+        return false;
+    }
     bool has_smap = f->smap;
     f->smap = option_bool("smap", false) && has_smap;
     write_control();

@@ -11,8 +11,9 @@
 #include <stdint.h>
 
 struct cpu_regs {
-    uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
-    uint64_t vector; /* 0..255, or VECTOR_SYSCALL */
+    uint64_t r15, r14, r13, r12, rbp, rbx, r11, r9, rax, rcx;
+    uint64_t rdi, rsi, rdx, r10, r8; /* a hypercall's arguments, in their order */
+    uint64_t vector;                 /* 0..255, or VECTOR_SYSCALL */
     uint64_t error_code;
     uint64_t rip, cs, rflags, rsp, ss;
 };

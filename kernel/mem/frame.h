@@ -9,6 +9,7 @@
 #ifndef SLUICE_MEM_FRAME_H
 #define SLUICE_MEM_FRAME_H
 
+#include "guest-abi/include/sluice/errno.h"
 #include "mem/map.h"
 
 #include <stdbool.h>
@@ -64,6 +65,14 @@ extern struct frame *frame_table;
 #define frame_table ((struct frame *)MAP_FRAME_TABLE_BASE)
 #endif
 
+/* How many of [mfn, mfn + count) have records. */
+static inline uint64_t frame_table_holds(uint64_t mfn, uint64_t count)
+{
+    if (mfn >= frame_table_count)
+        return 0;
+    return count <= frame_table_count - mfn ? count : frame_table_count - mfn;
+}
+
 /* The record of a frame; NULL beyond the table. */
 static inline struct frame *frame_of(uint64_t mfn)
 {
@@ -76,10 +85,30 @@ uint64_t frame_table_end(void);
 /* Bytes the table takes, for the resident-memory report. */
 uint64_t frame_table_bytes(void);
 
+#define FRAME_REFERENCES_MAX (1u << 31)
+
+static inline bool frame_type_is_table(uint8_t type)
+{
+    return type != FRAME_TYPE_NONE && type != FRAME_TYPE_WRITABLE;
+}
+
 /* One reference of the guest's ownership. -EPERM when the frame is not the guest's, -ENOSPC at 2^31
  * references. */
-int frame_get(struct frame *frame);
-void frame_put(struct frame *frame);
+static inline int frame_get(struct frame *frame)
+{
+    if (frame->owner != FRAME_GUEST)
+        return -EPERM;
+    if (frame->references >= FRAME_REFERENCES_MAX)
+        return -ENOSPC;
+    frame->references++;
+    return 0;
+}
+
+static inline void frame_put(struct frame *frame)
+{
+    if (frame->references != 0)
+        frame->references--;
+}
 
 /*
  * A reference that also holds the type: 0; -EBUSY while the frame is used as another type, or, for a table or
@@ -92,12 +121,37 @@ void frame_put_type(struct frame *frame);
  * The reference of one bus entry at bfn. want_write says what the guest asked for; *effective_write
  * tells what the entry may carry (false: withheld). -EPERM when the frame is not the guest's.
  */
-int frame_bus_get(uint64_t mfn, uint64_t bfn, bool want_write, bool *effective_write);
-/* Drops it, after the invalidation has completed. had_write as it was asked for. Nothing when the frame is
- * not the guest's. */
-void frame_bus_put(uint64_t mfn, bool had_write);
+static inline int frame_bus_get(uint64_t mfn, uint64_t bfn, bool want_write, bool *effective_write)
+{
+    struct frame *frame = frame_of(mfn);
+    int error = frame ? frame_get(frame) : -EPERM;
 
-/* Drops what the boot-time bus entry of a FRAME_PREMAPPED frame held, after the invalidation. */
-void frame_premap_put(uint64_t mfn);
+    if (error != 0)
+        return error;
+    *effective_write = want_write && !frame_type_is_table(frame->type);
+    if (want_write) {
+        frame->bus_writable++; /* never more than references */
+        frame->bus_bfn = bfn;
+    }
+    return 0;
+}
+
+/* Drops that of each of so many frames, after the invalidation has completed. had_write as it was asked for.
+ * Nothing for a frame that is not the guest's. */
+static inline void frames_bus_put(uint64_t mfn, uint64_t count, bool had_write)
+{
+    struct frame *frame = frame_of(mfn);
+
+    for (count = frame_table_holds(mfn, count); count != 0; count--, frame++) {
+        if (frame->owner != FRAME_GUEST || frame->references == 0)
+            continue;
+        frame->references--;
+        if (had_write && frame->bus_writable != 0)
+            frame->bus_writable--;
+    }
+}
+
+/* Drops what the boot-time bus entries of FRAME_PREMAPPED frames held, after the invalidation. */
+void frames_premap_put(uint64_t mfn, uint64_t count);
 
 #endif

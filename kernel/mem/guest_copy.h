@@ -18,6 +18,20 @@ int copy_to_guest(uint64_t address, const void *source, size_t count);
 /* Single aligned-or-not scalars, in line with one exception-table entry each. */
 int get_guest_u64(uint64_t *value, uint64_t address);
 int put_guest_u64(uint64_t address, uint64_t value);
+
+/* In line: three words at once, a u32 alone. */
+#ifdef SLUICE_HOST_TEST
+int get_guest_words3(uint64_t words[3], uint64_t address);
 int put_guest_u32(uint64_t address, uint32_t value);
+#else
+#include "mem/guest_access.h"
+#endif
+
+/* Puts value at address, address + stride, ..., count times, as far as there is no fault. */
+int put_guest_u32_each(uint64_t address, uint64_t stride, uint32_t count, uint32_t value);
+
+/* 0 when the four bytes can be written, now and until the guest or its tables have a say. What is there
+ * stays. */
+int probe_guest_u32(uint64_t address);
 
 #endif

@@ -6,6 +6,8 @@
 #include "guest-abi/include/sluice/iommu_op.h"
 #include "pv/guest.h"
 
+#include <stddef.h>
+
 #define SLOTS (sizeof guest.hypercalls / sizeof guest.hypercalls[0])
 
 /* Length of the SYSCALL instruction: what a continuation steps back over. */
@@ -39,11 +41,17 @@ long hypercall_dispatch(struct cpu_regs *regs, uint64_t slot, const struct hyper
     return handlers[slot](regs, args);
 }
 
+_Static_assert(offsetof(struct cpu_regs, rsi) == offsetof(struct cpu_regs, rdi) + 8 &&
+                   offsetof(struct cpu_regs, rdx) == offsetof(struct cpu_regs, rdi) + 16 &&
+                   offsetof(struct cpu_regs, r10) == offsetof(struct cpu_regs, rdi) + 24 &&
+                   offsetof(struct cpu_regs, r8) == offsetof(struct cpu_regs, rdi) + 32,
+               "the arguments are used where the entry saved them");
+
 void pv_guest_syscall(struct cpu_regs *regs)
 {
-    const struct hypercall_args args = {{regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8}};
+    const struct hypercall_args *args = (const struct hypercall_args *)(const void *)&regs->rdi;
 
-    regs->rax = (uint64_t)hypercall_dispatch(regs, regs->rax, &args);
+    regs->rax = (uint64_t)hypercall_dispatch(regs, regs->rax, args);
 }
 
 long hypercall_continue(struct cpu_regs *regs, const struct hypercall_args *args)

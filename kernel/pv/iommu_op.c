@@ -20,30 +20,24 @@
  * Elements are read this many at a time: one look at the guest's address for all, and one preemption point.
  * Read ahead is not looked at: what a stop or a continuation leaves over is forgotten.
  */
-#define CHUNK 16u
+#define CHUNK 32u
+
+/* The engine's elements are the guest's, so that a list is not copied again. */
+#define SAME_PLACE(field)                                                                                    \
+    (offsetof(struct iommu_element, field) == offsetof(struct iommu_map_op, field) &&                        \
+     sizeof(((struct iommu_element *)0)->field) == sizeof(((struct iommu_map_op *)0)->field))
+_Static_assert(SAME_PLACE(bfn) && SAME_PLACE(mfn) && SAME_PLACE(flags) && SAME_PLACE(status) &&
+                   sizeof(struct iommu_element) == sizeof(struct iommu_map_op),
+               "an element is read in the guest's layout");
 
 #define PERMISSIONS (IOMMU_MAP_OP_readable | IOMMU_MAP_OP_writeable)
 _Static_assert(IOMMU_MAP_OP_readable == IOMMU_READ && IOMMU_MAP_OP_writeable == IOMMU_WRITE,
                "an element's flags are used as an entry's");
 
-/* Writes there are interrupts and never reach a page table. */
-#define MSI_WINDOW_FIRST  0xfee00u
-#define MSI_WINDOW_FRAMES 0x100u
-
 /* One CPU, interrupts off, and no hypercall inside another: one accumulator serves every call. */
 static struct iommu_flush accumulator;
 
-static bool in_msi_window(uint64_t bfn)
-{
-    return bfn - MSI_WINDOW_FIRST < MSI_WINDOW_FRAMES;
-}
-
 /* ---- what an element may name ---- */
-
-struct target {
-    uint32_t entry_flags; /* IOMMU_* that the bus entry will carry */
-    bool counted;         /* a frame reference was taken */
-};
 
 static bool is_ram(uint64_t mfn)
 {
@@ -52,108 +46,110 @@ static bool is_ram(uint64_t mfn)
     return frame && frame->owner != FRAME_NOT_RAM;
 }
 
-static void target_put(const struct target *target, uint64_t mfn, uint32_t flags)
+/* The reference of an own frame; flags become what its entry may carry. -EPERM, -ENOSPC: flags are as they
+ * were. */
+__attribute__((always_inline)) static inline int own_frame_get(struct iommu_element *element)
 {
-    if (target->counted)
-        frame_bus_put(mfn, flags & IOMMU_MAP_OP_writeable);
+    bool writes;
+    int error = frame_bus_get(element->mfn, element->bfn, element->flags & IOMMU_WRITE, &writes);
+
+    if (error || writes || !(element->flags & IOMMU_WRITE))
+        return error;
+    if (element->flags & IOMMU_READ) {
+        element->flags = IOMMU_READ | IOMMU_WITHHELD;
+        return 0;
+    }
+    frames_bus_put(element->mfn, 1, true);
+    return -EPERM;
 }
 
-/* The guest's own device registers: no owner's reference, since they never change hands. */
-__attribute__((noinline)) static int target_get_mmio(struct target *target, uint64_t mfn, uint32_t flags)
+/* Undoes own_frame_get(): no entry came of it, so that no device can hold the frame. */
+static void own_frame_put(struct iommu_element *element)
 {
-    if (is_ram(mfn) || device_frame_kind(mfn) != DEVICE_FRAME_MMIO)
-        return -EPERM;
-    target->entry_flags = flags;
-    target->counted = false;
-    return 0;
-}
-
-__attribute__((always_inline)) static inline int target_get(struct target *target, uint64_t bfn, uint64_t mfn,
-                                                            uint32_t flags)
-{
-    bool effective_write;
-
-    switch (frame_bus_get(mfn, bfn, flags & IOMMU_MAP_OP_writeable, &effective_write)) {
-    case 0:
-        break;
-    case -EPERM:
-        return target_get_mmio(target, mfn, flags);
-    default:
-        return -ENOMEM; /* the frame's count is full */
-    }
-
-    target->entry_flags = flags;
-    target->counted = true;
-    if ((flags & IOMMU_MAP_OP_writeable) && !effective_write) {
-        target->entry_flags = (flags & ~IOMMU_WRITE) | IOMMU_WITHHELD;
-        if (!(flags & IOMMU_MAP_OP_readable)) {
-            target_put(target, mfn, flags);
-            return -EPERM;
-        }
-    }
-    return 0;
+    if (element->flags & IOMMU_WITHHELD)
+        element->flags = IOMMU_READ | IOMMU_WRITE;
+    frames_bus_put(element->mfn, 1, element->flags & IOMMU_WRITE);
 }
 
 /*
  * The last word on a map that was refused: inside a reserved range it is -EACCES whatever the frame, and
  * success when it asks for exactly what is installed.
  */
-__attribute__((noinline, cold)) static int refusal(int error, uint64_t bfn, uint64_t mfn, uint32_t flags)
+static int refusal(int error, const struct iommu_element *element)
 {
     struct iommu_mapping installed;
 
     if (error != -EPERM && error != -EACCES)
         return error;
-    if (iommu_is_window(bfn))
+    if (iommu_is_window(element->bfn))
         return -EACCES;
-    if (iommu_lookup(guest.context, bfn, &installed) || !(installed.flags & IOMMU_LOCKED))
+    if (iommu_lookup(guest.context, element->bfn, &installed) || !(installed.flags & IOMMU_LOCKED))
         return error;
-    return installed.mfn == mfn && (installed.flags & PERMISSIONS) == flags ? 0 : -EACCES;
+    return installed.mfn == element->mfn && (installed.flags & PERMISSIONS) == element->flags ? 0 : -EACCES;
 }
 
 /* ---- one element ---- */
 
-__attribute__((always_inline)) static inline int unmap_element(uint64_t bfn)
+static int unmap_element(const struct iommu_element *element)
 {
-    int error;
+    int error = iommu_unmap(guest.context, element->bfn, 0, &accumulator);
 
-    /* Clients unmap every hole and stop at the first error, so the window must not be one. */
-    if (in_msi_window(bfn))
-        return 0;
-    error = iommu_unmap(guest.context, bfn, 0, &accumulator);
     if (!error)
         guest.elements_unmapped++;
     return error;
 }
 
-__attribute__((always_inline)) static inline int replace_entry(uint64_t bfn, uint64_t mfn, uint32_t flags)
+static int replace_entry(const struct iommu_element *element)
 {
-    struct target target;
-    int error = target_get(&target, bfn, mfn, flags);
+    int error = iommu_map(guest.context, element->bfn, element->mfn, 0, element->flags, &accumulator);
 
-    if (error)
-        return error;
-    error = iommu_map(guest.context, bfn, mfn, 0, target.entry_flags, &accumulator);
-    if (error)
-        target_put(&target, mfn, flags); /* no entry came of it, so no device can hold the frame */
-    else
+    if (!error)
         guest.elements_mapped++;
     return error;
 }
 
-__attribute__((always_inline)) static inline int map_element(uint64_t bfn, uint64_t mfn, uint32_t flags,
-                                                             uint64_t max_bfn)
+/* The guest's own device registers, without a reference, since they never change hands. */
+static int map_mmio(const struct iommu_element *element)
+{
+    if (is_ram(element->mfn) || device_frame_kind(element->mfn) != DEVICE_FRAME_MMIO)
+        return -EPERM;
+    return replace_entry(element);
+}
+
+static int map_frame(struct iommu_element *element)
+{
+    int error = own_frame_get(element);
+
+    if (error)
+        return error == -ENOSPC ? -ENOMEM : map_mmio(element);
+    error = replace_entry(element);
+    if (error)
+        own_frame_put(element);
+    return error;
+}
+
+/* Whatever the element asks for: the one place that decides on a status. */
+__attribute__((noinline)) static int map_any(struct iommu_element *element)
 {
     int error;
 
-    if (flags & ~PERMISSIONS || bfn > max_bfn)
+    if (element->flags & ~PERMISSIONS || element->bfn > iommu_max_bfn(guest.context))
         return -EINVAL;
-    if (!flags)
-        return unmap_element(bfn);
-    if (in_msi_window(bfn))
-        return -EACCES;
-    error = replace_entry(bfn, mfn, flags);
-    return error ? refusal(error, bfn, mfn, flags) : 0;
+    if (!element->flags)
+        return unmap_element(element);
+    error = map_frame(element);
+    return error ? refusal(error, element) : 0;
+}
+
+/* An element that maps an own frame, as nearly all do, is quickly done; the rest is for map_any(). */
+static inline int map_element(struct iommu_element *element)
+{
+    if (element->flags - 1 < PERMISSIONS && !own_frame_get(element)) {
+        if (!replace_entry(element))
+            return 0;
+        own_frame_put(element);
+    }
+    return map_any(element);
 }
 
 static int put_status(uint64_t address, int status)
@@ -162,37 +158,20 @@ static int put_status(uint64_t address, int status)
 }
 
 /* Its outputs are mfn, flags and status, neighbours in the structure; an error writes the status alone. */
-static int lookup_element(uint64_t address, struct iommu_map_op *op, int *status)
+static int lookup_element(uint64_t address, struct iommu_element *element, int *status)
 {
     struct iommu_mapping mapping;
 
-    *status = iommu_lookup(guest.context, op->bfn, &mapping);
+    *status = iommu_lookup(guest.context, element->bfn, &mapping);
     if (*status)
         return put_status(address, *status);
-    op->mfn = mapping.mfn;
-    op->flags = mapping.flags & PERMISSIONS;
+    element->mfn = mapping.mfn;
+    element->flags = mapping.flags & PERMISSIONS;
     if (mapping.flags & IOMMU_WITHHELD)
-        op->flags |= IOMMU_MAP_OP_write_withheld;
-    op->status = 0;
-    return copy_to_guest(address + offsetof(struct iommu_map_op, mfn), &op->mfn,
-                         sizeof *op - offsetof(struct iommu_map_op, mfn));
-}
-
-/* Does one element and writes its status; -EFAULT when that cannot be written. */
-__attribute__((always_inline)) static inline int
-run_element(uint32_t subop, uint64_t address, struct iommu_map_op *op, uint64_t max_bfn, int *status)
-{
-    switch (subop) {
-    case IOMMUOP_map_page:
-        *status = map_element(op->bfn, op->mfn, op->flags, max_bfn);
-        break;
-    case IOMMUOP_unmap_page:
-        *status = unmap_element(op->bfn);
-        break;
-    default:
-        return lookup_element(address, op, status);
-    }
-    return put_status(address, *status);
+        element->flags |= IOMMU_MAP_OP_write_withheld;
+    element->status = 0;
+    return copy_to_guest(address + offsetof(struct iommu_element, mfn), &element->mfn,
+                         sizeof *element - offsetof(struct iommu_element, mfn));
 }
 
 /* ---- arrays ---- */
@@ -212,50 +191,128 @@ static uint32_t lower(uint32_t left, uint32_t right)
 /* The elements to read next: no more than the accumulator can take, since each may park one frame. */
 static uint32_t chunk_size(const struct progress *at)
 {
-    return lower(lower(at->left, at->budget), lower(CHUNK, IOMMU_FLUSH_PARKED - accumulator.parked_count));
+    uint32_t room = IOMMU_FLUSH_PARKED - lower((uint32_t)accumulator.parked_frames, IOMMU_FLUSH_PARKED);
+
+    return lower(lower(at->left, at->budget), lower(CHUNK, room));
 }
 
-/* How many were read: a single one where the chunk would run into a fault, 0 when that one does. */
-static uint32_t read_chunk(struct iommu_map_op *ops, uint64_t address, uint32_t count)
+/*
+ * How many were read: a single one where the chunk would run into a fault, 0 when that one does. Statuses are
+ * written after several elements are done, so that it is first seen that they can be: the chunk is in two
+ * pages at most.
+ */
+static uint32_t read_chunk(struct iommu_element *list, uint64_t address, uint32_t count)
 {
-    if (!copy_from_guest(ops, address, count * sizeof *ops))
+    uint64_t status = address + offsetof(struct iommu_element, status);
+
+    if (count > 1 && !probe_guest_u32(status) && !probe_guest_u32(status + (count - 1) * sizeof *list) &&
+        !copy_from_guest(list, address, count * sizeof *list))
         return count;
-    return copy_from_guest(ops, address, sizeof *ops) ? 0 : 1;
+    return copy_from_guest(list, address, sizeof *list) ? 0 : 1;
 }
 
-/* One copy for each sub-operation, so that the loop over the elements does not ask again. */
-__attribute__((always_inline)) static inline long run_chunk(uint32_t subop, struct progress *at)
+/* What became of a chunk: so many elements were done; then one failed, or a status could not be written. */
+struct outcome {
+    uint32_t done;
+    int status;
+    bool fault;
+};
+
+static void note_done(struct outcome *outcome, uint64_t address, uint32_t count)
 {
-    struct iommu_map_op ops[CHUNK];
-    uint32_t count = read_chunk(ops, at->address, chunk_size(at));
-    uint64_t max_bfn = iommu_max_bfn(guest.context);
+    uint64_t first = address + outcome->done * sizeof(struct iommu_map_op);
 
-    if (!count)
-        return -EFAULT;
-    for (uint32_t i = 0; i < count; i++) {
-        int status;
+    outcome->done += count;
+    outcome->fault = put_guest_u32_each(first + offsetof(struct iommu_map_op, status),
+                                        sizeof(struct iommu_map_op), count, 0) != 0;
+}
 
-        if (run_element(subop, at->address + i * sizeof ops[i], &ops[i], max_bfn, &status))
-            return -EFAULT;
-        if (status)
-            return status == -EIO ? -EIO : -EFAULT;
+static void note_status(struct outcome *outcome, uint64_t address, int status)
+{
+    uint64_t failed = address + outcome->done * sizeof(struct iommu_map_op);
+
+    outcome->status = status;
+    if (!status)
+        note_done(outcome, address, 1);
+    else
+        outcome->fault = put_status(failed, status) != 0;
+}
+
+/* Takes the references of own frames that are to be mapped, until an element is something else. How many. */
+static uint32_t take_frames(struct iommu_element *list, uint32_t count)
+{
+    uint32_t taken = 0;
+
+    while (taken < count && list[taken].flags - 1 < PERMISSIONS && !own_frame_get(&list[taken]))
+        taken++;
+    return taken;
+}
+
+/* Maps of own frames go to the engine as a list; what is anything else, or was refused, is looked at alone.
+ */
+static void map_chunk(struct outcome *outcome, struct iommu_element *list, uint32_t count, uint64_t address)
+{
+    while (outcome->done < count && !outcome->fault && !outcome->status) {
+        struct iommu_element *rest = list + outcome->done;
+        uint32_t taken = take_frames(rest, count - outcome->done), mapped;
+
+        (void)iommu_map_list(guest.context, rest, taken, &accumulator, &mapped);
+        guest.elements_mapped += mapped;
+        for (uint32_t i = mapped; i < taken; i++)
+            own_frame_put(&rest[i]);
+        note_done(outcome, address, mapped);
+        if (outcome->done < count && !outcome->fault)
+            note_status(outcome, address, map_any(&rest[mapped]));
     }
-    at->address += count * sizeof ops[0];
-    at->left -= count;
-    at->budget -= count;
-    return 0;
+}
+
+static void unmap_chunk(struct outcome *outcome, const struct iommu_element *list, uint32_t count,
+                        uint64_t address)
+{
+    uint32_t done;
+    int error = iommu_unmap_list(guest.context, list, count, &accumulator, &done);
+
+    guest.elements_unmapped += done;
+    note_done(outcome, address, done);
+    if (error && !outcome->fault)
+        note_status(outcome, address, error);
+}
+
+static void lookup_chunk(struct outcome *outcome, struct iommu_element *list, uint32_t count,
+                         uint64_t address)
+{
+    for (; outcome->done < count && !outcome->fault && !outcome->status; outcome->done += !outcome->status) {
+        uint64_t element = address + outcome->done * sizeof *list;
+
+        outcome->fault = lookup_element(element, &list[outcome->done], &outcome->status) != 0;
+    }
+}
+
+static long result_of(const struct outcome *outcome)
+{
+    if (outcome->fault)
+        return -EFAULT;
+    return outcome->status == -EIO ? -EIO : outcome->status ? -EFAULT : 0;
 }
 
 static long run_next(uint32_t subop, struct progress *at)
 {
-    switch (subop) {
-    case IOMMUOP_map_page:
-        return run_chunk(IOMMUOP_map_page, at);
-    case IOMMUOP_unmap_page:
-        return run_chunk(IOMMUOP_unmap_page, at);
-    default:
-        return run_chunk(IOMMUOP_lookup_page, at);
-    }
+    struct iommu_element list[CHUNK];
+    uint32_t count = read_chunk(list, at->address, chunk_size(at));
+    struct outcome outcome = {0};
+
+    if (!count)
+        return -EFAULT;
+    if (subop == IOMMUOP_map_page)
+        map_chunk(&outcome, list, count, at->address);
+    else if (subop == IOMMUOP_unmap_page)
+        unmap_chunk(&outcome, list, count, at->address);
+    else
+        lookup_chunk(&outcome, list, count, at->address);
+    at->address += count * sizeof list[0];
+    at->left -= count;
+    at->budget -= count;
+    return result_of(&outcome);
 }
 
 static bool must_yield(const struct progress *at)
@@ -263,7 +320,8 @@ static bool must_yield(const struct progress *at)
     return chunk_size(at) == 0 || cpu_preemption_point();
 }
 
-static long run_array(struct cpu_regs *regs, const struct hypercall_args *args, uint32_t subop)
+__attribute__((noinline)) static long run_array(struct cpu_regs *regs, const struct hypercall_args *args,
+                                                uint32_t subop)
 {
     struct progress at = {
         .address = args->a[1],
@@ -287,6 +345,39 @@ static long run_array(struct cpu_regs *regs, const struct hypercall_args *args, 
     rest.a[1] = at.address;
     rest.a[2] = at.left;
     return hypercall_continue(regs, &rest);
+}
+
+/* The usual end of one element: forgotten at once, so that its frame can be let go here. */
+static inline int unmap_alone(const struct iommu_element *element)
+{
+    struct iommu_mapping gone;
+    int error = iommu_unmap_page(guest.context, element->bfn, &gone, &accumulator);
+
+    if (gone.flags)
+        frames_bus_put(gone.mfn, 1, gone.flags & (IOMMU_WRITE | IOMMU_WITHHELD));
+    if (!error)
+        guest.elements_unmapped++;
+    return error;
+}
+
+/* What most calls are: one element, which is never continued. */
+__attribute__((noinline)) static long run_one(uint32_t subop, uint64_t address)
+{
+    union {
+        uint64_t words[3];
+        struct iommu_element element;
+    } in;
+    int status;
+    bool fault;
+
+    if (get_guest_words3(in.words, address))
+        return -EFAULT;
+    iommu_flush_begin(&accumulator, guest.context);
+    status = subop == IOMMUOP_map_page ? map_element(&in.element) : unmap_alone(&in.element);
+    fault = put_status(address, status) != 0;
+    if (iommu_flush(&accumulator) || status == -EIO)
+        return -EIO;
+    return fault || status ? -EFAULT : 0;
 }
 
 /* ---- questions ---- */
@@ -338,13 +429,13 @@ static bool is_known(uint32_t subop)
            subop == IOMMUOP_get_reserved || subop == IOMMUOP_lookup_page;
 }
 
-long do_iommu_op(struct cpu_regs *regs, const struct hypercall_args *args)
+__attribute__((noinline)) static long run_call(struct cpu_regs *regs, const struct hypercall_args *args)
 {
     uint32_t subop = (uint32_t)args->a[0];
     uint64_t array = args->a[1];
     uint32_t count = (uint32_t)args->a[2];
 
-    if (!guest.context || !is_known(subop))
+    if (!is_known(subop))
         return -ENOSYS;
     if (count > INT32_MAX)
         return -EINVAL;
@@ -361,17 +452,30 @@ long do_iommu_op(struct cpu_regs *regs, const struct hypercall_args *args)
     }
 }
 
+long do_iommu_op(struct cpu_regs *regs, const struct hypercall_args *args)
+{
+    uint32_t subop = (uint32_t)args->a[0];
+    uint64_t array = args->a[1];
+    uint32_t count = (uint32_t)args->a[2];
+
+    if (!guest.context)
+        return -ENOSYS;
+    if (count == 1 && (subop == IOMMUOP_map_page || subop == IOMMUOP_unmap_page))
+        return run_one(subop, array);
+    return run_call(regs, args);
+}
+
 long iommu_map_one(uint64_t address)
 {
-    struct iommu_map_op op;
+    struct iommu_element element;
     int status;
 
     if (!guest.context)
         return -ENOSYS;
-    if (copy_from_guest(&op, address, sizeof op))
+    if (copy_from_guest(&element, address, sizeof element))
         return -EFAULT;
     iommu_flush_begin(&accumulator, guest.context);
-    status = map_element(op.bfn, op.mfn, op.flags, iommu_max_bfn(guest.context));
+    status = map_element(&element);
 
     bool written = !put_status(address, status);
 

@@ -3,6 +3,7 @@
 
 import re
 from collections import Counter
+from typing import Iterable
 
 from tests.runner.core import Failed
 from tests.runner.vm import Run
@@ -34,7 +35,7 @@ WAITS = {"intel": ("vtd_inv_desc_wait_sw", "vtd_inv_desc_wait_irq"), "amd": ("am
 UNKNOWN = ("amdvi_unhandled_command", "amdvi_command_read_fail", "amdvi_iotlb_inval")
 
 
-def occurrences(count: Counter, events: tuple) -> int:
+def occurrences(count: Counter, events: Iterable) -> int:
     return sum(count[event] for event in events)
 
 
@@ -94,8 +95,8 @@ def no_faults_left(run: Run) -> None:
         raise Failed("a unit is dead")
 
 
-def steps(run: Run, wanted: dict) -> None:
-    """IOTLB descriptors (AMD-Vi: commands) and waits between the marks, by step; None: any number."""
+def told_by_step(run: Run) -> dict:
+    """IOTLB descriptors (AMD-Vi: commands) and waits between the marks, by the name of the step."""
     names = re.findall(r"^step: (.*)$", run.text, re.MULTILINE)
     spans = [Counter()]
     for event in run.trace:
@@ -105,13 +106,15 @@ def steps(run: Run, wanted: dict) -> None:
             spans[-1][event] += 1
     if len(spans) != len(names) + 1:
         raise Failed(f"{len(names)} steps, {len(spans) - 1} marks in the trace")
+    iotlb = [event for kind, events in TRACED[run.vendor].items() if kind[0].startswith("iotlb") for event in events]
+    return {name: (occurrences(span, iotlb), occurrences(span, WAITS[run.vendor]))
+            for name, span in zip(names, spans[1:]) if name != "end"}
+
+
+def steps(run: Run, wanted: dict) -> None:
+    """The descriptors and waits of each step; None: any number."""
     wrong = []
-    for name, span in zip(names, spans[1:]):
-        if name == "end":
-            continue
-        iotlb = sum(occurrences(span, events) for kind, events in TRACED[run.vendor].items()
-                    if kind[0].startswith("iotlb"))
-        seen = (iotlb, occurrences(span, WAITS[run.vendor]))
+    for name, seen in told_by_step(run).items():
         want = wanted[name]
         if any(wish not in (None, number) for wish, number in zip(want, seen)):
             wrong.append(f"{name}: {seen[0]} IOTLB descriptors and {seen[1]} waits, not {want[0]} and {want[1]}")

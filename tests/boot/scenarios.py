@@ -16,6 +16,7 @@ from tests.runner.vm import TIMED_OUT, Machine, Run
 
 ALL = ("nvme", "edu")
 TRACE = ("vtd_inv_desc*", "amdvi_*_inval", "amdvi_completion_wait", "amdvi_unhandled_command")
+FLUSH_COUNTS = Machine(guest="flush-counts", trace=(*TRACE, "pci_cfg_read"))
 # The third device of the machine; AMD's unit is a function of its own and comes before all others.
 VIRTIO = r"^sluice: pci: 00:0[34]\.0 \(1af4:1042"
 # A sentence of the hypervisor's or the loader's, not of the guest's.
@@ -116,8 +117,7 @@ def counts() -> list:
 
     def on(name: str, about: str, wanted: dict, only: str = "", properties: dict | None = None,
            **machine) -> Scenario:
-        return Scenario(f"counts{name}", about,
-                        Machine(guest="flush-counts", trace=(*TRACE, "pci_cfg_read"), **machine),
+        return Scenario(f"counts{name}", about, replace(FLUSH_COUNTS, **machine),
                         says=("Test result: SUCCESS",), check=lambda run: checks.steps(run, wanted[run.vendor]),
                         only=only, properties=properties or {})
 

@@ -75,13 +75,16 @@ uint64_t host_range_withhold(uint64_t mfn, uint64_t frames)
     return 0;
 }
 
-void host_frame_release(uint64_t mfn, uint32_t flags)
+void host_frames_release(const struct iommu_frames *frames, uint32_t runs)
 {
+    if (runs == 0)
+        return;
     if (vendor_waits() == host_record.waits_before_flush || !vendor_wait_is_done())
         host_record.released_early++;
-    host_record.released++;
-    host_record.last_released_mfn = mfn;
-    host_record.last_released_flags = flags;
+    for (uint32_t i = 0; i < runs; i++)
+        host_record.released += frames[i].count;
+    host_record.last_released_mfn = frames[runs - 1].mfn + frames[runs - 1].count - 1;
+    host_record.last_released_flags = frames[runs - 1].flags;
 }
 
 volatile void *host_mmio_map(uint64_t physical, uint64_t size)

@@ -113,11 +113,12 @@ bool amdvi_queue_init(struct amdvi_unit *unit); /* memory only */
 bool amdvi_queue_enable(struct amdvi_unit *unit);
 void amdvi_post_device(struct amdvi_unit *unit, uint16_t requester_id);
 void amdvi_post_domain(struct amdvi_unit *unit, uint16_t domain);
-void amdvi_post_pages(struct amdvi_unit *unit, uint16_t domain, uint64_t bfn, uint32_t order, bool leaf_only);
 void amdvi_post_interrupts(struct amdvi_unit *unit, uint16_t requester_id);
 /* Everything the unit may know, whoever had it before; also submits and waits where that takes many
  * commands. */
 void amdvi_post_everything(struct amdvi_unit *unit);
+/* Posts and submits what a flush asks for. */
+void amdvi_invalidate(struct amdvi_unit *unit, const struct iommu_plan *plan);
 void amdvi_submit(struct amdvi_unit *unit);
 int amdvi_wait(struct amdvi_unit *unit);
 

@@ -80,7 +80,7 @@ void amdvi_post_domain(struct amdvi_unit *unit, uint16_t domain)
     post(unit, amdvi_command_domain(domain));
 }
 
-void amdvi_post_pages(struct amdvi_unit *unit, uint16_t domain, uint64_t bfn, uint32_t order, bool leaf_only)
+static void post_pages(struct amdvi_unit *unit, uint16_t domain, uint64_t bfn, uint32_t order, bool leaf_only)
 {
     iommu_counters.iotlb_page++;
     post(unit, amdvi_command_pages(domain, bfn, order, leaf_only));
@@ -120,6 +120,17 @@ void amdvi_submit(struct amdvi_unit *unit)
     unit->waits++;
     append(unit, amdvi_command_wait(unit->status_address, unit->waits));
     amdvi_write(unit, AMDVI_COMMAND_TAIL, ring_offset(unit->commands.tail));
+}
+
+void amdvi_invalidate(struct amdvi_unit *unit, const struct iommu_plan *plan)
+{
+    bool pages = plan->count != 0 && plan->order_max <= AMDVI_PAGES_ORDER_MAX;
+
+    if (!pages)
+        amdvi_post_domain(unit, plan->domain);
+    for (uint32_t i = 0; i < plan->count && pages; i++)
+        post_pages(unit, plan->domain, plan->blocks[i].bfn, plan->blocks[i].order, plan->leaf_only);
+    amdvi_submit(unit);
 }
 
 /* ---- waiting ---- */
@@ -166,12 +177,11 @@ static bool goes_on(struct amdvi_unit *unit)
     return recover(unit);
 }
 
-int amdvi_wait(struct amdvi_unit *unit)
+/* Until the wait is done; a unit that does not answer, or only refuses, is dead. */
+__attribute__((noinline, cold)) static int wait_on(struct amdvi_unit *unit)
 {
     uint64_t deadline = 0;
 
-    if (unit->dead)
-        return -EIO;
     while (*unit->status != unit->waits) {
         uint64_t now = host_time_ns();
 
@@ -183,6 +193,13 @@ int amdvi_wait(struct amdvi_unit *unit)
         }
         host_pause();
     }
+    return 0;
+}
+
+int amdvi_wait(struct amdvi_unit *unit)
+{
+    if (unit->dead || (*unit->status != unit->waits && wait_on(unit) != 0))
+        return -EIO;
     unit->recoveries = 0;
     unit->commands.head = unit->commands.tail;
     return 0;

@@ -370,25 +370,9 @@ static void isolate(uint32_t unit, uint16_t requester_id)
     amdvi_isolate(&units[unit], requester_id);
 }
 
-static int page_order_max(uint32_t unit)
+static void invalidate(uint32_t unit, const struct iommu_plan *plan)
 {
-    (void)unit;
-    return (int)AMDVI_PAGES_ORDER_MAX;
-}
-
-static void post_pages(uint32_t unit, uint16_t domain, uint64_t bfn, uint32_t order, bool leaf_only)
-{
-    amdvi_post_pages(&units[unit], domain, bfn, order, leaf_only);
-}
-
-static void post_domain(uint32_t unit, uint16_t domain)
-{
-    amdvi_post_domain(&units[unit], domain);
-}
-
-static void submit(uint32_t unit)
-{
-    amdvi_submit(&units[unit]);
+    amdvi_invalidate(&units[unit], plan);
 }
 
 static int wait(uint32_t unit)
@@ -412,10 +396,7 @@ const struct iommu_driver amdvi_driver = {
     .unit_count = amdvi_unit_count,
     .unit_dead = unit_dead,
     .unit_registers = unit_registers,
-    .page_order_max = page_order_max,
-    .post_pages = post_pages,
-    .post_domain = post_domain,
-    .submit = submit,
+    .invalidate = invalidate,
     .wait = wait,
     .read_faults = amdvi_read_faults,
     .interrupt_table = amdvi_interrupt_table,

@@ -20,6 +20,8 @@ bool vtd_queue_init(struct vtd_unit *unit)
     if (mfn == 0)
         return false;
     unit->queue_mfn = mfn;
+    unit->drain = ((unit->cap & VTD_CAP_DRD) != 0 ? VTD_DESCRIPTOR_DRAIN_READ : 0) |
+                  ((unit->cap & VTD_CAP_DWD) != 0 ? VTD_DESCRIPTOR_DRAIN_WRITE : 0);
     unit->queue = (struct ring){.records = host_frame_address(mfn), .size = QUEUE_RECORDS};
     unit->status = host_frame_address(mfn + 1);
     unit->status_address = (mfn + 1) << 12;
@@ -42,7 +44,7 @@ bool vtd_queue_enable(struct vtd_unit *unit)
     vtd_write32(unit, VTD_FSTS, VTD_FSTS_IQE | VTD_FSTS_ICE | VTD_FSTS_ITE);
     vtd_write64(unit, VTD_IQT, 0);
     vtd_write64(unit, VTD_IQA, unit->queue_mfn << 12);
-    unit->queue.head = unit->queue.tail = 0;
+    unit->queue.head = unit->queue.tail = unit->queue_written = 0;
     unit->queued = vtd_global_command(unit, VTD_GLOBAL_QIE, true);
     return unit->queued;
 }
@@ -89,8 +91,25 @@ static void put(struct vtd_unit *unit, uint32_t slot, struct ring_record record)
 
     host_store64(&place->low, record.low);
     host_store64(&place->high, record.high);
-    if (!vtd_is_coherent(unit))
-        host_cache_flush(place, sizeof *place);
+}
+
+static void write_back(const struct vtd_unit *unit, uint32_t from, uint32_t end)
+{
+    if (from < end)
+        host_cache_flush(&unit->queue.records[from], (end - from) * sizeof unit->queue.records[0]);
+}
+
+/* What was posted since the last time: in one piece, but where the ring comes round. */
+static void write_back_posted(struct vtd_unit *unit)
+{
+    uint32_t from = unit->queue_written, tail = unit->queue.tail;
+
+    unit->queue_written = tail;
+    if (vtd_is_coherent(unit))
+        return;
+    write_back(unit, from, from <= tail ? tail : unit->queue.size);
+    if (from > tail)
+        write_back(unit, 0, tail);
 }
 
 static void append(struct vtd_unit *unit, struct ring_record record)
@@ -99,22 +118,21 @@ static void append(struct vtd_unit *unit, struct ring_record record)
     unit->queue.tail = ring_next(&unit->queue, unit->queue.tail);
 }
 
-static void post(struct vtd_unit *unit, struct ring_record record)
+/* False when the unit is dead. What is posted without room was never waited for. */
+static bool has_room(struct vtd_unit *unit, uint32_t records)
 {
     if (unit->dead)
-        return;
-    if (ring_room(&unit->queue) < 2) { /* one is for the wait */
-        vtd_submit(unit);
-        if (vtd_wait(unit) != 0)
-            return;
-    }
-    append(unit, record);
+        return false;
+    if (ring_room(&unit->queue) > records) /* one more is for the wait */
+        return true;
+    vtd_submit(unit);
+    return vtd_wait(unit) == 0;
 }
 
-static uint32_t drain(const struct vtd_unit *unit)
+static void post(struct vtd_unit *unit, struct ring_record record)
 {
-    return ((unit->cap & VTD_CAP_DRD) != 0 ? VTD_DESCRIPTOR_DRAIN_READ : 0) |
-           ((unit->cap & VTD_CAP_DWD) != 0 ? VTD_DESCRIPTOR_DRAIN_WRITE : 0);
+    if (has_room(unit, 1))
+        append(unit, record);
 }
 
 void vtd_post_context_global(struct vtd_unit *unit)
@@ -139,7 +157,7 @@ void vtd_post_iotlb_global(struct vtd_unit *unit)
 {
     iommu_counters.iotlb_global++;
     if (unit->queued)
-        post(unit, vtd_descriptor_iotlb_global(drain(unit)));
+        post(unit, vtd_descriptor_iotlb_global(unit->drain));
     else
         register_iotlb(unit, VTD_IOTLB_GLOBAL, 0);
 }
@@ -148,20 +166,9 @@ void vtd_post_iotlb_domain(struct vtd_unit *unit, uint16_t domain)
 {
     iommu_counters.iotlb_domain++;
     if (unit->queued)
-        post(unit, vtd_descriptor_iotlb_domain(drain(unit), domain));
+        post(unit, vtd_descriptor_iotlb_domain(unit->drain, domain));
     else
         register_iotlb(unit, VTD_IOTLB_DOMAIN | VTD_IOTLB_DID(domain), 0);
-}
-
-void vtd_post_iotlb_pages(struct vtd_unit *unit, uint16_t domain, uint64_t bfn, uint32_t order,
-                          bool leaf_only)
-{
-    iommu_counters.iotlb_page++;
-    if (unit->queued)
-        post(unit, vtd_descriptor_iotlb_pages(drain(unit), domain, bfn, order, leaf_only));
-    else
-        register_iotlb(unit, VTD_IOTLB_PAGE | VTD_IOTLB_DID(domain),
-                       bfn << 12 | (leaf_only ? VTD_PAGE_HINT : 0) | order);
 }
 
 void vtd_post_interrupts_global(struct vtd_unit *unit)
@@ -177,14 +184,53 @@ void vtd_post_interrupt_entry(struct vtd_unit *unit, uint32_t index)
 }
 
 /* Ends what was posted by a wait and rings the tail once. */
-void vtd_submit(struct vtd_unit *unit)
+static inline void ring_bell(struct vtd_unit *unit)
 {
-    if (!unit->queued || unit->dead)
-        return;
     iommu_counters.waits++;
     unit->waits++;
     append(unit, vtd_descriptor_wait(unit->status_address, unit->waits));
+    write_back_posted(unit);
     vtd_write64(unit, VTD_IQT, ring_offset(unit->queue.tail));
+}
+
+void vtd_submit(struct vtd_unit *unit)
+{
+    if (unit->queued && !unit->dead)
+        ring_bell(unit);
+}
+
+/* A unit that cannot invalidate so many pages at once forgets the whole domain. */
+static bool by_pages(const struct vtd_unit *unit, const struct iommu_plan *plan)
+{
+    return plan->count != 0 && (unit->cap & VTD_CAP_PSI) != 0 && plan->order_max <= VTD_CAP_MAMV(unit->cap);
+}
+
+__attribute__((noinline, cold)) static void invalidate_by_registers(struct vtd_unit *unit,
+                                                                    const struct iommu_plan *plan)
+{
+    iommu_counters.iotlb_page += plan->count;
+    for (uint32_t i = 0; i < plan->count; i++)
+        register_iotlb(unit, VTD_IOTLB_PAGE | VTD_IOTLB_DID(plan->domain),
+                       plan->blocks[i].bfn << 12 | (plan->leaf_only ? VTD_PAGE_HINT : 0) |
+                           plan->blocks[i].order);
+}
+
+void vtd_invalidate(uint32_t index, const struct iommu_plan *plan)
+{
+    struct vtd_unit *unit = &vtd_units[index];
+
+    if (!by_pages(unit, plan)) {
+        vtd_post_iotlb_domain(unit, plan->domain);
+        vtd_submit(unit);
+    } else if (!unit->queued) {
+        invalidate_by_registers(unit, plan);
+    } else if (has_room(unit, plan->count)) {
+        iommu_counters.iotlb_page += plan->count;
+        for (uint32_t i = 0; i < plan->count; i++)
+            append(unit, vtd_descriptor_iotlb_pages(unit->drain, plan->domain, plan->blocks[i].bfn,
+                                                    plan->blocks[i].order, plan->leaf_only));
+        ring_bell(unit);
+    }
 }
 
 /*
@@ -200,13 +246,15 @@ static void recover(struct vtd_unit *unit)
              unit->index, (unsigned long long)bad.high, (unsigned long long)bad.low);
     unit->recoveries++;
     put(unit, slot, vtd_descriptor_wait(unit->status_address + SCRATCH_OFFSET, 0));
+    if (!vtd_is_coherent(unit))
+        write_back(unit, slot, slot + 1);
     vtd_write32(unit, VTD_FSTS, VTD_FSTS_IQE);
     vtd_write64(unit, VTD_IQT, ring_offset(unit->queue.tail));
     unit->queue.head = slot;
     if (ring_room(&unit->queue) < 4)
         return;
     append(unit, vtd_descriptor_context_global());
-    append(unit, vtd_descriptor_iotlb_global(drain(unit)));
+    append(unit, vtd_descriptor_iotlb_global(unit->drain));
     iommu_counters.context_global++;
     iommu_counters.iotlb_global++;
     if (unit->remaps) {
@@ -228,14 +276,11 @@ static bool check_errors(struct vtd_unit *unit)
     return unit->recoveries > RECOVERIES_MAX;
 }
 
-int vtd_wait(struct vtd_unit *unit)
+/* Until the wait is done; a unit that does not answer, or only refuses, is dead. */
+__attribute__((noinline, cold)) static int wait_on(struct vtd_unit *unit)
 {
     uint64_t deadline = 0;
 
-    if (unit->dead)
-        return -EIO;
-    if (!unit->queued)
-        return 0;
     while (*unit->status != unit->waits) {
         uint64_t now = host_time_ns();
 
@@ -247,7 +292,28 @@ int vtd_wait(struct vtd_unit *unit)
         }
         host_pause();
     }
+    return 0;
+}
+
+static inline int wait_for(struct vtd_unit *unit)
+{
+    if (unit->dead)
+        return -EIO;
+    if (!unit->queued)
+        return 0;
+    if (*unit->status != unit->waits && wait_on(unit) != 0)
+        return -EIO;
     unit->recoveries = 0;
     unit->queue.head = unit->queue.tail;
     return 0;
+}
+
+int vtd_wait(struct vtd_unit *unit)
+{
+    return wait_for(unit);
+}
+
+int vtd_wait_for(uint32_t unit)
+{
+    return wait_for(&vtd_units[unit]);
 }

@@ -7,7 +7,7 @@
 #include "guest-abi/include/sluice/errno.h"
 #include "lib/log.h"
 
-static struct vtd_unit units[DMAR_UNITS_MAX];
+struct vtd_unit vtd_units[DMAR_UNITS_MAX];
 static uint32_t unit_count;
 static struct dmar dmar;
 static struct vtd_unit *unit_of[DMAR_UNITS_MAX]; /* of each DRHD; NULL when it is not usable */
@@ -17,7 +17,7 @@ _Static_assert(DMAR_UNITS_MAX <= IOMMU_UNITS_MAX, "a set of units is 64 bits");
 
 struct vtd_unit *vtd_unit_at(uint32_t index)
 {
-    return &units[index];
+    return &vtd_units[index];
 }
 
 uint32_t vtd_unit_count(void)
@@ -102,7 +102,7 @@ static const char *open_unit(struct vtd_unit *unit, const struct dmar_unit *drhd
     if (drhd->base == 0 || drhd->base % VTD_PAGE_SIZE != 0 || drhd->base >> physical_bits != 0)
         return "its register address is impossible";
     for (uint32_t i = 0; i < unit_count; i++)
-        if (units[i].base == drhd->base)
+        if (vtd_units[i].base == drhd->base)
             return "another entry has the same registers";
     if (host_range_is_hypervisor(drhd->base >> 12, 1))
         return "its register address is the hypervisor's";
@@ -154,7 +154,7 @@ static int find_units(const struct iommu_setup *setup)
     unit_count = 0;
     for (uint32_t i = 0; i < dmar.unit_count; i++) {
         const struct dmar_unit *drhd = &dmar.units[i];
-        struct vtd_unit *unit = &units[unit_count];
+        struct vtd_unit *unit = &vtd_units[unit_count];
         const char *refusal;
 
         unit_of[i] = NULL;
@@ -189,7 +189,7 @@ static bool join_limits(struct iommu_limits *limits)
 
     *limits = (struct iommu_limits){.leaf_level = PAGE_LEAF_LEVELS, .coherent = true, .domains = UINT32_MAX};
     for (uint32_t i = 0; i < unit_count; i++) {
-        const struct vtd_unit *unit = &units[i];
+        const struct vtd_unit *unit = &vtd_units[i];
         uint32_t domains = VTD_CAP_DOMAINS(unit->cap);
 
         sagaw &= VTD_CAP_SAGAW(unit->cap);
@@ -215,11 +215,11 @@ static void report_units(const struct iommu_limits *limits)
 {
     for (uint32_t i = 0; i < unit_count; i++)
         log_line("iommu: VT-d unit %u at 0x%llx: %u levels, %u-bit bus addresses, %u domains%s%s%s", i,
-                 (unsigned long long)units[i].base, limits->levels, limits->address_bits,
-                 VTD_CAP_DOMAINS(units[i].cap),
-                 (units[i].ecap & VTD_ECAP_QI) != 0 ? ", queued invalidation" : ", no queue",
-                 (units[i].cap & VTD_CAP_CM) != 0 ? ", caching mode" : "",
-                 vtd_is_coherent(&units[i]) ? "" : ", not coherent");
+                 (unsigned long long)vtd_units[i].base, limits->levels, limits->address_bits,
+                 VTD_CAP_DOMAINS(vtd_units[i].cap),
+                 (vtd_units[i].ecap & VTD_ECAP_QI) != 0 ? ", queued invalidation" : ", no queue",
+                 (vtd_units[i].cap & VTD_CAP_CM) != 0 ? ", caching mode" : "",
+                 vtd_is_coherent(&vtd_units[i]) ? "" : ", not coherent");
 }
 
 static int vtd_init(const struct iommu_setup *setup, struct iommu_limits *limits)
@@ -301,7 +301,7 @@ static int vtd_enable(void)
     uint32_t on = 0;
 
     for (uint32_t i = 0; i < unit_count; i++) {
-        struct vtd_unit *unit = &units[i];
+        struct vtd_unit *unit = &vtd_units[i];
         const char *failed = take_over(unit);
 
         if (failed == NULL)
@@ -330,49 +330,24 @@ static bool interrupts_remapped(void)
 
 static bool unit_dead(uint32_t unit)
 {
-    return unit < unit_count && units[unit].dead;
+    return unit < unit_count && vtd_units[unit].dead;
 }
 
 static struct iommu_range unit_registers(uint32_t unit)
 {
     if (unit >= unit_count)
         return (struct iommu_range){0};
-    return (struct iommu_range){units[unit].base >> 12, units[unit].size >> 12};
+    return (struct iommu_range){vtd_units[unit].base >> 12, vtd_units[unit].size >> 12};
 }
 
 static struct iommu_context *context_of(uint32_t unit, uint16_t requester_id)
 {
-    return vtd_context_of(&units[unit], requester_id);
+    return vtd_context_of(&vtd_units[unit], requester_id);
 }
 
 static void isolate(uint32_t unit, uint16_t requester_id)
 {
-    vtd_isolate(&units[unit], requester_id);
-}
-
-static int page_order_max(uint32_t unit)
-{
-    return (units[unit].cap & VTD_CAP_PSI) != 0 ? (int)VTD_CAP_MAMV(units[unit].cap) : -1;
-}
-
-static void post_pages(uint32_t unit, uint16_t domain, uint64_t bfn, uint32_t order, bool leaf_only)
-{
-    vtd_post_iotlb_pages(&units[unit], domain, bfn, order, leaf_only);
-}
-
-static void post_domain(uint32_t unit, uint16_t domain)
-{
-    vtd_post_iotlb_domain(&units[unit], domain);
-}
-
-static void submit(uint32_t unit)
-{
-    vtd_submit(&units[unit]);
-}
-
-static int wait(uint32_t unit)
-{
-    return vtd_wait(&units[unit]);
+    vtd_isolate(&vtd_units[unit], requester_id);
 }
 
 const struct iommu_driver vtd_driver = {
@@ -389,11 +364,8 @@ const struct iommu_driver vtd_driver = {
     .unit_count = vtd_unit_count,
     .unit_dead = unit_dead,
     .unit_registers = unit_registers,
-    .page_order_max = page_order_max,
-    .post_pages = post_pages,
-    .post_domain = post_domain,
-    .submit = submit,
-    .wait = wait,
+    .invalidate = vtd_invalidate,
+    .wait = vtd_wait_for,
     .read_faults = vtd_read_faults,
     .interrupt_table = vtd_interrupt_table,
     .interrupt_write = vtd_interrupt_write,

@@ -29,6 +29,8 @@ struct vtd_unit {
     struct vtd_entry *root;
     uint64_t root_mfn;
     struct ring queue;
+    uint32_t queue_written; /* the first record that is not written back yet */
+    uint32_t drain;         /* the DRAIN bits of its IOTLB descriptors */
     uint64_t queue_mfn;
     volatile uint32_t *status; /* the unit writes the number of the latest wait it has finished */
     uint64_t status_address;
@@ -115,6 +117,8 @@ struct iommu_message vtd_interrupt_message(uint32_t index, const struct iommu_in
 int vtd_interrupt_source(enum iommu_interrupt_source kind, uint8_t id, uint16_t *segment,
                          uint16_t *requester_id);
 
+extern struct vtd_unit vtd_units[]; /* unit.c's, by index */
+
 /* ---- queue.c ---- */
 
 bool vtd_queue_init(struct vtd_unit *unit);   /* memory only */
@@ -123,12 +127,13 @@ void vtd_post_context_global(struct vtd_unit *unit);
 void vtd_post_context_device(struct vtd_unit *unit, uint16_t domain, uint16_t requester_id);
 void vtd_post_iotlb_global(struct vtd_unit *unit);
 void vtd_post_iotlb_domain(struct vtd_unit *unit, uint16_t domain);
-void vtd_post_iotlb_pages(struct vtd_unit *unit, uint16_t domain, uint64_t bfn, uint32_t order,
-                          bool leaf_only);
 void vtd_post_interrupts_global(struct vtd_unit *unit); /* these two only on a unit with a queue */
 void vtd_post_interrupt_entry(struct vtd_unit *unit, uint32_t index);
 void vtd_submit(struct vtd_unit *unit);
 int vtd_wait(struct vtd_unit *unit);
+/* The two that a flush takes, as the driver's functions of these names. */
+void vtd_invalidate(uint32_t unit, const struct iommu_plan *plan);
+int vtd_wait_for(uint32_t unit);
 
 /* ---- fault.c ---- */
 

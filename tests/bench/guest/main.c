@@ -111,10 +111,9 @@ static void keep_tables(void)
 
 static void iommu_calls(const char *map_name, const char *unmap_name)
 {
-    static const uint64_t sizes[] = {1, 16, MANY};
-    for (uint32_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        show(map_name, fill_and_unmap, map, sizes[i]);
-        show(unmap_name, fill_and_map, unmap, sizes[i]);
+    for (uint64_t n = 1; n <= MANY; n *= 2) {
+        show(map_name, fill_and_unmap, map, n);
+        show(unmap_name, fill_and_map, unmap, n);
     }
 }
 

@@ -63,23 +63,6 @@ uint64_t frame_table_end(void)
     return MACHINE_FRAMES;
 }
 
-int frame_get(struct frame *frame)
-{
-    if (frame->owner != FRAME_GUEST)
-        return -EPERM;
-    if (frame->references >= 1u << 31)
-        return -ENOSPC;
-    frame->references++;
-    return 0;
-}
-
-void frame_put(struct frame *frame)
-{
-    if (frame->references == 0)
-        abort();
-    frame->references--;
-}
-
 int frame_get_type(struct frame *frame, enum frame_type type)
 {
     if (frame->owner == FRAME_GUEST && frame->type_references != 0 && frame->type != type)

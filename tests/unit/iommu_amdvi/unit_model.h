@@ -49,7 +49,7 @@ extern struct model_unit model_units[MODEL_UNITS];
 
 /* The machine: memory, configuration space, time. */
 struct model_machine {
-    uint64_t released; /* host_frame_release() calls */
+    uint64_t released; /* frames let go */
     uint64_t stores, pauses;
     void (*on_store)(void);
     void (*on_pause)(void);

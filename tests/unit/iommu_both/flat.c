@@ -340,6 +340,15 @@ int flat_unmap_run(uint32_t page, uint32_t frames, uint64_t *done)
     return error;
 }
 
+int flat_unmap_list(const struct flat_element *list, uint32_t count, uint32_t *done)
+{
+    int error = 0;
+
+    for (*done = 0; *done < count && error == 0; *done += error == 0)
+        error = flat_unmap(list[*done].page, 0);
+    return error;
+}
+
 int flat_lookup(uint32_t page, struct iommu_mapping *mapping)
 {
     if (flat_bfn(page) > flat.max_bfn)

@@ -60,6 +60,7 @@ int flat_map_run(uint32_t page, uint64_t mfn, uint32_t frames, uint32_t flags, u
 int flat_map_list(const struct flat_element *list, uint32_t count, uint32_t *done);
 int flat_unmap(uint32_t page, uint32_t order);
 int flat_unmap_run(uint32_t page, uint32_t frames, uint64_t *done);
+int flat_unmap_list(const struct flat_element *list, uint32_t count, uint32_t *done);
 int flat_lookup(uint32_t page, struct iommu_mapping *mapping);
 /* Tables that the tree counts as, all leaves being of level 1; and that it has, of the largest leaves. */
 uint32_t flat_tables_split(void);

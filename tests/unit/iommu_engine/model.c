@@ -82,11 +82,18 @@ bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames)
     return mfn < MODEL_FIRST_MFN + MODEL_FRAMES && mfn + frames > MODEL_FIRST_MFN;
 }
 
-void host_frame_release(uint64_t mfn, uint32_t flags)
+static void release(uint64_t mfn, uint32_t flags)
 {
     tree_released(mfn);
     if (model.on_release != NULL)
         model.on_release(mfn, flags);
+}
+
+void host_frames_release(const struct iommu_frames *frames, uint32_t runs)
+{
+    for (uint32_t i = 0; i < runs; i++)
+        for (uint32_t k = 0; k < frames[i].count; k++)
+            release(frames[i].mfn + k, frames[i].flags);
 }
 
 /* ---- stores ---- */
@@ -152,8 +159,14 @@ static void post_domain(uint32_t unit, uint16_t domain)
     post(unit, (struct pending){.domain = domain, .whole = true});
 }
 
-static void submit(uint32_t unit)
+static void invalidate(uint32_t unit, const struct iommu_plan *plan)
 {
+    bool pages = plan->count != 0 && (int)plan->order_max <= model.order_max;
+
+    if (!pages)
+        post_domain(unit, plan->domain);
+    for (uint32_t i = 0; i < plan->count && pages; i++)
+        post_pages(unit, plan->domain, plan->blocks[i].bfn, plan->blocks[i].order, plan->leaf_only);
     model.waits++;
     tree_submitted(unit);
     if (model.early)
@@ -281,11 +294,6 @@ static struct iommu_range unit_registers(uint32_t unit)
 {
     return (struct iommu_range){0xfed90u + unit, 1};
 }
-static int page_order_max(uint32_t unit)
-{
-    (void)unit;
-    return model.order_max;
-}
 static void no_faults(void)
 {
 }
@@ -294,8 +302,7 @@ static void no_faults(void)
     {                                                                                                        \
         .name = "model", .format = &(page_format), .init = init, .reserve = reserve, .enable = nothing,      \
         .attach = attach, .root_changed = root_changed, .unit_count = unit_count, .unit_dead = unit_dead,    \
-        .unit_registers = unit_registers, .page_order_max = page_order_max, .post_pages = post_pages,        \
-        .post_domain = post_domain, .submit = submit, .wait = wait, .read_faults = no_faults,                \
+        .unit_registers = unit_registers, .invalidate = invalidate, .wait = wait, .read_faults = no_faults,  \
     }
 extern const struct page_format vtd_page_format, amdvi_page_format;
 const struct iommu_driver vtd_driver = MODEL_DRIVER(vtd_page_format);

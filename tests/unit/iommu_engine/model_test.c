@@ -77,10 +77,17 @@ static void store(uint64_t *entry, uint64_t value)
     host_cache_flush(entry, sizeof *entry);
 }
 
+static void submit(uint32_t unit, uint16_t domain, uint64_t bfn, uint32_t order, bool hint)
+{
+    const struct iommu_plan plan = {
+        .domain = domain, .leaf_only = hint, .order_max = order, .count = 1, .blocks = {{bfn, order}}};
+
+    driver()->invalidate(unit, &plan);
+}
+
 static void invalidate(uint32_t unit, uint64_t bfn, uint32_t order, bool hint)
 {
-    driver()->post_pages(unit, context->domain, bfn, order, hint);
-    driver()->submit(unit);
+    submit(unit, context->domain, bfn, order, hint);
     assert_int_equal(driver()->wait(unit), 0);
 }
 
@@ -94,8 +101,10 @@ static void expect_wrong(const char *what)
 /* Which must be wrong by now, or must not. */
 static void release(bool wrong)
 {
+    const struct iommu_frames seven = {.mfn = 7, .count = 1, .flags = RW};
+
     model.expected = RELEASED;
-    host_frame_release(7, RW);
+    host_frames_release(&seven, 1);
     assert_int_equal(model.wrongs, wrong);
     model.wrongs = 0;
 }
@@ -114,9 +123,7 @@ static void a_frame_is_released_before_its_wait(void **state)
     store(entry_at(5, 1), 0);
     release(true);
     assert_int_equal(reached(0, 5), 7); /* the unit remembers */
-    driver()->post_pages(0, context->domain, 5, 0, true);
-    release(true);
-    driver()->submit(0);
+    submit(0, context->domain, 5, 0, true);
     release(true);
     assert_int_equal(driver()->wait(0), 0);
     release(false);
@@ -142,8 +149,7 @@ static void an_invalidation_of_something_else_is_none(void **state)
     store(entry_at(5, 1), 0);
     invalidate(0, 4, 0, true);
     invalidate(0, 6, 1, true);
-    driver()->post_pages(0, (uint16_t)(context->domain + 1), 5, 0, true);
-    driver()->submit(0);
+    submit(0, (uint16_t)(context->domain + 1), 5, 0, true);
     assert_int_equal(driver()->wait(0), 0);
     release(true);
     assert_int_equal(reached(0, 5), 7);
@@ -160,8 +166,7 @@ static void an_invalidation_that_came_before_is_none(void **state)
 {
     (void)state;
     start(true, 1);
-    driver()->post_pages(0, context->domain, 5, 0, true);
-    driver()->submit(0);
+    submit(0, context->domain, 5, 0, true);
     store(entry_at(5, 1), 0);
     assert_int_equal(driver()->wait(0), 0);
     release(true);
@@ -368,7 +373,7 @@ static void a_delayed_wait_leaves_time_to_look(void **state)
 
 static void expect_dead(uint32_t tables)
 {
-    const struct iommu_element element = {9, 9, RW};
+    const struct iommu_element element = {.bfn = 9, .mfn = 9, .flags = RW};
     struct iommu_mapping mapping;
     uint64_t stores = model.stores, done;
     uint32_t count;
@@ -379,6 +384,10 @@ static void expect_dead(uint32_t tables)
     assert_int_equal(done, 0);
     assert_int_equal(iommu_map_list(context, &element, 1, &flush, &count), -EIO);
     assert_int_equal(count, 0);
+    assert_int_equal(iommu_unmap_list(context, &element, 1, &flush, &count), -EIO);
+    assert_int_equal(count, 0);
+    assert_int_equal(iommu_unmap_page(context, 1030, &mapping, &flush), -EIO);
+    assert_int_equal(mapping.flags, 0);
     assert_int_equal(iommu_unmap(context, 6, 0, &flush), -EIO);
     assert_int_equal(iommu_unmap(context, 1024, 9, &flush), -EIO);
     assert_int_equal(iommu_unmap_run(context, 1024, 40, &flush, &done), -EIO);

@@ -46,6 +46,11 @@ uint32_t bus_writable(uint64_t mfn)
     return frames[mfn].bus_writable;
 }
 
+void fill_references(uint64_t mfn)
+{
+    frames[mfn].references = FRAME_REFERENCES_MAX;
+}
+
 void set_owner(uint64_t mfn, enum frame_owner owner)
 {
     frames[mfn].owner = (uint8_t)owner;
@@ -106,6 +111,25 @@ int put_guest_u32(uint64_t address, uint32_t value)
     return copy_to_guest(address, &value, sizeof value);
 }
 
+int put_guest_u32_each(uint64_t address, uint64_t stride, uint32_t count, uint32_t value)
+{
+    int error = 0;
+
+    for (; count && !error; count--, address += stride)
+        error = put_guest_u32(address, value);
+    return error;
+}
+
+int probe_guest_u32(uint64_t address)
+{
+    return guest_byte(address, true) && guest_byte(address + 3, true) ? 0 : -EFAULT;
+}
+
+int get_guest_words3(uint64_t words[3], uint64_t address)
+{
+    return copy_from_guest(words, address, 24);
+}
+
 int get_guest_u64(uint64_t *value, uint64_t address)
 {
     return copy_from_guest(value, address, sizeof *value);
@@ -115,30 +139,6 @@ int get_guest_u64(uint64_t *value, uint64_t address)
 
 struct frame *frame_table = frames;
 uint64_t frame_table_count = FRAMES;
-
-int frame_bus_get(uint64_t mfn, uint64_t bfn, bool want_write, bool *effective_write)
-{
-    struct frame *frame = frame_of(mfn);
-
-    if (!frame || frame->owner != FRAME_GUEST)
-        return -EPERM;
-    if (fake.references_full)
-        return -ENOSPC;
-    frame->references++;
-    if (want_write) {
-        frame->bus_writable++;
-        frame->bus_bfn = bfn;
-    }
-    *effective_write = want_write && frame->type <= FRAME_TYPE_WRITABLE;
-    return 0;
-}
-
-void frame_bus_put(uint64_t mfn, bool had_write)
-{
-    frames[mfn].references--;
-    if (had_write)
-        frames[mfn].bus_writable--;
-}
 
 enum device_frame device_frame_kind(uint64_t mfn)
 {
@@ -150,7 +150,8 @@ enum device_frame device_frame_kind(uint64_t mfn)
 static void park(struct iommu_flush *flush, const struct fake_entry *old)
 {
     assert_true(flush->parked_count < IOMMU_FLUSH_PARKED);
-    flush->parked[flush->parked_count++] = old->mfn << 12 | old->flags;
+    flush->parked[flush->parked_count++] = (struct iommu_frames){old->mfn << 12 | old->flags, 1, 0};
+    flush->parked_frames++;
 }
 
 uint64_t iommu_max_bfn(const struct iommu_context *context)
@@ -168,6 +169,8 @@ int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_
         return -EINVAL;
     if (fake.unit_dead)
         return -EIO;
+    if (iommu_is_window(bfn))
+        return -EACCES;
     if (bfn >= BUS_FRAMES || fake.out_of_tables)
         return -ENOMEM;
     if (fake.bus[bfn].present && (fake.bus[bfn].flags & IOMMU_LOCKED))
@@ -197,6 +200,33 @@ int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, str
     return 0;
 }
 
+int iommu_map_list(struct iommu_context *context, const struct iommu_element *list, uint32_t count,
+                   struct iommu_flush *flush, uint32_t *done)
+{
+    int error = 0;
+
+    for (*done = 0; *done < count && !error; *done += !error)
+        error = iommu_map(context, list[*done].bfn, list[*done].mfn, 0, list[*done].flags, flush);
+    return error;
+}
+
+int iommu_unmap_list(struct iommu_context *context, const struct iommu_element *list, uint32_t count,
+                     struct iommu_flush *flush, uint32_t *done)
+{
+    int error = 0;
+
+    for (*done = 0; *done < count && !error; *done += !error)
+        error = iommu_unmap(context, list[*done].bfn, 0, flush);
+    return error;
+}
+
+int iommu_unmap_page(struct iommu_context *context, uint64_t bfn, struct iommu_mapping *gone,
+                     struct iommu_flush *flush)
+{
+    gone->flags = 0;
+    return iommu_unmap(context, bfn, 0, flush);
+}
+
 int iommu_lookup(const struct iommu_context *context, uint64_t bfn, struct iommu_mapping *mapping)
 {
     assert_ptr_equal(context, guest.context);
@@ -213,6 +243,7 @@ void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context)
 {
     flush->context = context;
     flush->parked_count = IOMMU_FLUSH_PARKED - fake.parked_limit;
+    flush->parked_frames = flush->parked_count;
 }
 
 int iommu_flush(struct iommu_flush *flush)
@@ -223,13 +254,14 @@ int iommu_flush(struct iommu_flush *flush)
     if (fake.flush_fails)
         return -EIO;
     for (uint32_t i = first; i < flush->parked_count; i++) {
-        uint64_t mfn = flush->parked[i] >> 12, flags = flush->parked[i] & 0xfff;
+        uint64_t mfn = flush->parked[i].mfn >> 12, flags = flush->parked[i].mfn & 0xfff;
 
         if (mfn >= FRAMES || frames[mfn].owner != FRAME_GUEST)
             continue; /* device registers carry no reference */
-        frame_bus_put(mfn, !(flags & IOMMU_PREMAP) && (flags & (IOMMU_WRITE | IOMMU_WITHHELD)));
+        frames_bus_put(mfn, 1, !(flags & IOMMU_PREMAP) && (flags & (IOMMU_WRITE | IOMMU_WITHHELD)));
     }
     flush->parked_count = first;
+    flush->parked_frames = first;
     return 0;
 }
 

@@ -61,7 +61,7 @@ struct fakes {
     unsigned int reads, read_bytes, writes; /* copies from and to the guest */
     unsigned int preemption_points;
     unsigned int preempt_at; /* cpu_preemption_point() number that says yes; 0 = never */
-    bool flush_fails, unit_dead, out_of_tables, references_full, policy_says_mmio;
+    bool flush_fails, unit_dead, out_of_tables, policy_says_mmio;
     uint64_t readable_end; /* guest addresses from here on fault; 0: the pages' own end */
     uint32_t parked_limit; /* the accumulator counts as full from here */
     bool continued;
@@ -74,6 +74,7 @@ void fakes_reset(void);
 /* References and guest-made writable bus entries of a frame, as the fake frame table counts them. */
 uint32_t references(uint64_t mfn);
 uint32_t bus_writable(uint64_t mfn);
+void fill_references(uint64_t mfn);
 void set_owner(uint64_t mfn, enum frame_owner owner);
 
 /* The guest's array at GUEST_BASE. */

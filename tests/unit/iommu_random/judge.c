@@ -134,6 +134,12 @@ static void see_release(uint64_t mfn, uint32_t flags)
     released_sum += flat_sum(mfn, flags);
 }
 
+void judge_given_back(uint32_t page, uint64_t mfn, uint32_t flags)
+{
+    model_require(!model_is_stale(flat_bfn(page), mfn << 12 | (flags & RW)));
+    see_release(mfn, flags);
+}
+
 void judge_flush(void)
 {
     uint32_t count = watched_count < WATCHED ? watched_count : WATCHED;

@@ -30,6 +30,8 @@ void judge_operation(void);
 void judge_cut_short(void);
 /* All is flushed: nothing else is known to any unit. */
 void judge_flush(void);
+/* A frame is the caller's again, without a flush. */
+void judge_given_back(uint32_t page, uint64_t mfn, uint32_t flags);
 /* Some unit looks at some pages, and remembers. */
 void judge_look(uint32_t near);
 

@@ -30,7 +30,7 @@ static struct iommu_flush flush;
 static uint64_t numbers;
 static uint32_t operation; /* number of the one that is going on */
 static bool dead;
-uint64_t life_large_leaves;
+uint64_t life_large_leaves, life_given_back;
 
 static uint32_t below(uint32_t limit)
 {
@@ -127,9 +127,9 @@ static void change_run(uint32_t page, uint32_t frames, uint64_t mfn, uint32_t fl
 
 /* ---- operations ---- */
 
-static void map(void)
+static void map_at(uint32_t page, uint32_t order)
 {
-    uint32_t order = random_order(), page = random_page(1u << order), flags = random_flags();
+    uint32_t flags = random_flags();
     uint64_t mfn = random_mfn(page, 1u << order);
     int error;
 
@@ -139,6 +139,13 @@ static void map(void)
         return judge_cut_short();
     expect(error, flat_map(page, mfn, order, flags));
     judge_operation();
+}
+
+static void map(void)
+{
+    uint32_t order = random_order();
+
+    map_at(random_page(1u << order), order);
 }
 
 static uint32_t random_run(uint32_t *page)
@@ -169,23 +176,46 @@ static void map_run(void)
 }
 
 /* Scattered, or one beside the other, or one page several times. */
+static void random_list(struct iommu_element *list, bool put)
+{
+    uint32_t page = random_page(1), spread = below(3);
+
+    judge_change.count = 1 + below(JUDGE_LIST_MAX);
+    for (uint32_t i = 0; i < judge_change.count; i++) {
+        struct flat_element *element = &judge_change.list[i];
+
+        page = spread == 0 ? random_page(1) : (page + (spread == 1 ? 1 : below(3))) % flat.page_count;
+        *element = (struct flat_element){page, put ? random_flags() : 0, random_mfn(page, 1)};
+        list[i] = (struct iommu_element){.bfn = flat_bfn(page), .mfn = element->mfn, .flags = element->flags};
+    }
+}
+
 static void map_list(void)
 {
     struct iommu_element list[JUDGE_LIST_MAX];
-    uint32_t count = 1 + below(JUDGE_LIST_MAX), page = random_page(1), spread = below(3), done, expected;
+    uint32_t done, expected;
     int error;
 
-    judge_change.count = count;
-    for (uint32_t i = 0; i < count; i++) {
-        page = spread == 0 ? random_page(1) : (page + (spread == 1 ? 1 : below(3))) % flat.page_count;
-        judge_change.list[i] = (struct flat_element){page, random_flags(), random_mfn(page, 1)};
-        list[i] =
-            (struct iommu_element){flat_bfn(page), judge_change.list[i].mfn, judge_change.list[i].flags};
-    }
-    error = iommu_map_list(context, list, count, &flush, &done);
+    random_list(list, true);
+    error = iommu_map_list(context, list, judge_change.count, &flush, &done);
     if (is_cut_short(error))
         return;
-    expect(error, flat_map_list(judge_change.list, count, &expected));
+    expect(error, flat_map_list(judge_change.list, judge_change.count, &expected));
+    model_require(done == expected);
+    judge_operation();
+}
+
+static void unmap_list(void)
+{
+    struct iommu_element list[JUDGE_LIST_MAX];
+    uint32_t done, expected;
+    int error;
+
+    random_list(list, false);
+    error = iommu_unmap_list(context, list, judge_change.count, &flush, &done);
+    if (is_cut_short(error))
+        return;
+    expect(error, flat_unmap_list(judge_change.list, judge_change.count, &expected));
     model_require(done == expected);
     judge_operation();
 }
@@ -241,6 +271,31 @@ static void flush_now(void)
     life_large_leaves += context->table.reserve;
 }
 
+/* Often where nothing else is owed, so that the frame may be given back at once. */
+static void unmap_page(void)
+{
+    uint32_t page = random_page(1);
+    struct iommu_mapping gone;
+    int error;
+
+    if (!chance(4) && !dead)
+        flush_now();
+    if (!chance(4) && !dead)
+        map_at(page, 0);
+    if (dead)
+        return;
+    change_run(page, 1, 0, 0);
+    error = iommu_unmap_page(context, flat_bfn(page), &gone, &flush);
+    if (is_cut_short(error))
+        return judge_cut_short();
+    if (gone.flags != 0) {
+        judge_given_back(page, gone.mfn, gone.flags);
+        life_given_back++;
+    }
+    expect(error, flat_unmap(page, 0));
+    judge_operation();
+}
+
 static void operate(void)
 {
     uint32_t kind = below(100);
@@ -251,9 +306,13 @@ static void operate(void)
         map_list();
     else if (kind < 42)
         map_run();
-    else if (kind < 60)
+    else if (kind < 55)
         unmap();
-    else if (kind < 67)
+    else if (kind < 60)
+        unmap_page();
+    else if (kind < 65)
+        unmap_list();
+    else if (kind < 71)
         unmap_run();
     else if (kind < 85)
         look_up(random_page(1));
@@ -270,7 +329,8 @@ static void be_dead(void)
 {
     uint64_t stores = model.stores, released = judge_released, done;
     uint32_t tables = iommu_tables_used(context), page = random_page(1), count;
-    const struct iommu_element element = {flat_bfn(page), 5, RW};
+    const struct iommu_element element = {.bfn = flat_bfn(page), .mfn = 5, .flags = RW};
+    struct iommu_mapping gone;
 
     for (uint32_t order = 0; order <= 18; order++) {
         uint64_t bfn = flat_bfn(page) >> order << order;
@@ -285,6 +345,8 @@ static void be_dead(void)
         expect(iommu_map_run(context, element.bfn, 5, 1, RW, &flush, &done), -EIO);
         expect(iommu_map_list(context, &element, 1, &flush, &count), -EIO);
         expect(iommu_unmap_run(context, element.bfn, 1, &flush, &done), -EIO);
+        expect(iommu_unmap_list(context, &element, 1, &flush, &count), -EIO);
+        expect(iommu_unmap_page(context, element.bfn, &gone, &flush), -EIO);
     }
     expect(iommu_flush(&flush), -EIO);
     model_require(model.stores == stores && judge_released == released);

@@ -24,8 +24,8 @@ struct life {
 };
 #define LIFE_RESERVED 0x300u
 
-/* Tables that leaves stood for, added up over all flushes. */
-extern uint64_t life_large_leaves;
+/* Tables that leaves stood for, added up over all flushes; and frames given back without one. */
+extern uint64_t life_large_leaves, life_given_back;
 
 void life_play(const struct life *life);
 /* What the seed makes of everything else, but for the vendor. */

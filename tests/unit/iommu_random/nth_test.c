@@ -78,7 +78,7 @@ static int map_list(const struct call *call)
         uint32_t page = call->page + (i < LIST / 2 ? i : LIST - i) * 3 * BLOCK;
 
         judge_change.list[i] = (struct flat_element){page, RW, 7000 + i};
-        list[i] = (struct iommu_element){flat_bfn(page), 7000 + i, RW};
+        list[i] = (struct iommu_element){.bfn = flat_bfn(page), .mfn = 7000 + i, .flags = RW};
     }
     error = iommu_map_list(context, list, LIST, &flush, &done);
     assert_int_equal(error, flat_map_list(judge_change.list, LIST, &expected));
@@ -93,6 +93,23 @@ static int unmap(const struct call *call)
     judge_change = (struct judge_change){.page = call->page, .frames = 1u << call->order};
     error = iommu_unmap(context, flat_bfn(call->page), call->order, &flush);
     assert_int_equal(error, flat_unmap(call->page, call->order));
+    return error;
+}
+
+static int unmap_list(const struct call *call)
+{
+    struct iommu_element list[LIST];
+    uint32_t done, expected;
+    int error;
+
+    judge_change = (struct judge_change){.count = LIST};
+    for (uint32_t i = 0; i < LIST; i++) {
+        judge_change.list[i] = (struct flat_element){.page = call->page + i * call->order};
+        list[i] = (struct iommu_element){.bfn = flat_bfn(judge_change.list[i].page)};
+    }
+    error = iommu_unmap_list(context, list, LIST, &flush, &done);
+    assert_int_equal(error, flat_unmap_list(judge_change.list, LIST, &expected));
+    assert_int_equal(done, expected);
     return error;
 }
 
@@ -308,6 +325,10 @@ static void an_unmap_takes_nothing(void **state)
             assert_int_equal(try(&(struct call){unmap, page, order}, tables_before(before), before, &ignored),
                              0);
         }
+        for (uint32_t i = 0; i < 4; i++)
+            assert_int_equal(try(&(struct call){unmap_list, 3, frames[i] % (3 * BLOCK)},
+                                 tables_before(before), before, &ignored),
+                             0);
         for (uint32_t i = 0; i < 4; i++)
             assert_int_equal(
                 try(&(struct call){unmap_run, 1, frames[i]}, tables_before(before), before, &ignored), 0);

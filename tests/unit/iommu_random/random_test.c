@@ -43,9 +43,10 @@ static void a_coherent_unit(void **state)
     struct life life = usual(1);
 
     (void)state;
-    life_large_leaves = 0;
+    life_large_leaves = life_given_back = 0;
     life_play(&life);
     assert_true(life_large_leaves > FEW);
+    assert_true(life_given_back > 0);
 }
 
 static void a_unit_that_sees_only_lines_written_back(void **state)

@@ -238,10 +238,10 @@ uint64_t host_range_withhold(uint64_t mfn, uint64_t frames)
     return 0;
 }
 
-void host_frame_release(uint64_t mfn, uint32_t flags)
+void host_frames_release(const struct iommu_frames *frames, uint32_t runs)
 {
-    (void)mfn, (void)flags;
-    machine.released++;
+    for (uint32_t i = 0; i < runs; i++)
+        machine.released += frames[i].count;
 }
 
 void host_store64(uint64_t *address, uint64_t value)

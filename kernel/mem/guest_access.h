@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a guest's memory is reached: the range that is looked at first, the window that SMAP needs, the fixup
+ * that a fault is sent to; and, in line, the copies that a hypercall does for each element. The rest is in
+ * guest_copy.c.
+ */
+#ifndef SLUICE_MEM_GUEST_ACCESS_H
+#define SLUICE_MEM_GUEST_ACCESS_H
+
+#include "cpu/features.h"
+#include "guest-abi/include/sluice/errno.h"
+#include "mem/map.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GUEST_LOWER_END   0x0000800000000000ull
+#define GUEST_UPPER_START 0xffff880000000000ull
+_Static_assert(MAP_M2P_BASE == (uint64_t) - (int64_t)GUEST_LOWER_END && MAP_FIRST_SLOT == 256 &&
+                   MAP_LAST_SLOT == 271,
+               "in_guest() leaves out the hole and the hypervisor's slots as one range");
+
+/* An instruction that may fault, and where to go on (link.ld, cpu/trap.c). */
+#define FAULTS_TO(instruction, target)                                                                       \
+    ".pushsection .ex_table, \"a\", @progbits\n\t"                                                           \
+    ".long " instruction " - ., " target " - .\n\t"                                                          \
+    ".popsection\n\t"
+
+/* SMAP keeps ring 0 out of the guest's pages but between these two. */
+static inline void open_guest(void)
+{
+    if (cpu_features.smap)
+        __asm__ volatile("stac" : : : "memory");
+}
+
+static inline void close_guest(void)
+{
+    if (cpu_features.smap)
+        __asm__ volatile("clac" : : : "memory");
+}
+
+/*
+ * Guest addresses are the canonical ones outside the hypervisor's slots. Those slots begin where the upper
+ * canonical half does, so with the hole below them they are one range to keep out of.
+ */
+static inline bool in_guest(uint64_t address, size_t count)
+{
+    uint64_t last = address + (count - 1);
+
+    return last >= address && (last < GUEST_LOWER_END || address >= GUEST_UPPER_START);
+}
+
+static inline int get_guest_words3(uint64_t words[3], uint64_t address)
+{
+    uint64_t first = 0, second = 0, third = 0;
+    int error = -EFAULT;
+    if (!in_guest(address, 3 * sizeof(first)))
+        return -EFAULT;
+    open_guest();
+    __asm__ volatile("1: mov (%4), %1\n\t"
+                     "2: mov 8(%4), %2\n\t"
+                     "3: mov 16(%4), %3\n\t"
+                     "xor %0, %0\n"
+                     "4:\n\t" FAULTS_TO("1b", "4b") FAULTS_TO("2b", "4b") FAULTS_TO("3b", "4b")
+                     : "+r"(error), "+&r"(first), "+&r"(second), "+&r"(third)
+                     : "r"(address)
+                     : "memory", "cc");
+    close_guest();
+    words[0] = first;
+    words[1] = second;
+    words[2] = third;
+    return error;
+}
+
+static inline int put_guest_u32(uint64_t address, uint32_t value)
+{
+    int error = -EFAULT;
+    if (!in_guest(address, sizeof(value)))
+        return -EFAULT;
+    open_guest();
+    __asm__ volatile("1: mov %k1, (%2)\n\t"
+                     "xor %0, %0\n"
+                     "2:\n\t" FAULTS_TO("1b", "2b")
+                     : "+r"(error)
+                     : "r"((uint64_t)value), "r"(address)
+                     : "memory");
+    close_guest();
+    return error;
+}
+
+#endif
