@@ -460,7 +460,7 @@ uint32_t page_table_fill_list(struct page_table *table, const struct iommu_eleme
     uint64_t key = list->bfn >> PAGE_TABLE_BITS;
     uint32_t joins = 0, done = 0;
 
-    if (key != table->cursor_key && page_table_grow(table, list->bfn, owed) != 0)
+    if (list->mfn > mfn_max || (key != table->cursor_key && page_table_grow(table, list->bfn, owed) != 0))
         return 0;
     while (done < count && list[done].bfn >> PAGE_TABLE_BITS == key) {
         uint32_t put = fill_consecutive(table, list + done, count - done, mfn_max, &joins);
