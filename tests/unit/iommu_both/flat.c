@@ -217,11 +217,14 @@ static bool is_window(uint64_t bfn, uint64_t frames)
     return bfn <= MSI_LAST && bfn + frames > MSI_FIRST;
 }
 
+static bool is_aligned_range(uint64_t first, uint64_t frames, uint64_t last)
+{
+    return first % frames == 0 && first <= last && frames - 1 <= last - first;
+}
+
 static int check(uint32_t page, uint64_t frames)
 {
-    uint64_t bfn = flat_bfn(page);
-
-    if (bfn % frames != 0 || bfn > flat.max_bfn || frames - 1 > flat.max_bfn - bfn)
+    if (!is_aligned_range(flat_bfn(page), frames, flat.max_bfn))
         return -EINVAL;
     return is_locked(page, frames) ? -EACCES : 0;
 }
@@ -265,9 +268,9 @@ void flat_begin(const struct flat_area *from, uint32_t count, uint8_t levels, ui
 int flat_map(uint32_t page, uint64_t mfn, uint32_t order, uint32_t flags)
 {
     uint64_t frames = 1ull << order;
-    int error = mfn > flat.max_mfn ? -EINVAL : order != 0 ? check(page, frames) : 0;
+    int error = is_aligned_range(mfn, frames, flat.max_mfn) ? 0 : -EINVAL;
 
-    if (error == 0 && (mfn % frames != 0 || frames - 1 > flat.max_mfn - mfn))
+    if (error == 0 && order != 0 && !is_aligned_range(flat_bfn(page), frames, flat.max_bfn))
         error = -EINVAL;
     if (error == 0 && is_window(flat_bfn(page), frames))
         error = -EACCES;
