@@ -365,10 +365,12 @@ static int map_pieces(struct iommu_context *context, uint64_t bfn, uint64_t mfn,
 SELDOM static int map_order(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order,
                             uint32_t flags, struct iommu_flush *flush)
 {
-    uint64_t frames = 1ull << order;
+    uint64_t frames = 1ull << (order & 63);
     uint32_t level = leaf_of_order(context, order);
     int error = 0;
 
+    if (order > ORDER_MAX || mfn > context->max_mfn)
+        return -EINVAL;
     if (context->dead)
         return -EIO;
     if (!is_aligned_range(context, bfn, order) || (mfn & (frames - 1)) != 0 ||
@@ -383,14 +385,33 @@ SELDOM static int map_order(struct iommu_context *context, uint64_t bfn, uint64_
     return error == -EEXIST ? map_pieces(context, bfn, mfn, order, flags, flush) : error;
 }
 
-/* Whatever iommu_map() is not quick about. */
-SELDOM static int map_any(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order,
-                          uint32_t flags, struct iommu_flush *flush)
+/* The same for 2 MiB, as iommu_map() below for a frame. */
+SELDOM static int map_2m(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order,
+                         uint32_t flags, struct iommu_flush *flush)
 {
-    if (order > ORDER_MAX || mfn > context->max_mfn)
-        return -EINVAL;
-    if (order != 0)
+    struct page_table *table = &context->table;
+    uint64_t entry = page_table_leaf(table->format, mfn, flags) | table->format->large;
+    uint64_t frames = page_table_span(2);
+    uint32_t slot = (bfn >> PAGE_TABLE_BITS) % PAGE_TABLE_ENTRIES;
+
+    if (bfn >> (2 * PAGE_TABLE_BITS) != table->upper_key || (bfn | mfn) % frames != 0 ||
+        mfn + frames - 1 > context->max_mfn || bfn + frames > context->end || is_msi_window(bfn, frames) ||
+        context->flush_on_map || table->leaf_level < 2 || !page_table_has(table, 1) ||
+        table->upper[slot] != 0)
         return map_order(context, bfn, mfn, order, flags, flush);
+    table->reserve++;
+    iommu_counters.maps += frames;
+    if (page_table_put_leaf(table, table->upper, table->upper_info, slot, entry, frames << 12))
+        page_table_merge_upper(table, bfn, flush);
+    return 0;
+}
+
+/* One frame, whatever stands there. */
+SELDOM static int map_any(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t flags,
+                          struct iommu_flush *flush)
+{
+    if (mfn > context->max_mfn)
+        return -EINVAL;
     if (is_msi_window(bfn, 1))
         return -EACCES;
     if (bfn >= context->end) {
@@ -402,18 +423,30 @@ SELDOM static int map_any(struct iommu_context *context, uint64_t bfn, uint64_t 
     return map_one(context, bfn, mfn, flags, flush);
 }
 
-/* One frame onto nothing, in the table of the one before: without a call. */
+SELDOM static int complete_run(struct page_table *table, uint64_t bfn, struct iommu_flush *flush)
+{
+    page_table_merge(table, bfn, flush);
+    return 0;
+}
+
+/* What is mapped most: onto nothing, near the one before. Whatever is not so goes on elsewhere. */
 int iommu_map(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t order, uint32_t flags,
               struct iommu_flush *flush)
 {
     struct page_table *table = &context->table;
+    uint32_t slot = bfn % PAGE_TABLE_ENTRIES;
+    uint64_t entry = page_table_leaf(table->format, mfn, flags);
 
-    if (order == 0 && mfn <= context->max_mfn && bfn < context->end && !is_msi_window(bfn, 1) &&
-        !context->flush_on_map && page_table_put_next(table, bfn, mfn, flags)) {
-        iommu_counters.maps++;
-        return 0;
-    }
-    return map_any(context, bfn, mfn, order, flags, flush);
+    if (order != 0)
+        return order == PAGE_TABLE_BITS ? map_2m(context, bfn, mfn, order, flags, flush)
+                                        : map_order(context, bfn, mfn, order, flags, flush);
+    if (mfn > context->max_mfn || bfn >= context->end || is_msi_window(bfn, 1) || context->flush_on_map ||
+        !page_table_is_near(table, bfn) || table->cursor[slot] != 0)
+        return map_any(context, bfn, mfn, flags, flush);
+    iommu_counters.maps++;
+    if (page_table_put_leaf(table, table->cursor, table->cursor_info, slot, entry, 1u << 12))
+        return complete_run(table, bfn, flush);
+    return 0;
 }
 
 int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint64_t frames, uint32_t flags,
@@ -486,13 +519,67 @@ SELDOM static int unmap_order(struct iommu_context *context, uint64_t bfn, uint3
     return error != 0 ? error : iommu_unmap_run(context, bfn, 1ull << order, flush, &done);
 }
 
+/* The 2 MiB leaf at bfn, if that is near the one before and its table stays; else 0. */
+static inline uint64_t leaf_2m(const struct iommu_context *context, uint64_t bfn,
+                               const struct iommu_flush *flush)
+{
+    const struct page_table *table = &context->table;
+    const struct page_format *format = table->format;
+    uint64_t entry;
+
+    if (bfn >> (2 * PAGE_TABLE_BITS) != table->upper_key || bfn % page_table_span(2) != 0 ||
+        bfn >= context->end || table->upper_info->live == 1 || iommu_flush_full(flush))
+        return 0;
+    entry = table->upper[(bfn >> PAGE_TABLE_BITS) % PAGE_TABLE_ENTRIES];
+    return (entry & (format->kind | format->locked)) == format->large ? entry : 0;
+}
+
+SELDOM static int unmap_2m(struct iommu_context *context, uint64_t bfn, uint32_t order,
+                           struct iommu_flush *flush)
+{
+    struct page_table *table = &context->table;
+    uint64_t entry = leaf_2m(context, bfn, flush), frames = page_table_span(2);
+
+    if (entry == 0)
+        return unmap_order(context, bfn, order, flush);
+    page_table_drop_leaf(table, table->upper, table->upper_info,
+                         (bfn >> PAGE_TABLE_BITS) % PAGE_TABLE_ENTRIES, frames << 12);
+    table->reserve--;
+    iommu_counters.unmaps += frames;
+    iommu_flush_park(flush, entry, frames);
+    iommu_flush_note(flush, bfn, frames);
+    return 0;
+}
+
+SELDOM static int unmap_any(struct iommu_context *context, uint64_t bfn, struct iommu_flush *flush)
+{
+    return unmap_one(context, bfn, flush);
+}
+
+/* As quick as iommu_map(), and about the same. */
 int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, struct iommu_flush *flush)
 {
+    struct page_table *table = &context->table;
+    uint32_t slot = bfn % PAGE_TABLE_ENTRIES;
+    uint64_t entry;
+
     if (order > ORDER_MAX)
         return -EINVAL;
     if (order != 0 || bfn >= context->end)
-        return unmap_order(context, bfn, order, flush);
-    return unmap_one(context, bfn, flush);
+        return order == PAGE_TABLE_BITS ? unmap_2m(context, bfn, order, flush)
+                                        : unmap_order(context, bfn, order, flush);
+    if (!page_table_is_near(table, bfn) || table->cursor_info->live == 1 || iommu_flush_full(flush))
+        return unmap_any(context, bfn, flush);
+    entry = table->cursor[slot];
+    if (page_table_is_locked(table, entry))
+        return -EACCES;
+    iommu_counters.unmaps++;
+    if (entry == 0)
+        return 0;
+    page_table_drop_leaf(table, table->cursor, table->cursor_info, slot, 1u << 12);
+    iommu_flush_park(flush, entry, 1);
+    iommu_flush_note(flush, bfn, 1);
+    return 0;
 }
 
 /* A table that holds no window, in reach of a live tree; else element by element, which says why not. */
@@ -527,11 +614,12 @@ int iommu_map_list(struct iommu_context *context, const struct iommu_element *li
 
 static uint32_t consecutive(const struct iommu_element *list, uint32_t count)
 {
-    uint32_t run = 1;
+    const struct iommu_element *end = list + count, *next = list + 1;
+    uint64_t bfn = list->bfn;
 
-    while (run < count && list[run].bfn == list[0].bfn + run)
-        run++;
-    return run;
+    while (next < end && next->bfn == ++bfn)
+        next++;
+    return (uint32_t)(next - list);
 }
 
 int iommu_unmap_list(struct iommu_context *context, const struct iommu_element *list, uint32_t count,
@@ -558,12 +646,12 @@ int iommu_unmap_list(struct iommu_context *context, const struct iommu_element *
 }
 
 /* The leaf at bfn when nothing else is owed, its table stays, and its flags are the caller's; else 0. */
-static inline uint64_t leaf_alone(const struct iommu_context *context, uint64_t bfn,
+static inline uint64_t leaf_alone(struct iommu_context *context, uint64_t bfn,
                                   const struct iommu_flush *flush)
 {
-    const struct page_table *table = &context->table;
+    struct page_table *table = &context->table;
 
-    if (bfn >= context->end || bfn >> PAGE_TABLE_BITS != table->cursor_key || table->cursor_info->live == 1 ||
+    if (bfn >= context->end || !page_table_is_near(table, bfn) || table->cursor_info->live == 1 ||
         (flush->range_count | flush->parked_count) != 0 || flush->tables_changed || context->units == 0)
         return 0;
     return table->cursor[bfn % PAGE_TABLE_ENTRIES];
@@ -578,7 +666,8 @@ int iommu_unmap_page(struct iommu_context *context, uint64_t bfn, struct iommu_m
     gone->flags = 0;
     if (entry == 0 || (flags & (IOMMU_PREMAP | IOMMU_LOCKED)) != 0)
         return iommu_unmap(context, bfn, 0, flush);
-    page_table_drop(&context->table, bfn);
+    page_table_drop_leaf(&context->table, context->table.cursor, context->table.cursor_info,
+                         bfn % PAGE_TABLE_ENTRIES, 1u << 12);
     page_table_write_back(&context->table);
     iommu_counters.unmaps++;
 

@@ -209,6 +209,11 @@ void page_table_merge(struct page_table *table, uint64_t bfn, struct iommu_flush
     merge(table, (uint32_t)(table->cursor_info - table->info), bfn, 1, owed);
 }
 
+void page_table_merge_upper(struct page_table *table, uint64_t bfn, struct iommu_flush *owed)
+{
+    merge(table, (uint32_t)(table->upper_info - table->info), bfn, 2, owed);
+}
+
 /* ---- the walk ---- */
 
 /* Deepest table on the way to bfn, not below level `low`, and its level. */
@@ -217,7 +222,8 @@ static inline uint32_t walk(const struct page_table *table, uint64_t bfn, uint32
     const struct page_format *format = table->format;
     uint64_t kind = format->kind, large = format->large, address = format->address_mask;
     bool near = bfn >> (2 * PAGE_TABLE_BITS) == table->upper_key && low <= 2;
-    uint64_t offset = (uint64_t)(near ? table->upper : table->root) << 12, pool = table->pool_mfn << 12;
+    uint64_t offset = near ? (uint64_t)((uint8_t *)table->upper - table->pool) : (uint64_t)table->root << 12;
+    uint64_t pool = table->pool_mfn << 12;
     uint32_t at = near ? 2 : table->levels, shift = PAGE_TABLE_BITS * (at - 1);
 
     for (; at > low; at--, shift -= PAGE_TABLE_BITS) {
@@ -232,15 +238,20 @@ static inline uint32_t walk(const struct page_table *table, uint64_t bfn, uint32
     return (uint32_t)(offset >> 12);
 }
 
+static void set_upper(struct page_table *table, uint64_t bfn, uint32_t page)
+{
+    table->upper_key = bfn >> (2 * PAGE_TABLE_BITS);
+    table->upper_info = &table->info[page];
+    table->upper = entries_of(table, page);
+}
+
 static void set_cursor(struct page_table *table, uint64_t bfn, uint32_t page)
 {
     table->cursor_key = bfn >> PAGE_TABLE_BITS;
     table->cursor_info = &table->info[page];
     table->cursor = entries_of(table, page);
-    if (table->levels > 1) {
-        table->upper_key = bfn >> (2 * PAGE_TABLE_BITS);
-        table->upper = table->info[page].parent;
-    }
+    if (table->levels > 1)
+        set_upper(table, bfn, table->info[page].parent);
 }
 
 /*
@@ -384,10 +395,8 @@ int page_table_put(struct page_table *table, uint64_t bfn, uint32_t level, uint6
     table->reserve += (entry != 0 ? reserve : 0) - (*old != 0 ? reserve : 0);
     write_entry(table, page, bfn, level, entry);
     info = &table->info[page];
-    if (level == 2) {
-        table->upper_key = bfn >> (2 * PAGE_TABLE_BITS);
-        table->upper = page;
-    }
+    if (level == 2)
+        set_upper(table, bfn, page);
     if (info->live == 0)
         unlink_empty(table, page, bfn, level, owed);
     else if (info->joins == PAGE_TABLE_RUN)
@@ -460,7 +469,8 @@ uint32_t page_table_fill_list(struct page_table *table, const struct iommu_eleme
     uint64_t key = list->bfn >> PAGE_TABLE_BITS;
     uint32_t joins = 0, done = 0;
 
-    if (list->mfn > mfn_max || (key != table->cursor_key && page_table_grow(table, list->bfn, owed) != 0))
+    if (list->mfn > mfn_max ||
+        (!page_table_is_near(table, list->bfn) && page_table_grow(table, list->bfn, owed) != 0))
         return 0;
     while (done < count && list[done].bfn >> PAGE_TABLE_BITS == key) {
         uint32_t put = fill_consecutive(table, list + done, count - done, mfn_max, &joins);
@@ -487,7 +497,7 @@ uint32_t page_table_clear_list(struct page_table *table, const struct iommu_elem
                                *end = list + lower(count, IOMMU_FLUSH_PARKED - owed->parked_count);
     uint32_t cleared = 0;
 
-    if (key != table->cursor_key) {
+    if (!page_table_is_near(table, list->bfn)) {
         int error = page_table_seek(table, list->bfn, owed);
 
         if (error != 0)
@@ -639,21 +649,23 @@ int page_table_survey(const struct page_table *table, uint64_t bfn, uint64_t fra
     *missing = 0;
     while (bfn < end && bfn <= page_table_reach(table->levels)) {
         uint32_t level, page = walk(table, bfn, 1, &level), slot = slot_of(bfn, level);
-        const uint64_t *entries = entries_of(table, page);
-        uint64_t next = bfn;
+        uint64_t bits = table->format->locked | (level > 1 ? table->format->kind : 0);
+        uint64_t leaf = level > 1 ? table->format->large : 0, span = page_table_span(level), next;
+        uint64_t slots = lower(PAGE_TABLE_ENTRIES - slot, (end - (bfn & -span) + span - 1) / span);
+        const uint64_t *entry = &entries_of(table, page)[slot], *stop = entry + slots, *start = entry;
 
-        for (; slot < PAGE_TABLE_ENTRIES && entries[slot] == 0 && next < end; slot++)
-            next = (next | (page_table_span(level) - 1)) + 1;
-        if (next > bfn)
+        while (entry < stop && *entry == 0)
+            entry++;
+        next = (bfn & -span) + (uint64_t)(entry - start) * span;
+        if (entry != start)
             *missing += tables_below(bfn, lower(next, end) - 1, level);
-        for (; slot < PAGE_TABLE_ENTRIES && entries[slot] != 0 && next < end; slot++) {
-            if (level > 1 && points_at_table(table, entries[slot]))
-                break;
-            if (page_table_is_locked(table, entries[slot]))
-                return -EACCES;
-            next = (next | (page_table_span(level) - 1)) + 1;
-        }
-        bfn = next;
+        start = entry;
+        while (entry < stop && *entry != 0 && (*entry & bits) == leaf)
+            entry++;
+        next += (uint64_t)(entry - start) * span;
+        if (entry < stop && *entry != 0 && page_table_is_locked(table, *entry))
+            return -EACCES;
+        bfn = next > bfn ? next : bfn;
     }
     return 0;
 }

@@ -59,8 +59,9 @@ struct page_table {
     uint64_t *cursor; /* the leaf table that was used last: consecutive calls do not walk */
     uint64_t cursor_key;
     struct page_table_info *cursor_info;
-    uint64_t upper_key; /* the same for the table above it: neighbours walk one level */
-    uint32_t upper;
+    uint64_t *upper; /* the same for the table above it: neighbours walk one level */
+    uint64_t upper_key;
+    struct page_table_info *upper_info;
     bool coherent;               /* hardware's walks see the CPU's caches */
     uint64_t *dirty, *dirty_end; /* leaf entries that still have to be written back */
     uint8_t levels;
@@ -162,6 +163,8 @@ int page_table_grow(struct page_table *table, uint64_t bfn, struct iommu_flush *
 void page_table_unlink(struct page_table *table, uint64_t bfn, struct iommu_flush *owed);
 /* The cursor's table looks like a run: if it is one, a leaf takes its place, and so on upwards. */
 void page_table_merge(struct page_table *table, uint64_t bfn, struct iommu_flush *owed);
+/* The same of the table above it. */
+void page_table_merge_upper(struct page_table *table, uint64_t bfn, struct iommu_flush *owed);
 
 /*
  * ---- operations; bfn must be within the tree's reach, but for a lookup ----
@@ -195,19 +198,58 @@ static inline void page_table_mark_dirty(struct page_table *table, uint64_t *slo
     table->dirty_end = slot + count;
 }
 
-/* What every mapped and unmapped page goes through is part of the loop that it is called from. */
-#define PAGE_TABLE_SHORT __attribute__((always_inline)) static inline
+/* Whether the cursor is at the table of bfn, or only had to be moved by one step. */
+static inline bool page_table_is_near(struct page_table *table, uint64_t bfn)
+{
+    const struct page_format *format = table->format;
+    uint64_t entry, page;
+
+    if (bfn >> PAGE_TABLE_BITS == table->cursor_key)
+        return true;
+    if (bfn >> (2 * PAGE_TABLE_BITS) != table->upper_key)
+        return false;
+    entry = table->upper[(bfn >> PAGE_TABLE_BITS) % PAGE_TABLE_ENTRIES];
+    if (entry == 0 || (entry & format->kind) == format->large)
+        return false;
+    page = page_table_leaf_mfn(format, entry) - table->pool_mfn;
+    table->cursor_key = bfn >> PAGE_TABLE_BITS;
+    table->cursor_info = &table->info[page];
+    table->cursor = (uint64_t *)(void *)(table->pool + (page << 12));
+    return true;
+}
+
+/* A leaf onto nothing. True: it completes what looks like a run. */
+static inline bool page_table_put_leaf(struct page_table *table, uint64_t *entries,
+                                       struct page_table_info *info, uint32_t slot, uint64_t entry,
+                                       uint64_t size)
+{
+    uint32_t joins = page_table_joins(entries, slot, entry, size);
+
+    host_store64(&entries[slot], entry);
+    info->live++;
+    page_table_mark_dirty(table, &entries[slot], 1);
+    return joins != 0 && (info->joins += joins) == PAGE_TABLE_RUN;
+}
+
+/* Clears a leaf that is there. */
+static inline void page_table_drop_leaf(struct page_table *table, uint64_t *entries,
+                                        struct page_table_info *info, uint32_t slot, uint64_t size)
+{
+    if (info->joins != 0)
+        info->joins -= page_table_joins(entries, slot, entries[slot], size);
+    info->live--;
+    host_store64(&entries[slot], 0);
+    page_table_mark_dirty(table, &entries[slot], 1);
+}
 
 /*
  * Puts entry at bfn by one store; *old is what stood there (0: nothing). 0; -EACCES what stands there is
  * locked; -ENOMEM quota. On an error nothing changed.
  */
-PAGE_TABLE_SHORT int page_table_map(struct page_table *table, uint64_t bfn, uint64_t entry, uint64_t *old,
-                                    struct iommu_flush *owed)
+static inline int page_table_map(struct page_table *table, uint64_t bfn, uint64_t entry, uint64_t *old,
+                                 struct iommu_flush *owed)
 {
-    uint32_t index = bfn % PAGE_TABLE_ENTRIES, joins;
-    struct page_table_info *info;
-    uint64_t *slot;
+    uint32_t slot = bfn % PAGE_TABLE_ENTRIES;
 
     if (bfn >> PAGE_TABLE_BITS != table->cursor_key) {
         int error = page_table_grow(table, bfn, owed);
@@ -215,67 +257,22 @@ PAGE_TABLE_SHORT int page_table_map(struct page_table *table, uint64_t bfn, uint
         if (error != 0)
             return error;
     }
-    slot = &table->cursor[index];
-    info = table->cursor_info;
-    *old = *slot;
-    if (*old == 0) {
-        info->live++;
-    } else {
-        if (page_table_is_locked(table, *old))
-            return -EACCES;
-        if (info->joins != 0)
-            info->joins -= page_table_joins(table->cursor, index, *old, 1u << 12);
+    *old = table->cursor[slot];
+    if (page_table_is_locked(table, *old))
+        return -EACCES;
+    if (*old != 0) { /* one store is to replace it: it only counts as gone */
+        if (table->cursor_info->joins != 0)
+            table->cursor_info->joins -= page_table_joins(table->cursor, slot, *old, 1u << 12);
+        table->cursor_info->live--;
     }
-    host_store64(slot, entry);
-    page_table_mark_dirty(table, slot, 1);
-    joins = page_table_joins(table->cursor, index, entry, 1u << 12);
-    if (joins != 0 && (info->joins += joins) == PAGE_TABLE_RUN)
+    if (page_table_put_leaf(table, table->cursor, table->cursor_info, slot, entry, 1u << 12))
         page_table_merge(table, bfn, owed);
     return 0;
 }
 
-/* Puts a leaf at bfn when that is in the cursor's table, nothing stands there, and it completes no run. */
-PAGE_TABLE_SHORT bool page_table_put_next(struct page_table *table, uint64_t bfn, uint64_t mfn,
-                                          uint32_t flags)
-{
-    uint32_t index = bfn % PAGE_TABLE_ENTRIES, joins;
-    uint64_t entry = page_table_leaf(table->format, mfn, flags);
-    struct page_table_info *info;
-    uint64_t *slot;
-
-    if (bfn >> PAGE_TABLE_BITS != table->cursor_key)
-        return false;
-    slot = &table->cursor[index];
-    info = table->cursor_info;
-    if (*slot != 0)
-        return false;
-    joins = info->joins + page_table_joins(table->cursor, index, entry, 1u << 12);
-    if (joins == PAGE_TABLE_RUN)
-        return false;
-    info->joins = joins;
-    info->live++;
-    host_store64(slot, entry);
-    page_table_mark_dirty(table, slot, 1);
-    return true;
-}
-
-/* Clears the leaf at bfn, which is there, in the cursor's table. */
-static inline void page_table_drop(struct page_table *table, uint64_t bfn)
-{
-    uint32_t index = bfn % PAGE_TABLE_ENTRIES;
-    struct page_table_info *info = table->cursor_info;
-    uint64_t *slot = &table->cursor[index];
-
-    if (info->joins != 0)
-        info->joins -= page_table_joins(table->cursor, index, *slot, 1u << 12);
-    info->live--;
-    host_store64(slot, 0);
-    page_table_mark_dirty(table, slot, 1);
-}
-
 /* Clears bfn; *old is what stood there. 0; -EACCES what stands there is locked. */
-PAGE_TABLE_SHORT int page_table_unmap(struct page_table *table, uint64_t bfn, uint64_t *old,
-                                      struct iommu_flush *owed)
+static inline int page_table_unmap(struct page_table *table, uint64_t bfn, uint64_t *old,
+                                   struct iommu_flush *owed)
 {
     uint64_t entry;
 
@@ -292,7 +289,7 @@ PAGE_TABLE_SHORT int page_table_unmap(struct page_table *table, uint64_t bfn, ui
     if (page_table_is_locked(table, entry))
         return -EACCES;
     *old = entry;
-    page_table_drop(table, bfn);
+    page_table_drop_leaf(table, table->cursor, table->cursor_info, bfn % PAGE_TABLE_ENTRIES, 1u << 12);
     if (table->cursor_info->live == 0)
         page_table_unlink(table, bfn, owed);
     return 0;
