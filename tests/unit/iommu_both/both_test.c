@@ -16,11 +16,25 @@
 
 #include <cmocka.h>
 
-#define OPERATIONS  100000u /* of each history */
-#define ORDERS      11u     /* 0 to 10 */
+#define OPERATIONS  60000u /* of each history */
+#define REGIONS     8u
+#define SPAN        3072u /* BFNs of a region */
+#define ORDERS      11u   /* 0 to 10 */
 #define MACHINE_MFN ((1ull << 28) - 1)
 #define RW          (IOMMU_READ | IOMMU_WRITE)
 #define WATCHED     64u /* pages that the unit was made to remember */
+
+/* Edges of what 1 to 4 levels reach, the interrupt window, and the end of six levels. */
+static const struct flat_area regions_of_bfns[REGIONS] = {
+    {0, SPAN},
+    {(1ull << 18) - 1024, SPAN},
+    {0xfe800, SPAN},
+    {(1ull << 27) - 1024, SPAN},
+    {(1ull << 27) + (1ull << 20), SPAN},
+    {(1ull << 36) - 1024, SPAN},
+    {(1ull << 45) - 1024, SPAN},
+    {(1ull << 52) - 2048, SPAN},
+};
 
 struct answer {
     int error;
@@ -66,11 +80,11 @@ static uint32_t random_flags(void)
 /* The last block of a region may reach over its end; the oracle knows nothing there. */
 static uint32_t random_page(uint32_t regions, uint32_t frames)
 {
-    uint32_t page = random_below(FLAT_SPAN - frames + 1);
+    uint32_t page = random_below(SPAN - frames + 1);
 
     if (random_below(8) != 0)
         page -= page % frames;
-    return random_below(regions) * FLAT_SPAN + page;
+    return random_below(regions) * SPAN + page;
 }
 
 static uint64_t random_mfn(uint32_t frames)
@@ -116,9 +130,9 @@ static void watch_store(void)
 {
     uint64_t inside = change.page + watch_below(change.frames == 0 ? 1 : (uint32_t)change.frames);
 
-    watch_page(inside < FLAT_PAGES ? (uint32_t)inside : 0);
-    watch_page((uint32_t)(inside | 511) < FLAT_PAGES ? (uint32_t)(inside | 511) - watch_below(512) : 0);
-    watch_page(watch_below(FLAT_PAGES));
+    watch_page(inside < (REGIONS * SPAN) ? (uint32_t)inside : 0);
+    watch_page((uint32_t)(inside | 511) < (REGIONS * SPAN) ? (uint32_t)(inside | 511) - watch_below(512) : 0);
+    watch_page(watch_below((REGIONS * SPAN)));
 }
 
 static void begin_change(uint32_t page, uint64_t frames, uint64_t mfn, uint32_t flags)
@@ -134,7 +148,7 @@ static void watch_remembered(const struct iommu_context *context)
     uint32_t count = watched_count < WATCHED ? watched_count : WATCHED;
 
     for (uint32_t i = 0; i < count; i++) {
-        const struct iommu_mapping *mapping = &flat.pages[watched[i]];
+        const struct flat_page *mapping = &flat.pages[watched[i]];
 
         assert_true(
             is_as(model_translate(0, context, flat_bfn(watched[i]), true), mapping->mfn, mapping->flags));
@@ -165,7 +179,7 @@ static struct answer map(struct iommu_context *context, struct iommu_flush *flus
 static struct answer map_run(struct iommu_context *context, struct iommu_flush *flush, uint32_t regions)
 {
     uint32_t frames = random_below(random_below(4) != 0 ? 40 : 1200), flags;
-    uint32_t page = random_below(regions) * FLAT_SPAN + random_below(FLAT_SPAN - frames);
+    uint32_t page = random_below(regions) * SPAN + random_below(SPAN - frames);
     uint64_t mfn, done;
     struct answer answer = {0};
 
@@ -229,7 +243,7 @@ static struct answer operate(struct iommu_context *context, struct iommu_flush *
     if (choice < 50)
         return unmap(context, flush, regions);
     if (choice < 90)
-        return lookup(context, random_below(regions * FLAT_SPAN));
+        return lookup(context, random_below(regions * SPAN));
     return flush_now(context, flush);
 }
 
@@ -246,15 +260,15 @@ static void play(enum iommu_vendor vendor, uint64_t seed, uint32_t quota, uint32
     watched_count = 0;
     assert_int_equal(iommu_context_create(&context, quota), 0);
     assert_int_equal(iommu_attach(context, 0, 0), 0);
-    flat_begin(context->table.levels, model.levels_max, iommu_tables_quota(context), MACHINE_MFN,
-               model.reserved);
+    flat_begin(regions_of_bfns, REGIONS, context->table.levels, model.levels_max, model.leaf_level,
+               iommu_tables_quota(context), MACHINE_MFN, model.reserved);
     assert_int_equal(iommu_max_bfn(context), flat.max_bfn);
     iommu_flush_begin(&flush, context);
     model.on_store = watch_store;
     for (uint32_t i = 0; i < operations; i++) {
         /* Region after region comes into use, so that a tree that can grow does so over time. */
-        uint32_t regions = 1 + i * 2 / (operations / FLAT_REGIONS + 1);
-        struct answer answer = operate(context, &flush, regions < FLAT_REGIONS ? regions : FLAT_REGIONS);
+        uint32_t regions = 1 + i * 2 / (operations / REGIONS + 1);
+        struct answer answer = operate(context, &flush, regions < REGIONS ? regions : REGIONS);
 
         if (vendor == IOMMU_VENDOR_VTD)
             answers[i] = answer;
@@ -262,7 +276,7 @@ static void play(enum iommu_vendor vendor, uint64_t seed, uint32_t quota, uint32
             assert_memory_equal(&answer, &answers[i], sizeof answer);
     }
     flush_now(context, &flush);
-    for (uint32_t page = 0; page < FLAT_PAGES; page++)
+    for (uint32_t page = 0; page < (REGIONS * SPAN); page++)
         lookup(context, page);
 }
 

@@ -4,7 +4,6 @@
 #include "guest-abi/include/sluice/errno.h"
 #include "tests/unit/iommu_engine/model.h"
 #include "tests/unit/iommu_engine/oracle.h"
-#include "tests/unit/iommu_superpage/random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -448,29 +447,6 @@ static void a_wider_range_makes_one_leaf_again(void **state)
     model.reserved = model.reserved_read = (struct iommu_range){0};
 }
 
-/* ---- everything together ---- */
-
-static void random_orders_coherent(void **state)
-{
-    (void)state;
-    oracle_set_model(4, true, false, 1);
-    random_orders(1, 500, 1100);
-}
-
-static void random_orders_not_coherent(void **state)
-{
-    (void)state;
-    oracle_set_model(3, false, true, 2);
-    random_orders(2, 300, 1100);
-}
-
-static void random_orders_with_a_small_quota(void **state)
-{
-    (void)state;
-    oracle_set_model(4, true, false, 1);
-    random_orders(3, 400, 600);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -490,9 +466,6 @@ int main(void)
         cmocka_unit_test(reserved_ranges_are_of_the_largest_leaves),
         cmocka_unit_test(overlapping_ranges_split_a_leaf),
         cmocka_unit_test(a_wider_range_makes_one_leaf_again),
-        cmocka_unit_test(random_orders_coherent),
-        cmocka_unit_test(random_orders_not_coherent),
-        cmocka_unit_test(random_orders_with_a_small_quota),
     };
 
     return cmocka_run_group_tests_name("iommu_superpage_vtd", tests, oracle_vtd, NULL) +

@@ -49,6 +49,7 @@ void machine_reset(enum iommu_vendor vendor)
     }
     memset(&machine, 0, sizeof machine);
     machine.vendor = vendor;
+    machine.failing_allocation = -1;
 }
 
 void machine_restart(void)
@@ -205,8 +206,9 @@ uint64_t host_frames_alloc(uint64_t count)
 {
     uint64_t first = machine.next_frame;
 
-    if (count > MACHINE_FRAMES - first)
+    if (count > MACHINE_FRAMES - first || machine.failing_allocation-- == 0)
         return 0;
+    machine.frames_out += (int64_t)count;
     machine.next_frame += count;
     memset(memory + (first << 12), 0, count << 12);
     if (machine.has_written)
@@ -217,6 +219,7 @@ uint64_t host_frames_alloc(uint64_t count)
 void host_frames_free(uint64_t mfn, uint64_t count)
 {
     (void)offset_of(mfn << 12, count << 12);
+    machine.frames_out -= (int64_t)count;
 }
 
 void *host_frame_address(uint64_t mfn)

@@ -84,6 +84,8 @@ struct machine {
     uint32_t unit_count, function_count;
     bool has_written; /* a unit is not coherent: what was written back is kept apart */
     uint64_t next_frame, time;
+    /* Which allocation fails, from the next one on; negative: none. And frames that were not given back. */
+    int64_t failing_allocation, frames_out;
     uint64_t stores, released;
     struct unit units[MACHINE_UNITS_MAX];
     struct machine_function functions[MACHINE_FUNCTIONS];

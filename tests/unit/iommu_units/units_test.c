@@ -309,6 +309,12 @@ int main(void)
         cmocka_unit_test(registers_of_every_unit_are_out_of_bounds),
         cmocka_unit_test(the_interrupt_window_is_always_listed),
         cmocka_unit_test(a_unit_that_does_not_come_on),
+        cmocka_unit_test(each_allocation_of_bringing_up),
+        cmocka_unit_test(each_allocation_of_a_context),
+        cmocka_unit_test(failed_contexts_are_not_counted),
+        cmocka_unit_test(each_allocation_of_an_attachment),
+        cmocka_unit_test(each_allocation_of_an_interrupt),
+        cmocka_unit_test(everything_else_takes_nothing),
     };
 
     return cmocka_run_group_tests_name("iommu_units", tests, NULL, NULL);

@@ -39,4 +39,12 @@ void registers_of_every_unit_are_out_of_bounds(void **state);
 void the_interrupt_window_is_always_listed(void **state);
 void a_unit_that_does_not_come_on(void **state);
 
+/* nth_test.c: memory that is short */
+void each_allocation_of_bringing_up(void **state);
+void each_allocation_of_a_context(void **state);
+void failed_contexts_are_not_counted(void **state);
+void each_allocation_of_an_attachment(void **state);
+void each_allocation_of_an_interrupt(void **state);
+void everything_else_takes_nothing(void **state);
+
 #endif
