@@ -42,10 +42,28 @@ static inline uint32_t fill_consecutive(const struct page_table *table, const st
     return slot - first;
 }
 
+/* One frame, which may replace another, in the cursor's table. */
+static inline void put_one(struct page_table *table, const struct iommu_element *element, bool note,
+                           struct iommu_flush *owed)
+{
+    uint64_t entry = page_table_leaf(table->format, element->mfn, element->flags);
+    uint32_t slot = element->bfn % PAGE_TABLE_ENTRIES;
+    uint64_t old = table->cursor[slot];
+
+    if (old != 0) {
+        page_table_uncount(table->cursor, table->cursor_info, slot, FRAME_BYTES);
+        iommu_flush_park(owed, old, 1);
+        note = old != entry;
+    }
+    (void)page_table_put_leaf(table, table->cursor, table->cursor_info, slot, entry, FRAME_BYTES);
+    if (note)
+        iommu_flush_note(owed, element->bfn, 1);
+}
+
 /*
- * Maps the elements, count at least 1, as long as their BFNs are in one table, nothing stands there, and no
- * MFN is above mfn_max; `note`: tells the accumulator of them. Returns how many; 0: the first one must go
- * through page_table_map().
+ * Maps the elements, count at least 1, as long as their BFNs are in one table, nothing locked stands there,
+ * and no MFN is above mfn_max; `note`: tells the accumulator of those that were absent, too. Returns how
+ * many; 0: the first one must go through iommu_map().
  */
 static uint32_t fill_list(struct page_table *table, const struct iommu_element *list, uint32_t count,
                           uint64_t mfn_max, bool note, struct iommu_flush *owed)
@@ -60,19 +78,18 @@ static uint32_t fill_list(struct page_table *table, const struct iommu_element *
     info = table->cursor_info;
     for (uint32_t put; done < count && list[done].bfn >> PAGE_TABLE_BITS == key; done += put) {
         uint32_t slot = list[done].bfn % PAGE_TABLE_ENTRIES;
+        uint64_t old = table->cursor[slot];
 
-        if (table->cursor[slot] != 0 || list[done].mfn > mfn_max)
+        if (list[done].mfn > mfn_max || page_table_is_locked(table, old) || iommu_flush_full(owed))
             break;
         put = 1;
-        if (goes_on(list + done, count - done)) {
-            put = fill_consecutive(table, list + done, count - done, mfn_max, &info->joins);
-            info->live += put;
-            page_table_mark_dirty(table, &table->cursor[slot], put);
-        } else {
-            uint64_t entry = page_table_leaf(table->format, list[done].mfn, list[done].flags);
-
-            (void)page_table_put_leaf(table, table->cursor, info, slot, entry, FRAME_BYTES);
+        if (old != 0 || !goes_on(list + done, count - done)) {
+            put_one(table, list + done, note, owed);
+            continue;
         }
+        put = fill_consecutive(table, list + done, count - done, mfn_max, &info->joins);
+        info->live += put;
+        page_table_mark_dirty(table, &table->cursor[slot], put);
         if (note)
             iommu_flush_note(owed, list[done].bfn, put);
     }

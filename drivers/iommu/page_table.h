@@ -232,13 +232,20 @@ static inline bool page_table_put_leaf(struct page_table *table, uint64_t *entri
     return joins != 0 && (info->joins += joins) == PAGE_TABLE_RUN;
 }
 
-/* Clears a leaf that is there; to be written back. */
-static inline void page_table_drop(uint64_t *entries, struct page_table_info *info, uint32_t slot,
-                                   uint64_t size)
+/* A leaf that is there counts no more: it is about to go, by one store. */
+static inline void page_table_uncount(const uint64_t *entries, struct page_table_info *info, uint32_t slot,
+                                      uint64_t size)
 {
     if (info->joins != 0)
         info->joins -= page_table_joins(entries, slot, entries[slot], size);
     info->live--;
+}
+
+/* Clears a leaf that is there; to be written back. */
+static inline void page_table_drop(uint64_t *entries, struct page_table_info *info, uint32_t slot,
+                                   uint64_t size)
+{
+    page_table_uncount(entries, info, slot, size);
     host_store64(&entries[slot], 0);
 }
 
@@ -267,11 +274,8 @@ static inline int page_table_map(struct page_table *table, uint64_t bfn, uint64_
     *old = table->cursor[slot];
     if (page_table_is_locked(table, *old))
         return -EACCES;
-    if (*old != 0) { /* one store is to replace it: it only counts as gone */
-        if (table->cursor_info->joins != 0)
-            table->cursor_info->joins -= page_table_joins(table->cursor, slot, *old, 1u << 12);
-        table->cursor_info->live--;
-    }
+    if (*old != 0)
+        page_table_uncount(table->cursor, table->cursor_info, slot, 1u << 12);
     if (page_table_put_leaf(table, table->cursor, table->cursor_info, slot, entry, 1u << 12))
         page_table_merge(table, bfn, owed);
     return 0;
