@@ -15,8 +15,9 @@ static bool goes_on(const struct iommu_element *element, uint32_t count)
 }
 
 /* Those whose BFNs follow each other, in the cursor's table. How many; *joins: see struct page_table_info. */
-static inline uint32_t fill_consecutive(const struct page_table *table, const struct iommu_element *element,
-                                        uint32_t count, uint64_t mfn_max, uint32_t *joins)
+__attribute__((noinline)) static uint32_t fill_consecutive(const struct page_table *table,
+                                                           const struct iommu_element *element,
+                                                           uint32_t count, uint64_t mfn_max, uint32_t *joins)
 {
     const struct page_format *format = table->format;
     uint64_t bfn = element->bfn, size = FRAME_BYTES;
@@ -42,21 +43,18 @@ static inline uint32_t fill_consecutive(const struct page_table *table, const st
     return slot - first;
 }
 
-/* One frame, which may replace another, in the cursor's table. */
-static inline void put_one(struct page_table *table, const struct iommu_element *element, bool note,
-                           struct iommu_flush *owed)
+/* One frame for another, by one store. */
+__attribute__((noinline)) static void
+replace_one(struct page_table *table, const struct iommu_element *element, struct iommu_flush *owed)
 {
     uint64_t entry = page_table_leaf(table->format, element->mfn, element->flags);
     uint32_t slot = element->bfn % PAGE_TABLE_ENTRIES;
     uint64_t old = table->cursor[slot];
 
-    if (old != 0) {
-        page_table_uncount(table->cursor, table->cursor_info, slot, FRAME_BYTES);
-        iommu_flush_park(owed, old, 1);
-        note = old != entry;
-    }
+    page_table_uncount(table->cursor, table->cursor_info, slot, FRAME_BYTES);
     (void)page_table_put_leaf(table, table->cursor, table->cursor_info, slot, entry, FRAME_BYTES);
-    if (note)
+    iommu_flush_park(owed, old, 1);
+    if (old != entry)
         iommu_flush_note(owed, element->bfn, 1);
 }
 
@@ -83,13 +81,19 @@ static uint32_t fill_list(struct page_table *table, const struct iommu_element *
         if (list[done].mfn > mfn_max || page_table_is_locked(table, old) || iommu_flush_full(owed))
             break;
         put = 1;
-        if (old != 0 || !goes_on(list + done, count - done)) {
-            put_one(table, list + done, note, owed);
+        if (old != 0) {
+            replace_one(table, list + done, owed);
             continue;
         }
-        put = fill_consecutive(table, list + done, count - done, mfn_max, &info->joins);
-        info->live += put;
-        page_table_mark_dirty(table, &table->cursor[slot], put);
+        if (goes_on(list + done, count - done)) {
+            put = fill_consecutive(table, list + done, count - done, mfn_max, &info->joins);
+            info->live += put;
+            page_table_mark_dirty(table, &table->cursor[slot], put);
+        } else {
+            uint64_t entry = page_table_leaf(table->format, list[done].mfn, list[done].flags);
+
+            (void)page_table_put_leaf(table, table->cursor, info, slot, entry, FRAME_BYTES);
+        }
         if (note)
             iommu_flush_note(owed, list[done].bfn, put);
     }

@@ -447,18 +447,24 @@ static uint32_t clear_leaves(struct page_table *table, uint32_t page, uint32_t l
     uint32_t shift = PAGE_TABLE_BITS * (level - 1), joins;
 
     joins = (uint32_t)(*slot - entries[(first - 1) % PAGE_TABLE_ENTRIES] == size);
-    for (; slot < end; slot++) {
-        uint64_t entry = *slot;
+    while (slot < end) {
+        uint64_t entry = *slot, *run = slot;
 
-        if (entry == expected) {
-            parked[-1].count += 1ull << shift;
-        } else {
+        if (entry != expected) {
             if (entry == 0 || (entry & mask) != wanted)
                 break;
             *parked++ = (struct iommu_frames){entry, 1ull << shift};
+            expected = entry + size;
+            host_store64(slot++, 0);
+            continue;
         }
-        expected = entry + size;
-        host_store64(slot, 0);
+        while (*slot == expected) {
+            host_store64(slot, 0);
+            expected += size;
+            if (++slot == end)
+                break;
+        }
+        parked[-1].count += (uint64_t)(slot - run) << shift;
     }
     count = (uint64_t)(slot - &entries[first]);
     joins += (uint32_t)count - (uint32_t)(parked - parked_first);

@@ -13,11 +13,10 @@ MANY = SIZES[-1]
 
 # ---- bars. AMD's unit in QEMU caches absence, so that there a map has a flush of its own, as an unmap has ----
 
-ONE = {"map": aim(300), "unmap": aim(400)}
-ONE_AMD = aim(400)
-EACH_OF_256 = aim(80, until=220)
-EACH_OF_256_AMD = aim(80, until=240)
-EMPTY = aim(120)
+ONE = {"map": must(300), "unmap": must(400)}
+ONE_AMD = {"map": must(640), "unmap": must(400)}
+EACH_OF_256 = {"contiguous": must(80), "scattered-frames": must(80), "scattered": aim(80, until=130)}
+EMPTY = must(120)
 
 # How the guest names a batch: what of it is scattered, and what the peers need for the same.
 BATCHES = {
@@ -61,7 +60,7 @@ def per_element(counts: dict, name: str, elements: int) -> dict:
 
 def batch_row(counts: dict, what: str, batch: str, size: int) -> Row:
     words, others = BATCHES[batch]
-    bars = {1: (ONE[what], ONE_AMD), MANY: (EACH_OF_256, EACH_OF_256_AMD)}
+    bars = {1: (ONE[what], ONE_AMD[what]), MANY: (EACH_OF_256[batch], EACH_OF_256[batch])}
     bar, amd_bar = bars.get(size, (NO_BAR, NO_BAR))
     return Row(f"calls.{what}-{batch}.{size}", f"B7 {what} {size}{words}" + (", an element" if size > 1 else ""),
                "instructions", per_element(counts, f"{what}-{batch}", size), bar, peers.of(others, size, what == "unmap"),
