@@ -75,15 +75,22 @@ uint64_t host_range_withhold(uint64_t mfn, uint64_t frames)
     return memory_withhold(mfn, frames);
 }
 
-void host_frames_release(const struct iommu_frames *frames, uint32_t runs)
+void host_frames_release(const struct iommu_frames *frames, uint32_t runs, uint64_t address_mask,
+                         uint32_t flags)
 {
+    bool writes = (flags & (IOMMU_WRITE | IOMMU_WITHHELD)) != 0;
+
+    if ((flags & IOMMU_LOCKED) != 0)
+        return; /* a reserved range: nobody took a reference */
     for (const struct iommu_frames *end = frames + runs; frames < end; frames++) {
-        if ((frames->flags & IOMMU_LOCKED) != 0)
-            continue; /* a reserved range: nobody took a reference */
-        if ((frames->flags & IOMMU_PREMAP) != 0)
-            frames_premap_put(frames->mfn, frames->count);
+        uint64_t mfn = (frames->entry & address_mask) >> FRAME_SHIFT;
+
+        if ((flags & IOMMU_PREMAP) != 0)
+            frames_premap_put(mfn, frames->count);
+        else if (frames->count == 1)
+            frame_bus_put(mfn, writes);
         else
-            frames_bus_put(frames->mfn, frames->count, (frames->flags & (IOMMU_WRITE | IOMMU_WITHHELD)) != 0);
+            frames_bus_put(mfn, frames->count, writes);
     }
 }
 
@@ -92,26 +99,6 @@ void host_frames_release(const struct iommu_frames *frames, uint32_t runs)
 volatile void *host_mmio_map(uint64_t physical, uint64_t size)
 {
     return mmio_map(physical, size);
-}
-
-uint32_t host_mmio_read32(const volatile void *address)
-{
-    return *(const volatile uint32_t *)address;
-}
-
-uint64_t host_mmio_read64(const volatile void *address)
-{
-    return *(const volatile uint64_t *)address;
-}
-
-void host_mmio_write32(volatile void *address, uint32_t value)
-{
-    *(volatile uint32_t *)address = value;
-}
-
-void host_mmio_write64(volatile void *address, uint64_t value)
-{
-    *(volatile uint64_t *)address = value;
 }
 
 /* ---- time ---- */

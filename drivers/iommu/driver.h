@@ -84,6 +84,8 @@ struct iommu_driver {
     bool (*unit_dead)(uint32_t unit);
     struct iommu_range (*unit_registers)(uint32_t unit);
     void (*invalidate)(uint32_t unit, const struct iommu_plan *plan); /* posts it and a wait; one bell */
+    /* Both for one page, of which only the leaf has changed. 0, or -EIO and the unit is dead. */
+    int (*forget_page)(uint32_t unit, uint16_t domain, uint64_t bfn);
     int (*wait)(uint32_t unit); /* until that wait is done: 0, or -EIO and the unit is dead */
     void (*read_faults)(void);  /* reads, reports and clears what is there */
     /* The table of the requester's entries, or NULL: -ENODEV no unit or no remapping, -ENOMEM, -EIO. `make`:

@@ -42,7 +42,7 @@ static inline void iommu_flush_note_block(struct iommu_flush *flush, uint64_t bf
 /* What an entry stood for is let go by the flush. The accumulator is not full. */
 static inline void iommu_flush_park(struct iommu_flush *flush, uint64_t entry, uint64_t frames)
 {
-    flush->parked[flush->parked_count++] = (struct iommu_frames){.mfn = entry, .count = (uint32_t)frames};
+    flush->parked[flush->parked_count++] = (struct iommu_frames){entry, frames};
     flush->parked_frames += frames;
 }
 

@@ -26,16 +26,39 @@ bool host_range_is_hypervisor(uint64_t mfn, uint64_t frames);
 /* Devices use the range whenever they like: what of it is free is nobody's from now on. Frames withheld. */
 uint64_t host_range_withhold(uint64_t mfn, uint64_t frames);
 
-/* Drops the owner's reference that each frame's bus entry held. Only after the covering wait completed. */
+/*
+ * Drops the owner's reference that each frame's bus entry held, once the covering wait has completed: of runs
+ * of frames whose first one's address is in those bits of its entry, under these IOMMU_* flags.
+ */
 struct iommu_frames;
-void host_frames_release(const struct iommu_frames *frames, uint32_t runs);
+void host_frames_release(const struct iommu_frames *frames, uint32_t runs, uint64_t address_mask,
+                         uint32_t flags);
 
 /* Register window, uncached; NULL when it cannot be mapped. */
 volatile void *host_mmio_map(uint64_t physical, uint64_t size);
+#ifdef SLUICE_HOST_TEST
 uint32_t host_mmio_read32(const volatile void *address);
 uint64_t host_mmio_read64(const volatile void *address);
 void host_mmio_write32(volatile void *address, uint32_t value);
 void host_mmio_write64(volatile void *address, uint64_t value);
+#else
+static inline uint32_t host_mmio_read32(const volatile void *address)
+{
+    return *(const volatile uint32_t *)address;
+}
+static inline uint64_t host_mmio_read64(const volatile void *address)
+{
+    return *(const volatile uint64_t *)address;
+}
+static inline void host_mmio_write32(volatile void *address, uint32_t value)
+{
+    *(volatile uint32_t *)address = value;
+}
+static inline void host_mmio_write64(volatile void *address, uint64_t value)
+{
+    *(volatile uint64_t *)address = value;
+}
+#endif
 
 /*
  * The one way to change a qword that hardware may be reading: a single aligned store. Host-side tests look

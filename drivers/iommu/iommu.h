@@ -91,8 +91,8 @@ struct iommu_range {
 
 /* Frames that followed each other on the bus and in the machine, under the same flags. */
 struct iommu_frames {
-    uint64_t mfn; /* in an accumulator: the first one's entry, as it was */
-    uint32_t count, flags;
+    uint64_t entry; /* of the first one, as it was */
+    uint64_t count;
 };
 
 #define IOMMU_NO_TABLE UINT32_MAX
@@ -107,7 +107,7 @@ struct iommu_flush {
     uint32_t parked_count;
     uint32_t parked_tables; /* list of table pages, IOMMU_NO_TABLE ends it; engine's business */
     uint64_t parked_frames;
-    struct iommu_frames parked[IOMMU_FLUSH_PARKED]; /* the engine's business */
+    struct iommu_frames parked[IOMMU_FLUSH_PARKED];
 };
 
 void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context);

@@ -86,23 +86,22 @@ static inline int invalidate(uint64_t units, const struct iommu_plan *plan)
     return error;
 }
 
+/* Those in a row whose entries have the same flags, which nearly all have, are let go together. */
 static void release_parked(struct iommu_flush *flush)
 {
     const struct page_format *format = flush->context->table.format;
-    uint64_t bits = 0;
-    uint32_t flags = 0;
+    uint64_t address = format->address_mask;
+    const struct iommu_frames *frames = flush->parked, *end = frames + flush->parked_count;
 
-    for (uint32_t i = 0; i < flush->parked_count; i++) {
-        struct iommu_frames *parked = &flush->parked[i];
+    while (frames < end) {
+        uint64_t entry = frames->entry;
+        const struct iommu_frames *next = frames + 1;
 
-        if ((parked->mfn & ~format->address_mask) != bits) { /* which most have in common */
-            bits = parked->mfn & ~format->address_mask;
-            flags = page_table_leaf_flags(format, bits);
-        }
-        parked->flags = flags;
-        parked->mfn = page_table_leaf_mfn(format, parked->mfn);
+        while (next < end && ((next->entry ^ entry) & ~address) == 0)
+            next++;
+        host_frames_release(frames, (uint32_t)(next - frames), address, page_table_leaf_flags(format, entry));
+        frames = next;
     }
-    host_frames_release(flush->parked, flush->parked_count);
     if (flush->parked_tables != IOMMU_NO_TABLE)
         page_table_release(&flush->context->table, flush->parked_tables);
 }
@@ -612,16 +611,6 @@ int iommu_map_list(struct iommu_context *context, const struct iommu_element *li
     return error;
 }
 
-static uint32_t consecutive(const struct iommu_element *list, uint32_t count)
-{
-    const struct iommu_element *end = list + count, *next = list + 1;
-    uint64_t bfn = list->bfn;
-
-    while (next < end && next->bfn == ++bfn)
-        next++;
-    return (uint32_t)(next - list);
-}
-
 int iommu_unmap_list(struct iommu_context *context, const struct iommu_element *list, uint32_t count,
                      struct iommu_flush *flush, uint32_t *done)
 {
@@ -629,14 +618,13 @@ int iommu_unmap_list(struct iommu_context *context, const struct iommu_element *
 
     for (*done = 0; *done < count && error == 0;) {
         const struct iommu_element *at = &list[*done];
-        uint32_t run = consecutive(at, count - *done), some = 0;
-        uint64_t gone;
+        uint32_t some = 0;
 
-        if (run == 1 && takes_lists(context, at->bfn) && !iommu_flush_full(flush))
+        if (takes_lists(context, at->bfn) && !iommu_flush_full(flush))
             some = page_table_clear_list(&context->table, at, count - *done, flush);
         if (some == 0) {
-            error = iommu_unmap_run(context, at->bfn, run, flush, &gone);
-            *done += (uint32_t)gone;
+            error = iommu_unmap(context, at->bfn, 0, flush);
+            *done += error == 0;
             continue;
         }
         iommu_counters.unmaps += some;
@@ -650,32 +638,38 @@ static inline uint64_t leaf_alone(struct iommu_context *context, uint64_t bfn,
                                   const struct iommu_flush *flush)
 {
     struct page_table *table = &context->table;
+    uint64_t entry;
 
     if (bfn >= context->end || !page_table_is_near(table, bfn) || table->cursor_info->live == 1 ||
-        (flush->range_count | flush->parked_count) != 0 || flush->tables_changed || context->units == 0)
+        (flush->range_count | flush->parked_count) != 0 || flush->tables_changed ||
+        table->dirty != table->dirty_end)
         return 0;
-    return table->cursor[bfn % PAGE_TABLE_ENTRIES];
+    entry = table->cursor[bfn % PAGE_TABLE_ENTRIES];
+    return (entry & table->format->not_callers) == 0 ? entry : 0;
 }
 
 int iommu_unmap_page(struct iommu_context *context, uint64_t bfn, struct iommu_mapping *gone,
                      struct iommu_flush *flush)
 {
-    uint64_t entry = leaf_alone(context, bfn, flush);
-    uint32_t flags = page_table_leaf_flags(context->table.format, entry);
+    uint64_t entry = leaf_alone(context, bfn, flush), units = context->units;
+    struct page_table *table = &context->table;
+    uint32_t slot = bfn % PAGE_TABLE_ENTRIES, unit;
 
     gone->flags = 0;
-    if (entry == 0 || (flags & (IOMMU_PREMAP | IOMMU_LOCKED)) != 0)
+    if (entry == 0 || units == 0)
         return iommu_unmap(context, bfn, 0, flush);
-    page_table_drop_leaf(&context->table, context->table.cursor, context->table.cursor_info,
-                         bfn % PAGE_TABLE_ENTRIES, 1u << 12);
-    page_table_write_back(&context->table);
+    unit = (uint32_t)__builtin_ctzll(units);
+    if (units >> unit != 1)
+        return iommu_unmap(context, bfn, 0, flush);
+    page_table_drop(table->cursor, table->cursor_info, slot, 1u << 12);
+    if (!table->coherent)
+        host_cache_flush(&table->cursor[slot], sizeof entry);
     iommu_counters.unmaps++;
-
-    struct iommu_plan plan = {.domain = context->domain, .leaf_only = true, .count = 1};
-
-    plan.blocks[0] = (struct iommu_block){bfn, 0};
-    if (invalidate(context->units, &plan) == 0)
-        *gone = (struct iommu_mapping){page_table_leaf_mfn(context->table.format, entry), flags};
+    iommu_counters.flushes++;
+    if (driver->forget_page(unit, context->domain, bfn) == 0) {
+        gone->mfn = page_table_leaf_mfn(table->format, entry);
+        gone->flags = page_table_leaf_flags(table->format, entry);
+    }
     return 0;
 }
 

@@ -435,6 +435,11 @@ int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, ui
     return (int64_t)(done * page_table_span(level));
 }
 
+static bool goes_on(const struct iommu_element *element, uint32_t count)
+{
+    return count > 1 && element[1].bfn == element->bfn + 1;
+}
+
 /* Those whose BFNs follow each other, in the cursor's table. How many; *joins: see struct page_table_info. */
 static inline uint32_t fill_consecutive(const struct page_table *table, const struct iommu_element *element,
                                         uint32_t count, uint64_t mfn_max, uint32_t *joins)
@@ -467,68 +472,108 @@ uint32_t page_table_fill_list(struct page_table *table, const struct iommu_eleme
                               uint64_t mfn_max, bool note, struct iommu_flush *owed)
 {
     uint64_t key = list->bfn >> PAGE_TABLE_BITS;
-    uint32_t joins = 0, done = 0;
+    struct page_table_info *info;
+    uint32_t done = 0;
 
     if (list->mfn > mfn_max ||
         (!page_table_is_near(table, list->bfn) && page_table_grow(table, list->bfn, owed) != 0))
         return 0;
-    while (done < count && list[done].bfn >> PAGE_TABLE_BITS == key) {
-        uint32_t put = fill_consecutive(table, list + done, count - done, mfn_max, &joins);
+    info = table->cursor_info;
+    for (uint32_t put; done < count && list[done].bfn >> PAGE_TABLE_BITS == key; done += put) {
+        uint32_t slot = list[done].bfn % PAGE_TABLE_ENTRIES;
 
-        if (put == 0)
+        if (table->cursor[slot] != 0 || list[done].mfn > mfn_max)
             break;
-        page_table_mark_dirty(table, &table->cursor[list[done].bfn % PAGE_TABLE_ENTRIES], put);
+        put = 1;
+        if (goes_on(list + done, count - done)) {
+            put = fill_consecutive(table, list + done, count - done, mfn_max, &info->joins);
+            info->live += put;
+            page_table_mark_dirty(table, &table->cursor[slot], put);
+        } else {
+            uint64_t entry = page_table_leaf(table->format, list[done].mfn, list[done].flags);
+
+            (void)page_table_put_leaf(table, table->cursor, info, slot, entry, size_of(1));
+        }
         if (note)
             iommu_flush_note(owed, list[done].bfn, put);
-        done += put;
     }
-    table->cursor_info->live += done;
-    if (joins != 0 && (table->cursor_info->joins += joins) == PAGE_TABLE_RUN)
+    if (info->joins == PAGE_TABLE_RUN)
         page_table_merge(table, list->bfn, owed);
     return done;
+}
+
+/* As fill_consecutive(): clears, and parks from *parked on. */
+static inline uint32_t clear_consecutive(const struct page_table *table, const struct iommu_element *element,
+                                         uint32_t count, struct iommu_frames **parked, uint32_t *joins)
+{
+    uint64_t bfn = element->bfn, size = size_of(1), locked = table->format->locked, expected = 0;
+    uint32_t first = bfn % PAGE_TABLE_ENTRIES, end = first + count, slot = first;
+    struct iommu_frames *frames = *parked;
+    uint64_t *entries = table->cursor;
+    uint32_t joined = entries[first] - entries[(first - 1) % PAGE_TABLE_ENTRIES] == size;
+
+    if (end > PAGE_TABLE_ENTRIES)
+        end = PAGE_TABLE_ENTRIES;
+    for (; slot < end && element->bfn == bfn; slot++, bfn++, element++) {
+        uint64_t entry = entries[slot];
+
+        if (entry == expected) {
+            frames[-1].count++;
+        } else {
+            if (entry == 0 || (entry & locked) != 0)
+                break;
+            *frames++ = (struct iommu_frames){entry, 1};
+        }
+        expected = entry + size;
+        host_store64(&entries[slot], 0);
+    }
+    if (slot != first)
+        *joins -= joined + (slot - first) - (uint32_t)(frames - *parked) +
+                  (uint32_t)(entries[slot % PAGE_TABLE_ENTRIES] == expected);
+    *parked = frames;
+    return slot - first;
 }
 
 uint32_t page_table_clear_list(struct page_table *table, const struct iommu_element *list, uint32_t count,
                                struct iommu_flush *owed)
 {
     struct iommu_frames *parked = &owed->parked[owed->parked_count];
-    uint64_t key = list->bfn >> PAGE_TABLE_BITS, expected = 0;
-    const struct iommu_element *element = list,
-                               *end = list + lower(count, IOMMU_FLUSH_PARKED - owed->parked_count);
-    uint32_t cleared = 0;
+    uint64_t key = list->bfn >> PAGE_TABLE_BITS;
+    struct page_table_info *info;
+    uint32_t done = 0;
 
+    if (count > IOMMU_FLUSH_PARKED - owed->parked_count)
+        count = IOMMU_FLUSH_PARKED - owed->parked_count;
     if (!page_table_is_near(table, list->bfn)) {
         int error = page_table_seek(table, list->bfn, owed);
 
         if (error != 0)
             return error == -ENOENT ? 1 : 0;
     }
-    for (; element < end && element->bfn >> PAGE_TABLE_BITS == key; element++) {
-        uint32_t index = element->bfn % PAGE_TABLE_ENTRIES;
-        uint64_t *slot = &table->cursor[index], old = *slot;
+    info = table->cursor_info;
+    for (uint32_t gone; done < count && list[done].bfn >> PAGE_TABLE_BITS == key; done += gone) {
+        uint64_t bfn = list[done].bfn, entry = table->cursor[bfn % PAGE_TABLE_ENTRIES];
 
-        if (old == 0)
+        gone = 1;
+        if (entry == 0)
             continue;
-        if (page_table_is_locked(table, old))
+        if (page_table_is_locked(table, entry))
             break;
-        if (table->cursor_info->joins != 0)
-            table->cursor_info->joins -= page_table_joins(table->cursor, index, old, size_of(1));
-        host_store64(slot, 0);
-        page_table_mark_dirty(table, slot, 1);
-        if (old == expected)
-            parked[-1].count++;
-        else
-            *parked++ = (struct iommu_frames){.mfn = old, .count = 1};
-        expected = old + size_of(1);
-        cleared++;
-        iommu_flush_note(owed, element->bfn, 1);
+        if (goes_on(list + done, count - done)) {
+            gone = clear_consecutive(table, list + done, count - done, &parked, &info->joins);
+            info->live -= gone;
+            page_table_mark_dirty(table, &table->cursor[bfn % PAGE_TABLE_ENTRIES], gone);
+        } else {
+            page_table_drop_leaf(table, table->cursor, info, bfn % PAGE_TABLE_ENTRIES, size_of(1));
+            *parked++ = (struct iommu_frames){entry, 1};
+        }
+        iommu_flush_note(owed, bfn, gone);
+        owed->parked_frames += gone;
     }
     owed->parked_count = (uint32_t)(parked - owed->parked);
-    owed->parked_frames += cleared;
-    table->cursor_info->live -= cleared;
-    if (cleared != 0 && table->cursor_info->live == 0)
+    if (info->live == 0)
         page_table_unlink(table, list->bfn, owed);
-    return (uint32_t)(element - list);
+    return done;
 }
 
 /* A run of leaves in one table, the first of which is there: taken out, and parked. How many. */
@@ -543,16 +588,18 @@ static uint32_t clear_leaves(struct page_table *table, uint32_t page, uint32_t l
     uint32_t shift = PAGE_TABLE_BITS * (level - 1), joins;
 
     joins = (uint32_t)(*slot - entries[(first - 1) % PAGE_TABLE_ENTRIES] == size);
-    while (slot < end && *slot != 0 && (*slot & mask) == wanted) {
-        uint64_t *run = slot;
+    for (; slot < end; slot++) {
+        uint64_t entry = *slot;
 
-        parked->mfn = expected = *slot;
-        do {
-            host_store64(slot++, 0);
-            expected += size;
-        } while (slot < end && *slot == expected);
-        parked->count = (uint32_t)(slot - run) << shift;
-        parked++;
+        if (entry == expected) {
+            parked[-1].count += 1ull << shift;
+        } else {
+            if (entry == 0 || (entry & mask) != wanted)
+                break;
+            *parked++ = (struct iommu_frames){entry, 1ull << shift};
+        }
+        expected = entry + size;
+        host_store64(slot, 0);
     }
     count = (uint64_t)(slot - &entries[first]);
     joins += (uint32_t)count - (uint32_t)(parked - parked_first);

@@ -39,6 +39,7 @@ struct page_format {
     uint64_t kind;             /* bits that tell a leaf above level 1 from what points at a table */
     uint64_t large;            /* ... as such a leaf has them */
     uint64_t locked;           /* the bit that stands for IOMMU_LOCKED */
+    uint64_t not_callers;      /* bits of entries that iommu_unmap_page() leaves alone: locked, premapped */
     uint8_t permission_rotate; /* rotate right by this: IOMMU_READ, IOMMU_WRITE in place */
     uint8_t software_rotate;   /* rotate right by this: the software flags in place */
 };
@@ -231,14 +232,20 @@ static inline bool page_table_put_leaf(struct page_table *table, uint64_t *entri
     return joins != 0 && (info->joins += joins) == PAGE_TABLE_RUN;
 }
 
-/* Clears a leaf that is there. */
-static inline void page_table_drop_leaf(struct page_table *table, uint64_t *entries,
-                                        struct page_table_info *info, uint32_t slot, uint64_t size)
+/* Clears a leaf that is there; to be written back. */
+static inline void page_table_drop(uint64_t *entries, struct page_table_info *info, uint32_t slot,
+                                   uint64_t size)
 {
     if (info->joins != 0)
         info->joins -= page_table_joins(entries, slot, entries[slot], size);
     info->live--;
     host_store64(&entries[slot], 0);
+}
+
+static inline void page_table_drop_leaf(struct page_table *table, uint64_t *entries,
+                                        struct page_table_info *info, uint32_t slot, uint64_t size)
+{
+    page_table_drop(entries, info, slot, size);
     page_table_mark_dirty(table, &entries[slot], 1);
 }
 

@@ -36,7 +36,7 @@ bool edu_open(struct edu *edu, uint32_t index)
     return *liveness == ~0x12345678u;
 }
 
-static bool transfer(struct edu *edu, uint64_t source, uint64_t target, uint32_t bytes, uint32_t direction)
+static bool start(struct edu *edu, uint64_t source, uint64_t target, uint32_t bytes, uint32_t direction)
 {
     if (!bytes || bytes > EDU_MAX_BYTES)
         return false;
@@ -44,8 +44,28 @@ static bool transfer(struct edu *edu, uint64_t source, uint64_t target, uint32_t
     *reg64(edu, EDU_DMA_TARGET) = target;
     *reg64(edu, EDU_DMA_COUNT) = bytes;
     *reg64(edu, EDU_DMA_COMMAND) = EDU_START | direction;
+    return true;
+}
+
+bool edu_start_load(struct edu *edu, uint64_t bus_address, uint32_t offset, uint32_t bytes)
+{
+    return start(edu, bus_address, EDU_MEMORY + offset, bytes, 0);
+}
+
+bool edu_start_store(struct edu *edu, uint64_t bus_address, uint32_t offset, uint32_t bytes)
+{
+    return start(edu, EDU_MEMORY + offset, bus_address, bytes, EDU_TO_MEMORY);
+}
+
+bool edu_is_busy(const struct edu *edu)
+{
+    return *reg64(edu, EDU_DMA_COMMAND) & EDU_START;
+}
+
+bool edu_finish(struct edu *edu)
+{
     uint64_t deadline = deadline_after(DEVICE_DEADLINE_MS);
-    while (*reg64(edu, EDU_DMA_COMMAND) & EDU_START) {
+    while (edu_is_busy(edu)) {
         if (deadline_passed(deadline))
             return false;
     }
@@ -54,10 +74,10 @@ static bool transfer(struct edu *edu, uint64_t source, uint64_t target, uint32_t
 
 bool edu_load(struct edu *edu, uint64_t bus_address, uint32_t offset, uint32_t bytes)
 {
-    return transfer(edu, bus_address, EDU_MEMORY + offset, bytes, 0);
+    return edu_start_load(edu, bus_address, offset, bytes) && edu_finish(edu);
 }
 
 bool edu_store(struct edu *edu, uint64_t bus_address, uint32_t offset, uint32_t bytes)
 {
-    return transfer(edu, EDU_MEMORY + offset, bus_address, bytes, EDU_TO_MEMORY);
+    return edu_start_store(edu, bus_address, offset, bytes) && edu_finish(edu);
 }

@@ -24,4 +24,10 @@ bool edu_open(struct edu *edu, uint32_t index);
 bool edu_load(struct edu *edu, uint64_t bus_address, uint32_t offset, uint32_t bytes);
 bool edu_store(struct edu *edu, uint64_t bus_address, uint32_t offset, uint32_t bytes);
 
+/* The same in two steps, for what is to happen meanwhile. One transfer at a time. */
+bool edu_start_load(struct edu *edu, uint64_t bus_address, uint32_t offset, uint32_t bytes);
+bool edu_start_store(struct edu *edu, uint64_t bus_address, uint32_t offset, uint32_t bytes);
+bool edu_is_busy(const struct edu *edu);
+bool edu_finish(struct edu *edu);
+
 #endif

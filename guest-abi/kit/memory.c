@@ -112,6 +112,11 @@ uint64_t frame_take_from_end(void)
     return first_spare < end_spare ? --end_spare : NO_FRAME;
 }
 
+bool frame_is_spare(uint64_t pfn)
+{
+    return pfn >= first_spare && pfn < end_spare;
+}
+
 uint64_t frames_left(void)
 {
     return end_spare - first_spare;

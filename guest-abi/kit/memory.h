@@ -51,6 +51,7 @@ void *pfn_to_virt(uint64_t pfn);
 /* A spare frame of the guest's RAM: its PFN, or NO_FRAME. Its contents are whatever they are. */
 uint64_t frame_alloc(void);
 uint64_t frames_left(void);
+bool frame_is_spare(uint64_t pfn); /* the guest's, and nobody has taken it yet */
 /* The last spare frame that nobody has taken yet, or NO_FRAME: far away from what frame_alloc() gives. */
 uint64_t frame_take_from_end(void);
 

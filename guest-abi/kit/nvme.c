@@ -100,11 +100,16 @@ static bool queue_init(struct nvme *nvme, struct nvme_queue *queue, uint32_t num
     return queue->commands_bus != NO_BUS && queue->completions_bus != NO_BUS;
 }
 
+static bool has_completion(const struct nvme_queue *queue)
+{
+    return (queue->completions[queue->head].status >> 16 & 1) == queue->phase;
+}
+
 static long wait_completion(struct nvme *nvme, struct nvme_queue *queue)
 {
     volatile struct nvme_completion *completion = &queue->completions[queue->head];
     uint64_t deadline = deadline_after(DEVICE_DEADLINE_MS);
-    while ((completion->status >> 16 & 1) != queue->phase) {
+    while (!has_completion(queue)) {
         if (read32(nvme, NVME_CSTS) & CSTS_FATAL)
             return -EIO;
         if (deadline_passed(deadline))
@@ -119,12 +124,17 @@ static long wait_completion(struct nvme *nvme, struct nvme_queue *queue)
     return status;
 }
 
-static long submit(struct nvme *nvme, struct nvme_queue *queue, const struct nvme_command *command)
+static void post(struct nvme *nvme, struct nvme_queue *queue, const struct nvme_command *command)
 {
     queue->commands[queue->tail] = *command;
     queue->commands[queue->tail].opcode |= queue->tail << 16;
     queue->tail = (queue->tail + 1) % queue->size;
     ring(nvme, queue->number, false, queue->tail);
+}
+
+static long submit(struct nvme *nvme, struct nvme_queue *queue, const struct nvme_command *command)
+{
+    post(nvme, queue, command);
     return wait_completion(nvme, queue);
 }
 
@@ -234,19 +244,29 @@ void nvme_close(struct nvme *nvme)
     wait_ready(nvme, 0);
 }
 
-static long read_blocks(struct nvme *nvme, uint64_t lba, uint32_t bytes, struct nvme_command *command)
+static void post_read(struct nvme *nvme, uint64_t lba, uint32_t bytes, struct nvme_command *command)
 {
     command->opcode |= IO_READ;
     command->namespace_id = 1;
     command->dword[0] = (uint32_t)lba;
     command->dword[1] = (uint32_t)(lba >> 32);
     command->dword[2] = bytes / nvme->block_size - 1;
-    return submit(nvme, &nvme->io, command);
+    post(nvme, &nvme->io, command);
 }
 
 static bool size_is_good(const struct nvme *nvme, uint32_t bytes)
 {
     return bytes && bytes <= nvme->max_bytes && bytes % nvme->block_size == 0;
+}
+
+bool nvme_has_finished(const struct nvme *nvme)
+{
+    return has_completion(&nvme->io);
+}
+
+long nvme_finish(struct nvme *nvme)
+{
+    return wait_completion(nvme, &nvme->io);
 }
 
 long nvme_read_pages(struct nvme *nvme, uint64_t lba, uint32_t bytes, const uint64_t *pages)
@@ -259,14 +279,22 @@ long nvme_read_pages(struct nvme *nvme, uint64_t lba, uint32_t bytes, const uint
         memcpy(nvme->data, pages + 1, (count - 1) * sizeof(pages[0]));
         command.data[1] = nvme->data_bus;
     }
-    return read_blocks(nvme, lba, bytes, &command);
+    post_read(nvme, lba, bytes, &command);
+    return nvme_finish(nvme);
 }
 
-long nvme_read_sgl(struct nvme *nvme, uint64_t lba, uint32_t bytes, uint64_t bus_address)
+long nvme_start_sgl(struct nvme *nvme, uint64_t lba, uint32_t bytes, uint64_t bus_address)
 {
     if (!size_is_good(nvme, bytes))
         return -EINVAL;
     /* Data block descriptor (type 0): address, then length in the low half of the second word. */
     struct nvme_command command = {.opcode = PSDT_SGL, .data = {bus_address, bytes}};
-    return read_blocks(nvme, lba, bytes, &command);
+    post_read(nvme, lba, bytes, &command);
+    return 0;
+}
+
+long nvme_read_sgl(struct nvme *nvme, uint64_t lba, uint32_t bytes, uint64_t bus_address)
+{
+    long status = nvme_start_sgl(nvme, lba, bytes, bus_address);
+    return status ? status : nvme_finish(nvme);
 }

@@ -51,4 +51,12 @@ void nvme_close(struct nvme *nvme);
 long nvme_read_pages(struct nvme *nvme, uint64_t lba, uint32_t bytes, const uint64_t *pages);
 long nvme_read_sgl(struct nvme *nvme, uint64_t lba, uint32_t bytes, uint64_t bus_address);
 
+/*
+ * The second one in two steps, for what is to happen meanwhile. Up to 63 commands may be under way; they end
+ * in any order, and each needs its nvme_finish(). Start: 0 or -EINVAL. Finish: as above; waits if it must.
+ */
+long nvme_start_sgl(struct nvme *nvme, uint64_t lba, uint32_t bytes, uint64_t bus_address);
+bool nvme_has_finished(const struct nvme *nvme); /* one of them, at least */
+long nvme_finish(struct nvme *nvme);
+
 #endif

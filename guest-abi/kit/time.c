@@ -19,6 +19,27 @@ static uint64_t ticks_per_ms(void)
     return shift < 0 ? shifted << -shift : shifted >> shift;
 }
 
+/* What 2 * rounds instructions and reading the counter take. One copy of it, so that differences are exact.
+ */
+__attribute__((noinline)) static uint64_t ticks_of_loop(uint64_t rounds)
+{
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < 4; i++) {
+        uint64_t left = rounds, start = rdtsc();
+        __asm__ volatile("1: dec %0; jnz 1b" : "+r"(left));
+        uint64_t ticks = rdtsc() - start;
+        least = ticks < least ? ticks : least;
+    }
+    return least;
+}
+
+uint64_t ticks_per_instruction(void)
+{
+    uint64_t once = ticks_of_loop(1000) - ticks_of_loop(500),
+             twice = ticks_of_loop(2000) - ticks_of_loop(1000);
+    return once % 1000 == 0 && twice == 2 * once && once >= 2000 ? once / 1000 : 0;
+}
+
 uint64_t deadline_after(uint64_t ms)
 {
     return rdtsc() + ms * ticks_per_ms();

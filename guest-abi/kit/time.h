@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Deadlines for polling, by the time-stamp counter. */
+/* The time-stamp counter: deadlines for polling, and counting. */
 #ifndef KIT_TIME_H
 #define KIT_TIME_H
 
@@ -21,6 +21,12 @@ uint64_t deadline_after(uint64_t ms);
 
 /* Whether it has passed. For the body of a polling loop. */
 bool deadline_passed(uint64_t deadline);
+
+/*
+ * How far the counter goes in one instruction, where it counts instructions and nothing else (QEMU's
+ * -icount); 0 where it tells time.
+ */
+uint64_t ticks_per_instruction(void);
 
 /* What a device may take: virtual time can run ahead of disk I/O that really happens. */
 #define DEVICE_DEADLINE_MS 30000u

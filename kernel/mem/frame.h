@@ -65,14 +65,6 @@ extern struct frame *frame_table;
 #define frame_table ((struct frame *)MAP_FRAME_TABLE_BASE)
 #endif
 
-/* How many of [mfn, mfn + count) have records. */
-static inline uint64_t frame_table_holds(uint64_t mfn, uint64_t count)
-{
-    if (mfn >= frame_table_count)
-        return 0;
-    return count <= frame_table_count - mfn ? count : frame_table_count - mfn;
-}
-
 /* The record of a frame; NULL beyond the table. */
 static inline struct frame *frame_of(uint64_t mfn)
 {
@@ -136,20 +128,21 @@ static inline int frame_bus_get(uint64_t mfn, uint64_t bfn, bool want_write, boo
     return 0;
 }
 
-/* Drops that of each of so many frames, after the invalidation has completed. had_write as it was asked for.
- * Nothing for a frame that is not the guest's. */
-static inline void frames_bus_put(uint64_t mfn, uint64_t count, bool had_write)
+/* Drops it, after the invalidation has completed. had_write as it was asked for. Nothing for a frame that is
+ * not the guest's. */
+static inline void frame_bus_put(uint64_t mfn, bool had_write)
 {
     struct frame *frame = frame_of(mfn);
 
-    for (count = frame_table_holds(mfn, count); count != 0; count--, frame++) {
-        if (frame->owner != FRAME_GUEST || frame->references == 0)
-            continue;
-        frame->references--;
-        if (had_write && frame->bus_writable != 0)
-            frame->bus_writable--;
-    }
+    if (!frame || frame->owner != FRAME_GUEST || frame->references == 0)
+        return;
+    frame->references--;
+    if (had_write && frame->bus_writable != 0)
+        frame->bus_writable--;
 }
+
+/* The same of `count` frames. */
+void frames_bus_put(uint64_t mfn, uint64_t count, bool had_write);
 
 /* Drops what the boot-time bus entries of FRAME_PREMAPPED frames held, after the invalidation. */
 void frames_premap_put(uint64_t mfn, uint64_t count);

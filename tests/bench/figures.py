@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from typing import Callable
 
-from tests.bench import boots, calls, engine, flushes, parser
+from tests.bench import boots, bounce, calls, engine, flushes, parser
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ SUBJECTS = {subject.name: subject for subject in (
     Subject("engine", "the map/unmap engine alone, on the host: instructions by callgrind, stores, lines, tables",
             lambda tables: engine.rows(), False),
     Subject("calls", "instructions of hypercalls, the guest's stub included", lambda tables: calls.rows(), True),
+    Subject("bounce", "scattered frames for a device: mapped, or copied out of a buffer; instructions of guest and hypervisor",
+            lambda tables: bounce.rows(), True),
     Subject("flushes", "descriptors and waits that QEMU's unit was given", lambda tables: flushes.rows(), True),
     Subject("parser", "instructions of the parsers, DMAR on Intel and IVRS on AMD", parser.rows, False),
     Subject("boot", "instructions from kernel entry to guest entry", lambda tables: boots.boot_rows(), True),

@@ -66,9 +66,10 @@ void *host_frame_address(uint64_t mfn)
 {
     return memory + ((mfn - FIRST_MFN) << 12);
 }
-void host_frames_release(const struct iommu_frames *frames, uint32_t runs)
+void host_frames_release(const struct iommu_frames *frames, uint32_t runs, uint64_t address_mask,
+                         uint32_t flags)
 {
-    (void)frames, (void)runs;
+    (void)frames, (void)runs, (void)address_mask, (void)flags;
 }
 uint32_t host_pci_read(uint16_t segment, uint16_t id, uint16_t offset, uint8_t bytes)
 {
@@ -126,9 +127,17 @@ static int wait(uint32_t unit)
     return 0;
 }
 
+static int forget_page(uint32_t unit, uint16_t domain, uint64_t bfn)
+{
+    (void)unit, (void)domain, (void)bfn;
+    COUNT(descriptors, 1);
+    COUNT(waits, 1);
+    return 0;
+}
+
 #define WITHOUT_HARDWARE                                                                                     \
     .init = init, .reserve = no_ranges, .enable = nothing, .attach = attach, .invalidate = invalidate,       \
-    .wait = wait
+    .forget_page = forget_page, .wait = wait
 
 const struct iommu_driver vtd_driver = {.name = "VT-d", .format = &vtd_page_format, WITHOUT_HARDWARE};
 const struct iommu_driver amdvi_driver = {.name = "AMD-Vi", .format = &amdvi_page_format, WITHOUT_HARDWARE};

@@ -81,12 +81,29 @@ def switched_itself_off(run: Run) -> None:
         raise Failed(f"QEMU's status is {run.qemu_status}: the machine did not switch itself off")
 
 
+def superpages(run: Run) -> None:
+    """The tour's 64 MiB took a table page less for each of 32 blocks, and no fault fell into the block that was split."""
+    tables = {size: int(number) for size, number in
+              re.findall(r"^tour:   in pieces of ([24] [MK]iB) .*: table pages: (\d+);", run.text, re.MULTILINE)}
+    if set(tables) != {"4 KiB", "2 MiB"} or tables["4 KiB"] - tables["2 MiB"] != 32:
+        raise Failed(f"the tour showed no entries of 2 MiB: {tables}", run.text)
+    block = re.search(r"^tour:   bus frames 0x([0-9a-f]+) to 0x([0-9a-f]+) are one block", run.text, re.MULTILINE)
+    if not block or not re.search(r"^tour:   the entry became a table .* times under 12 transfers", run.text, re.MULTILINE):
+        raise Failed("the tour split no entry of 2 MiB", run.text)
+    first, last = (int(bfn, 16) for bfn in block.groups())
+    strayed = [line for line, bfn in re.findall(r"^(sluice: .* BFN 0x([0-9a-f]+).*)$", run.text, re.MULTILINE)
+               if first <= int(bfn, 16) <= last]
+    if strayed:
+        raise Failed(f"a fault while an entry was split: {strayed[0]}", run.text)
+
+
 def tour(run: Run) -> None:
-    """Every station, nothing skipped, and the disk's true contents."""
+    """Every station, nothing skipped, large pages seen, and the disk's true contents."""
     if not re.search(r"^tour: (\d+) of \1 stations passed$", run.text, re.MULTILINE):
         raise Failed("not every station passed")
     if re.search(r"^tour: .*skipped", run.text, re.MULTILINE):
         raise Failed("a station was skipped")
+    superpages(run)
     disk_was_read(run)
 
 

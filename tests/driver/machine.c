@@ -75,7 +75,8 @@ uint64_t host_range_withhold(uint64_t mfn, uint64_t frames)
     return 0;
 }
 
-void host_frames_release(const struct iommu_frames *frames, uint32_t runs)
+void host_frames_release(const struct iommu_frames *frames, uint32_t runs, uint64_t address_mask,
+                         uint32_t flags)
 {
     if (runs == 0)
         return;
@@ -83,8 +84,9 @@ void host_frames_release(const struct iommu_frames *frames, uint32_t runs)
         host_record.released_early++;
     for (uint32_t i = 0; i < runs; i++)
         host_record.released += frames[i].count;
-    host_record.last_released_mfn = frames[runs - 1].mfn + frames[runs - 1].count - 1;
-    host_record.last_released_flags = frames[runs - 1].flags;
+    host_record.last_released_mfn =
+        ((frames[runs - 1].entry & address_mask) >> 12) + frames[runs - 1].count - 1;
+    host_record.last_released_flags = flags;
 }
 
 volatile void *host_mmio_map(uint64_t physical, uint64_t size)

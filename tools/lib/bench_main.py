@@ -26,7 +26,7 @@ def arguments() -> argparse.Namespace:
     summary, status = __doc__.split("\n\n")
     parser = argparse.ArgumentParser(prog="tools/bench", description=summary, epilog=f"Subjects:\n{subjects}\n\n{status}",
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help="what to measure (default: all; half a minute)")
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help="what to measure (default: all; under a minute)")
     parser.add_argument("--json", metavar="FILE", help="write every figure there, for programs")
     parser.add_argument("--plot", metavar="FILE.svg",
                         help="draw there what an element of a hypercall costs, by the size of the batch (subject calls)")

@@ -119,6 +119,8 @@ void amdvi_post_interrupts(struct amdvi_unit *unit, uint16_t requester_id);
 void amdvi_post_everything(struct amdvi_unit *unit);
 /* Posts and submits what a flush asks for. */
 void amdvi_invalidate(struct amdvi_unit *unit, const struct iommu_plan *plan);
+/* The same for one page, and waits. 0 or -EIO. */
+int amdvi_forget_page(struct amdvi_unit *unit, uint16_t domain, uint64_t bfn);
 void amdvi_submit(struct amdvi_unit *unit);
 int amdvi_wait(struct amdvi_unit *unit);
 

@@ -26,6 +26,7 @@ const struct page_format amdvi_page_format = {
     .kind = AMDVI_PAGE_NEXT,
     .large = 0,
     .locked = IOMMU_LOCKED,
+    .not_callers = IOMMU_LOCKED | IOMMU_PREMAP,
     .permission_rotate = AMDVI_PAGE_READ_SHIFT,
     .software_rotate = 0,
 };

@@ -112,14 +112,18 @@ void amdvi_post_everything(struct amdvi_unit *unit)
 }
 
 /* Ends what was posted by a wait and rings the tail once. */
-void amdvi_submit(struct amdvi_unit *unit)
+static inline void ring_bell(struct amdvi_unit *unit)
 {
-    if (unit->dead)
-        return;
     iommu_counters.waits++;
     unit->waits++;
     append(unit, amdvi_command_wait(unit->status_address, unit->waits));
     amdvi_write(unit, AMDVI_COMMAND_TAIL, ring_offset(unit->commands.tail));
+}
+
+void amdvi_submit(struct amdvi_unit *unit)
+{
+    if (!unit->dead)
+        ring_bell(unit);
 }
 
 void amdvi_invalidate(struct amdvi_unit *unit, const struct iommu_plan *plan)
@@ -196,11 +200,29 @@ __attribute__((noinline, cold)) static int wait_on(struct amdvi_unit *unit)
     return 0;
 }
 
-int amdvi_wait(struct amdvi_unit *unit)
+static inline int collect(struct amdvi_unit *unit)
 {
     if (unit->dead || (*unit->status != unit->waits && wait_on(unit) != 0))
         return -EIO;
     unit->recoveries = 0;
     unit->commands.head = unit->commands.tail;
     return 0;
+}
+
+int amdvi_wait(struct amdvi_unit *unit)
+{
+    return collect(unit);
+}
+
+int amdvi_forget_page(struct amdvi_unit *unit, uint16_t domain, uint64_t bfn)
+{
+    if (unit->dead)
+        return -EIO;
+    iommu_counters.iotlb_page++;
+    if (ring_room(&unit->commands) < 4)
+        post(unit, amdvi_command_pages(domain, bfn, 0, true));
+    else
+        append(unit, amdvi_command_pages(domain, bfn, 0, true));
+    amdvi_submit(unit);
+    return collect(unit);
 }

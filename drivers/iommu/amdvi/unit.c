@@ -380,6 +380,11 @@ static int wait(uint32_t unit)
     return amdvi_wait(&units[unit]);
 }
 
+static int forget_page(uint32_t unit, uint16_t domain, uint64_t bfn)
+{
+    return amdvi_forget_page(&units[unit], domain, bfn);
+}
+
 const struct iommu_driver amdvi_driver = {
     .name = "AMD-Vi",
     .format = &amdvi_page_format,
@@ -398,6 +403,7 @@ const struct iommu_driver amdvi_driver = {
     .unit_registers = unit_registers,
     .invalidate = invalidate,
     .wait = wait,
+    .forget_page = forget_page,
     .read_faults = amdvi_read_faults,
     .interrupt_table = amdvi_interrupt_table,
     .interrupt_write = amdvi_interrupt_write,

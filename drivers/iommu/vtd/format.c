@@ -24,6 +24,7 @@ const struct page_format vtd_page_format = {
     .kind = VTD_PAGE_LARGE,
     .large = VTD_PAGE_LARGE,
     .locked = (uint64_t)IOMMU_LOCKED << SOFTWARE_SHIFT,
+    .not_callers = (uint64_t)IOMMU_LOCKED << SOFTWARE_SHIFT | (uint64_t)IOMMU_PREMAP << SOFTWARE_SHIFT,
     .permission_rotate = 0,
     .software_rotate = SOFTWARE_SHIFT,
 };

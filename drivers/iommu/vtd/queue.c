@@ -215,6 +215,23 @@ __attribute__((noinline, cold)) static void invalidate_by_registers(struct vtd_u
                            plan->blocks[i].order);
 }
 
+static inline void append_pages(struct vtd_unit *unit, const struct iommu_plan *plan)
+{
+    struct ring_record *records = unit->queue.records;
+    uint32_t tail = unit->queue.tail, last = unit->queue.size - 1, count = plan->count, drain = unit->drain;
+
+    iommu_counters.iotlb_page += count;
+    for (const struct iommu_block *block = plan->blocks; count != 0; count--, block++) {
+        struct ring_record record =
+            vtd_descriptor_iotlb_pages(drain, plan->domain, block->bfn, block->order, plan->leaf_only);
+
+        host_store64(&records[tail].low, record.low);
+        host_store64(&records[tail].high, record.high);
+        tail = (tail + 1) & last;
+    }
+    unit->queue.tail = tail;
+}
+
 void vtd_invalidate(uint32_t index, const struct iommu_plan *plan)
 {
     struct vtd_unit *unit = &vtd_units[index];
@@ -225,10 +242,7 @@ void vtd_invalidate(uint32_t index, const struct iommu_plan *plan)
     } else if (!unit->queued) {
         invalidate_by_registers(unit, plan);
     } else if (has_room(unit, plan->count)) {
-        iommu_counters.iotlb_page += plan->count;
-        for (uint32_t i = 0; i < plan->count; i++)
-            append(unit, vtd_descriptor_iotlb_pages(unit->drain, plan->domain, plan->blocks[i].bfn,
-                                                    plan->blocks[i].order, plan->leaf_only));
+        append_pages(unit, plan);
         ring_bell(unit);
     }
 }
@@ -295,17 +309,21 @@ __attribute__((noinline, cold)) static int wait_on(struct vtd_unit *unit)
     return 0;
 }
 
-static inline int wait_for(struct vtd_unit *unit)
+/* Of a unit that is not dead and has a queue. */
+static inline int collect(struct vtd_unit *unit)
 {
-    if (unit->dead)
-        return -EIO;
-    if (!unit->queued)
-        return 0;
     if (*unit->status != unit->waits && wait_on(unit) != 0)
         return -EIO;
     unit->recoveries = 0;
     unit->queue.head = unit->queue.tail;
     return 0;
+}
+
+static inline int wait_for(struct vtd_unit *unit)
+{
+    if (unit->dead)
+        return -EIO;
+    return unit->queued ? collect(unit) : 0;
 }
 
 int vtd_wait(struct vtd_unit *unit)
@@ -316,4 +334,25 @@ int vtd_wait(struct vtd_unit *unit)
 int vtd_wait_for(uint32_t unit)
 {
     return wait_for(&vtd_units[unit]);
+}
+
+/* By the registers, or with a queue that is full, or of a unit that forgets nothing less than a domain. */
+__attribute__((noinline, cold)) static int forget_page_slowly(uint32_t index, uint16_t domain, uint64_t bfn)
+{
+    const struct iommu_plan plan = {.domain = domain, .leaf_only = true, .count = 1, .blocks = {{bfn, 0}}};
+
+    vtd_invalidate(index, &plan);
+    return wait_for(&vtd_units[index]);
+}
+
+int vtd_forget_page(uint32_t index, uint16_t domain, uint64_t bfn)
+{
+    struct vtd_unit *unit = &vtd_units[index];
+
+    if (!unit->queued || unit->dead || (unit->cap & VTD_CAP_PSI) == 0 || ring_room(&unit->queue) < 2)
+        return forget_page_slowly(index, domain, bfn);
+    iommu_counters.iotlb_page++;
+    append(unit, vtd_descriptor_iotlb_pages(unit->drain, domain, bfn, 0, true));
+    ring_bell(unit);
+    return collect(unit);
 }

@@ -366,6 +366,7 @@ const struct iommu_driver vtd_driver = {
     .unit_registers = unit_registers,
     .invalidate = vtd_invalidate,
     .wait = vtd_wait_for,
+    .forget_page = vtd_forget_page,
     .read_faults = vtd_read_faults,
     .interrupt_table = vtd_interrupt_table,
     .interrupt_write = vtd_interrupt_write,

@@ -69,18 +69,42 @@ static bool preset_device(uint32_t seed)
     return edu_load(&edu, source_bus, 0, PAYLOAD);
 }
 
+bool device_starts_write(uint64_t bus_address, uint32_t seed)
+{
+    return preset_device(seed) && edu_start_store(&edu, bus_address, 0, PAYLOAD);
+}
+
+bool device_starts_read(uint64_t bus_address, uint32_t preset)
+{
+    return preset_device(preset) && edu_start_load(&edu, bus_address, 0, PAYLOAD);
+}
+
+bool device_is_busy(void)
+{
+    return edu_is_busy(&edu);
+}
+
+bool device_finishes(void)
+{
+    return edu_finish(&edu);
+}
+
+bool device_shows(uint8_t *got)
+{
+    fill_poison(sink.page);
+    bool done = edu_store(&edu, sink_bus, 0, PAYLOAD);
+    memcpy(got, sink.page, PAYLOAD);
+    return done;
+}
+
 bool device_writes(uint64_t bus_address, uint32_t seed)
 {
-    return preset_device(seed) && edu_store(&edu, bus_address, 0, PAYLOAD);
+    return device_starts_write(bus_address, seed) && device_finishes();
 }
 
 bool device_reads(uint64_t bus_address, uint32_t preset, uint8_t *got)
 {
-    fill_poison(sink.page);
-    bool done = preset_device(preset) && edu_load(&edu, bus_address, 0, PAYLOAD) &&
-                edu_store(&edu, sink_bus, 0, PAYLOAD);
-    memcpy(got, sink.page, PAYLOAD);
-    return done;
+    return device_starts_read(bus_address, preset) && device_finishes() && device_shows(got);
 }
 
 bool device_is_cut_off(void)

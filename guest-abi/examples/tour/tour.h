@@ -35,6 +35,10 @@ bool device_read_only(void);
 bool device_remapped(void);
 bool device_unmapped_after_use(void);
 
+/* pages.c: entries of 2 MiB, made and split */
+bool pages_of_two_sizes(void);
+bool pages_split_under_dma(void);
+
 /* refused.c: what the hypervisor must not let a guest ask for */
 bool refused_bad_element(void);
 bool refused_hypervisor_memory(void);
@@ -50,6 +54,13 @@ bool is_poison(const uint8_t *page, uint32_t from, uint32_t bytes);
 bool device_writes(uint64_t bus_address, uint32_t seed);
 /* Has the device read PAYLOAD bytes and brings what it got; preset is what it held before. */
 bool device_reads(uint64_t bus_address, uint32_t preset, uint8_t *got);
+/* The same in steps, for what is to happen while the device is busy; device_shows() brings what it has read.
+ */
+bool device_starts_write(uint64_t bus_address, uint32_t seed);
+bool device_starts_read(uint64_t bus_address, uint32_t preset);
+bool device_is_busy(void);
+bool device_finishes(void);
+bool device_shows(uint8_t *got);
 bool is_payload(const uint8_t *bytes, uint32_t seed);
 void fill_payload(uint8_t *bytes, uint32_t seed);
 

@@ -43,12 +43,12 @@ static void test_only_the_guests_frames_give_references(void **state)
         assert_int_equal(frame_get(&frames[1]), -EPERM);
         assert_int_equal(frame_get_type(&frames[1], FRAME_TYPE_WRITABLE), -EPERM);
         assert_int_equal(frame_bus_get(1, 5, true, &writes), -EPERM);
-        frames_bus_put(1, 1, true);
+        frame_bus_put(1, true);
         assert_memory_equal(&before, &frames[1], sizeof(before));
     }
     assert_int_equal(frame_bus_get(FRAMES, 5, true, &writes), -EPERM);
     assert_int_equal(frame_bus_get(UINT64_MAX, 5, true, &writes), -EPERM);
-    frames_bus_put(FRAMES, 1, true);
+    frame_bus_put(FRAMES, true);
     frames_premap_put(UINT64_MAX, 1);
 }
 
@@ -142,7 +142,7 @@ static void test_what_a_device_writes_becomes_no_table(void **state)
         assert_int_equal(frame_get_type(&frames[0], tables[i]), -EBUSY);
     assert_int_equal(frame_get_type(&frames[0], FRAME_TYPE_WRITABLE), 0);
     frame_put_type(&frames[0]);
-    frames_bus_put(0, 1, true);
+    frame_bus_put(0, true);
     assert_int_equal(frame_get_type(&frames[0], FRAME_TYPE_L1), 0);
 
     /* Read-only entries do not stand in the way. */
@@ -170,12 +170,12 @@ static void test_the_latest_writable_bfn_is_noted(void **state)
     assert_int_equal(frame_bus_get(0, 11, true, &writes), 0);
     assert_int_equal(frames[0].bus_writable, 2);
     assert_int_equal(frames[0].bus_bfn, 11);
-    frames_bus_put(0, 1, true);
-    frames_bus_put(0, 1, false);
-    frames_bus_put(0, 1, true);
+    frame_bus_put(0, true);
+    frame_bus_put(0, false);
+    frame_bus_put(0, true);
     assert_int_equal(frames[0].bus_writable, 0);
     assert_int_equal(frames[0].references, 0);
-    frames_bus_put(0, 1, true); /* one too many does not wrap */
+    frame_bus_put(0, true); /* one too many does not wrap */
     assert_int_equal(frames[0].bus_writable, 0);
     assert_int_equal(frames[0].references, 0);
 }

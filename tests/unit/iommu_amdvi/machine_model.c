@@ -96,8 +96,10 @@ uint64_t host_range_withhold(uint64_t mfn, uint64_t frames)
     return 0;
 }
 
-void host_frames_release(const struct iommu_frames *frames, uint32_t runs)
+void host_frames_release(const struct iommu_frames *frames, uint32_t runs, uint64_t address_mask,
+                         uint32_t flags)
 {
+    (void)address_mask, (void)flags;
     for (uint32_t i = 0; i < runs; i++)
         model_machine.released += frames[i].count;
 }

@@ -89,11 +89,12 @@ static void release(uint64_t mfn, uint32_t flags)
         model.on_release(mfn, flags);
 }
 
-void host_frames_release(const struct iommu_frames *frames, uint32_t runs)
+void host_frames_release(const struct iommu_frames *frames, uint32_t runs, uint64_t address_mask,
+                         uint32_t flags)
 {
     for (uint32_t i = 0; i < runs; i++)
-        for (uint32_t k = 0; k < frames[i].count; k++)
-            release(frames[i].mfn + k, frames[i].flags);
+        for (uint64_t k = 0; k < frames[i].count; k++)
+            release(((frames[i].entry & address_mask) >> 12) + k, flags);
 }
 
 /* ---- stores ---- */
@@ -208,6 +209,14 @@ static int wait(uint32_t unit)
     return 0;
 }
 
+static int forget_page(uint32_t unit, uint16_t domain, uint64_t bfn)
+{
+    const struct iommu_plan plan = {.domain = domain, .leaf_only = true, .count = 1, .blocks = {{bfn, 0}}};
+
+    invalidate(unit, &plan);
+    return wait(unit);
+}
+
 static int init(const struct iommu_setup *setup, struct iommu_limits *limits)
 {
     uint32_t width = 12u + 9u * model.levels_max;
@@ -302,7 +311,8 @@ static void no_faults(void)
     {                                                                                                        \
         .name = "model", .format = &(page_format), .init = init, .reserve = reserve, .enable = nothing,      \
         .attach = attach, .root_changed = root_changed, .unit_count = unit_count, .unit_dead = unit_dead,    \
-        .unit_registers = unit_registers, .invalidate = invalidate, .wait = wait, .read_faults = no_faults,  \
+        .unit_registers = unit_registers, .invalidate = invalidate, .wait = wait,                            \
+        .forget_page = forget_page, .read_faults = no_faults,                                                \
     }
 extern const struct page_format vtd_page_format, amdvi_page_format;
 const struct iommu_driver vtd_driver = MODEL_DRIVER(vtd_page_format);

@@ -10,8 +10,10 @@ struct guest guest;
 
 static struct frame frames[FRAMES];
 
-/* Never looked into: a context is opaque to the front door. */
-static char context_storage;
+/* Never looked into: a context is opaque to the front door. Another one each time, so that nothing is left.
+ */
+static char context_storage[2];
+static uint32_t resets;
 
 void fakes_reset(void)
 {
@@ -19,7 +21,7 @@ void fakes_reset(void)
     memset(&guest, 0, sizeof guest);
     memset(frames, 0, sizeof frames);
     fake.parked_limit = IOMMU_FLUSH_PARKED;
-    guest.context = (struct iommu_context *)(void *)&context_storage;
+    guest.context = (struct iommu_context *)(void *)&context_storage[resets++ % 2];
     guest.iommu_on = true;
     guest.premap = true;
     for (uint64_t mfn = MFN_OWN; mfn <= MFN_TABLE; mfn++)
@@ -150,7 +152,7 @@ enum device_frame device_frame_kind(uint64_t mfn)
 static void park(struct iommu_flush *flush, const struct fake_entry *old)
 {
     assert_true(flush->parked_count < IOMMU_FLUSH_PARKED);
-    flush->parked[flush->parked_count++] = (struct iommu_frames){old->mfn << 12 | old->flags, 1, 0};
+    flush->parked[flush->parked_count++] = (struct iommu_frames){old->mfn << 12 | old->flags, 1};
     flush->parked_frames++;
 }
 
@@ -254,11 +256,11 @@ int iommu_flush(struct iommu_flush *flush)
     if (fake.flush_fails)
         return -EIO;
     for (uint32_t i = first; i < flush->parked_count; i++) {
-        uint64_t mfn = flush->parked[i].mfn >> 12, flags = flush->parked[i].mfn & 0xfff;
+        uint64_t mfn = flush->parked[i].entry >> 12, flags = flush->parked[i].entry & 0xfff;
 
         if (mfn >= FRAMES || frames[mfn].owner != FRAME_GUEST)
             continue; /* device registers carry no reference */
-        frames_bus_put(mfn, 1, !(flags & IOMMU_PREMAP) && (flags & (IOMMU_WRITE | IOMMU_WITHHELD)));
+        frame_bus_put(mfn, !(flags & IOMMU_PREMAP) && (flags & (IOMMU_WRITE | IOMMU_WITHHELD)));
     }
     flush->parked_count = first;
     flush->parked_frames = first;
