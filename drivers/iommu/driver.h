@@ -128,6 +128,10 @@ void iommu_unit_died(uint32_t unit);
 /* A requester that must do no more DMA: at its source, and in the unit's tables. */
 void iommu_isolate(uint32_t unit, uint16_t segment, uint16_t requester_id);
 
+/* ---- flush.c ---- */
+
+void iommu_flush_by(const struct iommu_driver *in_use);
+
 /* ---- map.c ---- */
 
 void iommu_map_begin(const struct iommu_driver *in_use);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Map, unmap, lookup and the flush: what changes a bus address space, and makes hardware forget what was.
- */
+/* Map, unmap and lookup: what changes a bus address space. */
 #include "drivers/iommu/driver.h"
 #include "drivers/iommu/flush.h"
 #include "drivers/iommu/host.h"
@@ -19,6 +17,7 @@ static struct iommu_range upper_window; /* HyperTransport, where there is */
 void iommu_map_begin(const struct iommu_driver *in_use)
 {
     driver = in_use;
+    iommu_flush_by(in_use);
     upper_window = (struct iommu_range){.bfn = UINT64_MAX};
 }
 
@@ -26,112 +25,6 @@ void iommu_map_window(uint64_t bfn, uint64_t frames)
 {
     upper_window = (struct iommu_range){bfn, frames};
 }
-
-/* ---- the accumulator ---- */
-
-void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context)
-{
-    flush->context = context;
-    flush->range_count = 0;
-    flush->whole_domain = false;
-    flush->tables_changed = false;
-    flush->parked_count = 0;
-    flush->parked_frames = 0;
-    flush->parked_tables = IOMMU_NO_TABLE;
-}
-
-static bool is_owed(const struct iommu_flush *flush)
-{
-    return flush->range_count != 0 || flush->whole_domain || flush->tables_changed;
-}
-
-/* Order of the smallest aligned block that covers the range, which starts anywhere. */
-static uint32_t covering_order(struct iommu_range range)
-{
-    uint64_t differ = range.bfn ^ (range.bfn + range.frames - 1);
-
-    return differ == 0 ? 0 : 64u - (uint32_t)__builtin_clzll(differ);
-}
-
-/*
- * One descriptor a range. More ranges than the accumulator keeps have become the whole domain already, since
- * the entries a domain-wide flush costs are fetched again by one walk each.
- */
-static void make_plan(struct iommu_plan *plan, const struct iommu_flush *flush)
-{
-    plan->domain = flush->context->domain;
-    plan->leaf_only = !flush->tables_changed;
-    plan->order_max = 0;
-    plan->count = flush->whole_domain ? 0 : flush->range_count;
-    for (uint32_t i = 0; i < plan->count; i++) {
-        uint32_t order = covering_order(flush->ranges[i]);
-
-        plan->blocks[i] = (struct iommu_block){flush->ranges[i].bfn >> order << order, order};
-        if (order > plan->order_max)
-            plan->order_max = order;
-    }
-}
-
-/* All units work at the same time; then each is waited for. */
-static inline int invalidate(uint64_t units, const struct iommu_plan *plan)
-{
-    int error = 0;
-
-    iommu_counters.flushes++;
-    for (uint64_t left = units; left != 0; left &= left - 1)
-        driver->invalidate((uint32_t)__builtin_ctzll(left), plan);
-    for (uint64_t left = units; left != 0; left &= left - 1)
-        if (driver->wait((uint32_t)__builtin_ctzll(left)) != 0)
-            error = -EIO;
-    return error;
-}
-
-/* Those in a row whose entries have the same flags, which nearly all have, are let go together. */
-static void release_parked(struct iommu_flush *flush)
-{
-    const struct page_format *format = flush->context->table.format;
-    uint64_t address = format->address_mask;
-    const struct iommu_frames *frames = flush->parked, *end = frames + flush->parked_count;
-
-    while (frames < end) {
-        uint64_t entry = frames->entry;
-        const struct iommu_frames *next = frames + 1;
-
-        while (next < end && ((next->entry ^ entry) & ~address) == 0)
-            next++;
-        host_frames_release(frames, (uint32_t)(next - frames), address, page_table_leaf_flags(format, entry));
-        frames = next;
-    }
-    if (flush->parked_tables != IOMMU_NO_TABLE)
-        page_table_release(&flush->context->table, flush->parked_tables);
-}
-
-/* A dead context owes for ever: what it parked is never let go. */
-SELDOM static int flush_owed(struct iommu_flush *flush)
-{
-    struct iommu_context *context = flush->context;
-    int error = context->dead ? -EIO : 0;
-    struct iommu_plan plan;
-
-    if (error == 0 && context->units != 0 && is_owed(flush)) {
-        make_plan(&plan, flush);
-        error = invalidate(context->units, &plan);
-    }
-    if (error == 0)
-        release_parked(flush);
-    iommu_flush_begin(flush, context);
-    return error;
-}
-
-int iommu_flush(struct iommu_flush *flush)
-{
-    page_table_write_back(&flush->context->table);
-    if ((flush->range_count | flush->parked_count) == 0 && !flush->tables_changed && !flush->context->dead)
-        return 0;
-    return flush_owed(flush);
-}
-
-/* ---- map, unmap, lookup ---- */
 
 /* What rarely happens: the accumulator is full, or tables that only wait for their flush are missed. */
 SELDOM static int flush_and_map(struct iommu_context *context, uint64_t bfn, uint64_t entry, uint64_t *old,
@@ -579,58 +472,6 @@ int iommu_unmap(struct iommu_context *context, uint64_t bfn, uint32_t order, str
     iommu_flush_park(flush, entry, 1);
     iommu_flush_note(flush, bfn, 1);
     return 0;
-}
-
-/* A table that holds no window, in reach of a live tree; else element by element, which says why not. */
-static bool takes_lists(const struct iommu_context *context, uint64_t bfn)
-{
-    return bfn < context->end && bfn / PAGE_TABLE_ENTRIES != IOMMU_MSI_BFN / PAGE_TABLE_ENTRIES;
-}
-
-int iommu_map_list(struct iommu_context *context, const struct iommu_element *list, uint32_t count,
-                   struct iommu_flush *flush, uint32_t *done)
-{
-    int error = 0;
-
-    for (*done = 0; *done < count && error == 0;) {
-        const struct iommu_element *at = &list[*done];
-        uint32_t some = 0;
-
-        if (takes_lists(context, at->bfn))
-            some = page_table_fill_list(&context->table, at, count - *done, context->max_mfn,
-                                        context->flush_on_map, flush);
-        if (some == 0) {
-            error = iommu_map(context, at->bfn, at->mfn, 0, at->flags, flush);
-            *done += error == 0;
-            continue;
-        }
-        iommu_counters.maps += some;
-        flush->tables_changed |= context->flush_on_map; /* absence may be remembered at any level */
-        *done += some;
-    }
-    return error;
-}
-
-int iommu_unmap_list(struct iommu_context *context, const struct iommu_element *list, uint32_t count,
-                     struct iommu_flush *flush, uint32_t *done)
-{
-    int error = 0;
-
-    for (*done = 0; *done < count && error == 0;) {
-        const struct iommu_element *at = &list[*done];
-        uint32_t some = 0;
-
-        if (takes_lists(context, at->bfn) && !iommu_flush_full(flush))
-            some = page_table_clear_list(&context->table, at, count - *done, flush);
-        if (some == 0) {
-            error = iommu_unmap(context, at->bfn, 0, flush);
-            *done += error == 0;
-            continue;
-        }
-        iommu_counters.unmaps += some;
-        *done += some;
-    }
-    return error;
 }
 
 /* The leaf at bfn when nothing else is owed, its table stays, and its flags are the caller's; else 0. */

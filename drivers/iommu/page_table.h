@@ -317,21 +317,6 @@ int64_t page_table_fill(struct page_table *table, uint64_t bfn, uint64_t mfn, ui
                         uint32_t flags, struct iommu_flush *owed);
 
 /*
- * Maps the elements, count at least 1, as long as their BFNs are in one table, nothing stands there, and no
- * MFN is above mfn_max; `note`: tells the accumulator of them. Returns how many; 0: the first one must go
- * through page_table_map().
- */
-uint32_t page_table_fill_list(struct page_table *table, const struct iommu_element *list, uint32_t count,
-                              uint64_t mfn_max, bool note, struct iommu_flush *owed);
-
-/*
- * Clears the elements, count at least 1, as long as their BFNs are in one table and not locked, parks them in
- * the accumulator, which must not be full, and tells it of them. How many; 0: page_table_unmap() knows why.
- */
-uint32_t page_table_clear_list(struct page_table *table, const struct iommu_element *list, uint32_t count,
-                               struct iommu_flush *owed);
-
-/*
  * Clears leaves from bfn on, as long as they are in one table, in one piece and within `frames`, and parks
  * them in the accumulator, which must not be full; or finds that nothing is there (*found false). Leaves that
  * reach beyond the range are split. Returns for how many frames that holds, or -EACCES.

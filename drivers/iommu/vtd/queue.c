@@ -331,9 +331,9 @@ int vtd_wait(struct vtd_unit *unit)
     return wait_for(unit);
 }
 
-int vtd_wait_for(uint32_t unit)
+int vtd_wait_for(uint32_t index)
 {
-    return wait_for(&vtd_units[unit]);
+    return wait_for(&vtd_units[index]);
 }
 
 /* By the registers, or with a queue that is full, or of a unit that forgets nothing less than a domain. */

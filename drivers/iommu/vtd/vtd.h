@@ -132,9 +132,9 @@ void vtd_post_interrupt_entry(struct vtd_unit *unit, uint32_t index);
 void vtd_submit(struct vtd_unit *unit);
 int vtd_wait(struct vtd_unit *unit);
 /* What a flush takes, as the driver's functions of these names. */
-void vtd_invalidate(uint32_t unit, const struct iommu_plan *plan);
-int vtd_wait_for(uint32_t unit);
-int vtd_forget_page(uint32_t unit, uint16_t domain, uint64_t bfn);
+void vtd_invalidate(uint32_t index, const struct iommu_plan *plan);
+int vtd_wait_for(uint32_t index);
+int vtd_forget_page(uint32_t index, uint16_t domain, uint64_t bfn);
 
 /* ---- fault.c ---- */
 

@@ -101,10 +101,10 @@ static void expect_wrong(const char *what)
 /* Which must be wrong by now, or must not. */
 static void release(bool wrong)
 {
-    const struct iommu_frames seven = {.entry = 7ull << 12, .count = 1};
+    const struct iommu_frames seven = {.entry = 7 << 12, .count = 1};
 
     model.expected = RELEASED;
-    host_frames_release(&seven, 1, ~0xfffull, RW);
+    host_frames_release(&seven, 1, UINT64_MAX << 12, RW);
     assert_int_equal(model.wrongs, wrong);
     model.wrongs = 0;
 }
