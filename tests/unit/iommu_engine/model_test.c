@@ -423,6 +423,25 @@ static void a_dropped_wait_is_for_ever(void **state)
     }
 }
 
+/* The quick way of a single page: it is given back when the unit has said so, and otherwise never. */
+static void a_page_is_given_back_by_its_wait_only(void **state)
+{
+    struct iommu_mapping gone;
+
+    (void)state;
+    for (uint32_t dropped = 0; dropped < 2; dropped++) {
+        start(true, 1);
+        assert_int_equal(iommu_map(context, 6, 8, 0, RW, &flush), 0);
+        assert_int_equal(iommu_flush(&flush), 0);
+        model.drop_waits = dropped != 0;
+        assert_int_equal(iommu_unmap_page(context, 5, &gone, &flush), 0);
+        assert_int_equal(gone.flags, dropped != 0 ? 0 : RW);
+        assert_int_equal(model_stale(), dropped);
+        assert_int_equal(iommu_flush(&flush), dropped != 0 ? -EIO : 0);
+        assert_int_equal(releases, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -441,6 +460,7 @@ int main(void)
         cmocka_unit_test(absence_is_owed_in_caching_mode),
         cmocka_unit_test(a_delayed_wait_leaves_time_to_look),
         cmocka_unit_test(a_dropped_wait_is_for_ever),
+        cmocka_unit_test(a_page_is_given_back_by_its_wait_only),
     };
 
     return cmocka_run_group_tests_name("iommu_model_vtd", tests, oracle_vtd, NULL) +

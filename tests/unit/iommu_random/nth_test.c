@@ -293,6 +293,21 @@ static void a_list(void **state)
         fail_each(&(struct call){map_list, GIB - 14 * BLOCK, 0}, before);
 }
 
+/* No table is made for a frame that no machine has. */
+static void a_list_that_is_refused(void **state)
+{
+    const struct iommu_element list[] = {{.bfn = GIB + 5, .mfn = MACHINE_MFN + 1, .flags = RW}};
+    uint32_t done;
+
+    (void)state;
+    set_model(4, 4, true);
+    begin(100, A_PAGE_BESIDE);
+    assert_int_equal(iommu_map_list(context, list, 1, &flush, &done), -EINVAL);
+    assert_int_equal(done, 0);
+    judge_change = (struct judge_change){0};
+    expect_no_residue(model.frames_out);
+}
+
 /* The levels that it takes, and the tables below them; what the tree held is reached by both roots. */
 static void a_tree_that_grows(void **state)
 {
@@ -369,6 +384,7 @@ int main(void)
         cmocka_unit_test(a_map_of_each_order),
         cmocka_unit_test(a_run),
         cmocka_unit_test(a_list),
+        cmocka_unit_test(a_list_that_is_refused),
         cmocka_unit_test(a_tree_that_grows),
         cmocka_unit_test(an_unmap_takes_nothing),
         cmocka_unit_test(a_replacement_takes_nothing),

@@ -133,10 +133,10 @@ static void a_unit_that_stops_answering(void **state)
     (void)state;
     life.mortal = true;
     life.operations = 200;
-    life.units = 2;
     for (uint32_t i = 0; i < MORTALS; i++, life.seed += 100) {
         life.quota = i % 2 == 0 ? ENOUGH : 30;
         life.coherent = i % 4 < 2;
+        life.units = 1 + i / 4 % 2;
         life.delay = i % 3;
         life_play(&life);
     }
