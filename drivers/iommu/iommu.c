@@ -307,6 +307,11 @@ uint32_t iommu_tables_quota(const struct iommu_context *context)
     return context->table.quota;
 }
 
+uint32_t iommu_tables_kept(const struct iommu_context *context)
+{
+    return context->table.reserve;
+}
+
 static void kill_context(struct iommu_context *context)
 {
     context->dead = true;

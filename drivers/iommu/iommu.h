@@ -78,6 +78,8 @@ uint64_t iommu_max_bfn(const struct iommu_context *context);
 uint32_t iommu_tables_used(const struct iommu_context *context);
 uint32_t iommu_tables_peak(const struct iommu_context *context);
 uint32_t iommu_tables_quota(const struct iommu_context *context);
+/* Of those that are not used, how many splitting every large leaf would take: none may be taken for a map. */
+uint32_t iommu_tables_kept(const struct iommu_context *context);
 
 /* ---- map, unmap, lookup, flush ---- */
 

@@ -123,8 +123,9 @@ bool guest_bus_open(void)
         return false;
     }
     uint32_t attached = assign_devices();
-    log_line("bus: mode owned, %s, %u functions attached, %u of %u table pages used",
+    log_line("bus: mode owned, %s, %u functions attached, %u of %u table pages used, %u kept back for splits",
              guest.premap ? "own frames mapped at BFN = MFN" : "nothing mapped (premap=off)", attached,
-             iommu_tables_used(guest.context), iommu_tables_quota(guest.context));
+             iommu_tables_used(guest.context), iommu_tables_quota(guest.context),
+             iommu_tables_kept(guest.context));
     return true;
 }
