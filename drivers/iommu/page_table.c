@@ -297,6 +297,18 @@ static int build(struct page_table *table, uint64_t bfn, uint32_t low, bool lock
     return 0;
 }
 
+bool page_table_come_near(struct page_table *table, uint64_t bfn)
+{
+    uint32_t level, page;
+
+    if (bfn >> PAGE_TABLE_BITS == table->cursor_key || bfn > page_table_reach(table->levels))
+        return false;
+    page = walk(table, bfn, 1, &level);
+    if (level == 1)
+        set_cursor(table, bfn, page);
+    return level == 1;
+}
+
 int page_table_seek(struct page_table *table, uint64_t bfn, struct iommu_flush *owed)
 {
     uint32_t level, page;

@@ -155,6 +155,8 @@ static inline uint32_t page_table_joins(const uint64_t *entries, uint32_t slot, 
 
 /* ---- what an operation does once in 512 times: see page_table.c ---- */
 
+/* Moves the cursor to the leaf table for bfn, if there is one and the cursor is elsewhere: whether it did. */
+bool page_table_come_near(struct page_table *table, uint64_t bfn);
 /* Makes the leaf table for bfn the cursor; a larger leaf there is split. 0; -ENOENT nothing is there;
  * -EACCES. */
 int page_table_seek(struct page_table *table, uint64_t bfn, struct iommu_flush *owed);

@@ -147,7 +147,8 @@ static void start_warm(void)
     flush_all();
 }
 
-/* The engine has last worked elsewhere, so that the next element is walked to. */
+/* The engine has last worked in another leaf table of the gigabyte, so that the next element is one step
+ * away. */
 static void look_away(void)
 {
     map_one(AWAY, 1, 0);
@@ -202,6 +203,13 @@ static void check_run_absent(uint64_t bfn, uint64_t frames)
 
 /* ---- the cases ---- */
 
+/* The engine has last worked in another gigabyte: the next element is walked to from the root. */
+static void look_far_away(void)
+{
+    map_one(LARGE, LARGE + 1, 0);
+    flush_all();
+}
+
 static void one_page(void)
 {
     look_away();
@@ -210,6 +218,10 @@ static void one_page(void)
     look_away();
     MEASURE_WITH_FLUSH("b1.unmap", unmap_one(NEAR, 0));
     check_absent(NEAR);
+    look_far_away();
+    MEASURE("b1.map-far", map_one(NEAR, 5, 0));
+    look_far_away();
+    MEASURE("b1.unmap-far", unmap_one(NEAR, 0));
     map_one(NEAR + 1, 9, 0);
     MEASURE("b1.map-beside", map_one(NEAR, 5, 0));
     MEASURE("b1.unmap-beside", unmap_one(NEAR, 0));

@@ -41,6 +41,8 @@ CASES = (
          stores=must(1), lines=must(1), **NOTHING_OWED),
     Case("b1.unmap", "B1 unmap 1", must(125), "NOVA 339, ACRN 3,304, Jailhouse 2,795; straight loop 94", flush=True,
          stores=must(1), lines=must(1), **ONE_EACH),
+    Case("b1.map-far", "B1 map 1, the element before was in another GiB"),
+    Case("b1.unmap-far", "B1 unmap 1, the element before was in another GiB"),
     Case("b1.map-beside", "B1 map 1, the element before was in the same table"),
     Case("b1.unmap-beside", "B1 unmap 1, the element before was in the same table"),
     Case("b2.map", "B2 map 256, one call", must(3600), "NOVA 84,002, ACRN 5,303, Jailhouse 64,809; straight loop 2,898",
