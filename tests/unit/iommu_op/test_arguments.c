@@ -167,6 +167,29 @@ static void an_array_cut_short_is_done_up_to_the_cut(void **state)
     }
 }
 
+/* Two elements whose statuses can be written, then two whose statuses cannot: the first of these is done. */
+static void an_array_that_runs_into_a_read_only_page(void **state)
+{
+    static const uint32_t calls[] = {IOMMUOP_map_page, IOMMUOP_unmap_page};
+    const uint64_t start = GUEST_READ_ONLY - 2 * sizeof(struct iommu_map_op);
+    struct iommu_map_op ops[4];
+
+    (void)state;
+    for (unsigned int k = 0; k < 2; k++) {
+        for (unsigned int i = 0; i < 4; i++) {
+            ops[i] = (struct iommu_map_op){0x900 + i, MFN_OWN + i, RW, UNTOUCHED};
+            fake.bus[0x900 + i].present = k == 1;
+        }
+        memcpy(&fake.memory[start - GUEST_BASE], ops, sizeof ops);
+        assert_int_equal(call(calls[k], start, 4), -EFAULT);
+        memcpy(ops, &fake.memory[start - GUEST_BASE], sizeof ops);
+        for (unsigned int i = 0; i < 4; i++) {
+            assert_int_equal(ops[i].status, i < 2 ? 0 : UNTOUCHED);
+            assert_int_equal(fake.bus[0x900 + i].present, (i < 3) == (k == 0));
+        }
+    }
+}
+
 static void a_read_only_element_is_done_but_efault(void **state)
 {
     struct iommu_map_op op = {0x900, MFN_OWN, RW, UNTOUCHED};
@@ -300,6 +323,7 @@ int run_argument_tests(void)
         TEST(an_unaligned_array_works),
         TEST(an_array_that_runs_into_a_hole_does_what_comes_before),
         TEST(an_array_cut_short_is_done_up_to_the_cut),
+        TEST(an_array_that_runs_into_a_read_only_page),
         TEST(a_read_only_element_is_done_but_efault),
         TEST(query_describes_the_feature),
         TEST(get_reserved_fills_or_says_enobufs),
