@@ -39,7 +39,9 @@ int iommu_init(const struct iommu_setup *setup)
     memset(isolated, 0, sizeof isolated);
     iommu_map_begin(driver);
     iommu_counters = (struct iommu_counters){0};
-    machine_max_mfn = (1ull << (setup->physical_bits - 12)) - 1;
+    /* Not the last frame that an entry has bits for: what continues it would carry into the software flags.
+     */
+    machine_max_mfn = (1ull << (setup->physical_bits - 12)) - (setup->physical_bits == 52 ? 2 : 1);
     error = driver->init(setup, &limits);
     if (error != 0) {
         driver = NULL;

@@ -3,10 +3,11 @@
  * The whole interface of the IOMMU subsystem, the same for VT-d and AMD-Vi.
  *
  * A context is one bus address space: a page-table tree that devices (requester ids) are attached to.
- * Map and unmap write entries and note in an explicit accumulator what must be invalidated; nothing is
- * flushed until iommu_flush(). What an entry referred to, and table pages that came free, stay parked in
- * the accumulator and are released only after the invalidation that covers them has completed. If it does
- * not complete, the unit is dead and they are never released.
+ * Map and unmap write entries and note in an explicit accumulator what must be invalidated; it is flushed
+ * by iommu_flush(), earlier only when it is full or the table pages parked in it are missed. What an entry
+ * referred to, and table pages that came free, stay parked in the accumulator and are released only after the
+ * invalidation that covers them has completed. If it does not complete, the unit is dead and they are never
+ * released.
  *
  * Units: BFN and MFN are 4 KiB frame numbers; an order o covers 2^o frames, naturally aligned.
  * Errors: negative numbers of guest-abi/include/sluice/errno.h. Not reentrant: one CPU, interrupts off.
@@ -179,7 +180,7 @@ struct iommu_mapping {
 /*
  * As iommu_unmap() of order 0. Where that takes one store and nothing else is owed, the page is forgotten at
  * once, *gone is what was there, and the reference is for the caller to drop; else gone->flags is 0, and the
- * flush, which must follow in any case, does the rest.
+ * flush, which must then follow, does the rest.
  */
 int iommu_unmap_page(struct iommu_context *context, uint64_t bfn, struct iommu_mapping *gone,
                      struct iommu_flush *flush);

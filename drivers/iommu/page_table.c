@@ -504,7 +504,7 @@ int64_t page_table_clear(struct page_table *table, uint64_t bfn, uint64_t frames
                          struct iommu_flush *owed)
 {
     uint32_t low = page_table_block(PAGE_LEAF_LEVELS, bfn, frames), level = 1, page, cleared;
-    uint64_t room = IOMMU_FLUSH_PARKED - owed->parked_count, entry;
+    uint64_t room, entry;
 
     if (bfn >> PAGE_TABLE_BITS == table->cursor_key) {
         page = (uint32_t)(table->cursor_info - table->info);
@@ -521,7 +521,11 @@ int64_t page_table_clear(struct page_table *table, uint64_t bfn, uint64_t frames
         return -EACCES;
     if (level > low)
         (void)descend(table, bfn, low, false, &page, &level, owed);
-    room = lower(lower(room, PAGE_TABLE_ENTRIES - slot_of(bfn, level)), frames / page_table_span(level));
+    /* The last one may go over the bound: a leaf of 1 GiB alone reaches it. */
+    room = (IOMMU_FLUSH_FRAMES - owed->parked_frames + page_table_span(level) - 1) / page_table_span(level);
+    room =
+        lower(lower(room, IOMMU_FLUSH_PARKED - owed->parked_count), PAGE_TABLE_ENTRIES - slot_of(bfn, level));
+    room = lower(room, frames / page_table_span(level));
     cleared = clear_leaves(table, page, level, slot_of(bfn, level), room, owed);
     table->reserve -= cleared * pages_to_split(level);
     if (table->info[page].live == 0)

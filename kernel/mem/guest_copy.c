@@ -92,7 +92,7 @@ int put_guest_u32_each(uint64_t address, uint64_t stride, uint32_t count, uint32
                      "dec %1\n\t"
                      "jnz 1b\n"
                      "2:\n\t" FAULTS_TO("1b", "2b")
-                     : "+r"(address), "+r"(left)
+                     : "+&r"(address), "+&r"(left)
                      : "r"(stride), "r"((uint64_t)value)
                      : "memory", "cc");
     close_guest();

@@ -4,8 +4,8 @@
  *
  * Decode looks at the words of an element and changes nothing. Perform takes the frame's reference, writes
  * one bus entry and notes in the accumulator what must be invalidated; it can fail on the state of the
- * machine, no longer on a malformed argument. Nothing is flushed until the hypercall returns or is cut into
- * a continuation, and what an old entry referred to is released only by that flush.
+ * machine, no longer on a malformed argument. What an old entry referred to is released only by a flush: when
+ * the hypercall returns, when it is cut into a continuation, or when the engine runs short of table pages.
  */
 #include "guest-abi/include/sluice/iommu_op.h"
 #include "cpu/trap.h"
@@ -18,7 +18,7 @@
 
 /*
  * Elements are read this many at a time: one look at the guest's address for all, and one preemption point.
- * Read ahead is not looked at: what a stop or a continuation leaves over is forgotten.
+ * Of what is read ahead, references may be taken early; what a stop leaves over gives them back.
  */
 #define CHUNK 64u
 

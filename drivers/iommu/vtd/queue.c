@@ -209,7 +209,7 @@ __attribute__((noinline, cold)) static void invalidate_by_registers(struct vtd_u
                                                                     const struct iommu_plan *plan)
 {
     iommu_counters.iotlb_page += plan->count;
-    for (uint32_t i = 0; i < plan->count; i++)
+    for (uint32_t i = 0; i < plan->count && !unit->dead; i++)
         register_iotlb(unit, VTD_IOTLB_PAGE | VTD_IOTLB_DID(plan->domain),
                        plan->blocks[i].bfn << 12 | (plan->leaf_only ? VTD_PAGE_HINT : 0) |
                            plan->blocks[i].order);
