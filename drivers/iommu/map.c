@@ -302,7 +302,7 @@ SELDOM static int map_2m(struct iommu_context *context, uint64_t bfn, uint64_t m
 SELDOM static int map_any(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t flags,
                           struct iommu_flush *flush)
 {
-    if (page_table_come_near(&context->table, bfn))
+    if (bfn >> PAGE_TABLE_BITS != context->table.cursor_key && page_table_come_near(&context->table, bfn))
         return iommu_map(context, bfn, mfn, 0, flags, flush);
     if (mfn > context->max_mfn)
         return -EINVAL;
@@ -447,7 +447,7 @@ SELDOM static int unmap_2m(struct iommu_context *context, uint64_t bfn, uint32_t
 
 SELDOM static int unmap_any(struct iommu_context *context, uint64_t bfn, struct iommu_flush *flush)
 {
-    if (page_table_come_near(&context->table, bfn))
+    if (bfn >> PAGE_TABLE_BITS != context->table.cursor_key && page_table_come_near(&context->table, bfn))
         return iommu_unmap(context, bfn, 0, flush);
     return unmap_one(context, bfn, flush);
 }

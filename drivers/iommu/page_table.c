@@ -301,7 +301,7 @@ bool page_table_come_near(struct page_table *table, uint64_t bfn)
 {
     uint32_t level, page;
 
-    if (bfn >> PAGE_TABLE_BITS == table->cursor_key || bfn > page_table_reach(table->levels))
+    if (bfn > page_table_reach(table->levels))
         return false;
     page = walk(table, bfn, 1, &level);
     if (level == 1)

@@ -155,7 +155,7 @@ static inline uint32_t page_table_joins(const uint64_t *entries, uint32_t slot, 
 
 /* ---- what an operation does once in 512 times: see page_table.c ---- */
 
-/* Moves the cursor to the leaf table for bfn, if there is one and the cursor is elsewhere: whether it did. */
+/* Moves the cursor to the leaf table for bfn, from elsewhere, if there is one: whether it did. */
 bool page_table_come_near(struct page_table *table, uint64_t bfn);
 /* Makes the leaf table for bfn the cursor; a larger leaf there is split. 0; -ENOENT nothing is there;
  * -EACCES. */
