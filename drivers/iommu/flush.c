@@ -89,8 +89,10 @@ static void release_parked(struct iommu_flush *flush)
         page_table_release(&flush->context->table, flush->parked_tables);
 }
 
-/* A dead context owes for ever: what it parked is never let go. */
-/* Kept out of the path of a map, which owes nothing. */
+/*
+ * Kept out of the path of a map, which owes nothing. A dead context owes for ever: what it parked is never
+ * let go.
+ */
 __attribute__((noinline, cold)) static int flush_owed(struct iommu_flush *flush)
 {
     struct iommu_context *context = flush->context;

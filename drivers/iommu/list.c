@@ -136,7 +136,7 @@ static inline uint32_t clear_consecutive(const struct page_table *table, const s
 
 /*
  * Clears the elements, count at least 1, as long as their BFNs are in one table and not locked, parks them in
- * the accumulator, which must not be full, and tells it of them. How many; 0: page_table_unmap() knows why.
+ * the accumulator, which must not be full, and tells it of them. How many; 0: iommu_unmap() knows why.
  */
 static uint32_t clear_list(struct page_table *table, const struct iommu_element *list, uint32_t count,
                            struct iommu_flush *owed)

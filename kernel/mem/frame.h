@@ -50,7 +50,7 @@ struct frame {
     uint8_t flags;            /* FRAME_* */
     uint8_t reserved;
     uint32_t bus_writable; /* guest-made bus entries with W, effective or withheld */
-    uint64_t bus_bfn;      /* BFN of the latest of them */
+    uint64_t bus_bfn;      /* a hint: BFN that one was last asked for at, which may have been refused */
     uint64_t link;         /* free list, parked lists: MFN of the next, or FRAME_NO_LINK */
 };
 
