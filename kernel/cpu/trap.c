@@ -232,7 +232,9 @@ struct cpu_regs *trap_dispatch(struct cpu_regs *regs)
     else if (regs_from_guest(regs))
         pv_guest_exception(regs);
     else
-        return exception_in_ring0(regs);
+        regs = exception_in_ring0(regs);
+    if (regs_from_guest(regs))
+        pv_guest_leave(regs);
     return regs;
 }
 

@@ -48,6 +48,7 @@
 void pv_guest_exception(struct cpu_regs *regs);  /* exception 0..31 from ring 3; CR2 still live for #PF */
 void pv_guest_syscall(struct cpu_regs *regs);    /* SYSCALL from ring 3 */
 void pv_guest_iret_fault(struct cpu_regs *regs); /* the IRETQ to this frame faulted; regs are the guest's */
+void pv_guest_leave(struct cpu_regs *regs);      /* the last thing before a return to ring 3 from a trap */
 
 /* Interrupt handlers, by vector; a vector without one is counted, logged with a limit, survived. */
 typedef void (*interrupt_fn)(void);

@@ -222,6 +222,7 @@ static bool make_shared_info(void)
     frame_of(guest.shared_mfn)->flags |= FRAME_SHARED_RW;
     guest.shared = phys_to_virt(guest.shared_mfn << FRAME_SHIFT);
     shared_info_fill(guest.shared);
+    guest.vcpu = &guest.shared->vcpu_info[0];
     return true;
 }
 

@@ -177,7 +177,7 @@ static bool read_control_register(unsigned int number, uint64_t *value)
         *value = cr0_read();
         return true;
     case 2:
-        *value = guest.shared->vcpu_info[0].arch.cr2;
+        *value = guest.vcpu->arch.cr2;
         return true;
     case 3:
         *value = guest.l4_mfn << FRAME_SHIFT;

@@ -17,8 +17,11 @@ enum iommu_mode { IOMMU_MODE_OWNED = 0, IOMMU_MODE_NONE };
 struct guest {
     uint64_t nr_pages;          /* PFN 0 .. nr_pages - 1 exist */
     uint64_t l4_mfn;            /* kernel L4 in use */
+    uint64_t user_l4_mfn;       /* user L4 in use; 0 = none */
+    bool in_user;               /* user mode runs: on the user L4, with the user's GS base */
     struct shared_info *shared; /* hypervisor's view */
     uint64_t shared_mfn;
+    struct vcpu_info *vcpu;        /* hypervisor's view: in the shared page, or where the guest put it */
     struct trap_info traps[256];   /* address 0 = none */
     uint64_t kernel_ss, kernel_sp; /* stack_switch */
     uint64_t callbacks[8];         /* by CALLBACKTYPE_*; 0 = none */
@@ -61,6 +64,11 @@ _Noreturn void guest_crash(const struct cpu_regs *regs, const char *format, ...)
 /* ---- trap.c ---- */
 /* Delivers an exception to the guest's handler: pushes the bounce frame, or crashes the guest in words. */
 void guest_bounce(struct cpu_regs *regs, uint32_t vector, bool error_code_present, uint32_t error_code);
+
+/* ---- mode.c: the guest's kernel and user mode, both in ring 3 ---- */
+/* Swaps L4 and GS base; nothing when that mode runs already. To user mode only with a user L4. */
+void guest_to_kernel(void);
+void guest_to_user(void);
 
 /* ---- hypercalls: each takes RDI, RSI, RDX, R10, R8 as arguments and returns what RAX becomes ---- */
 struct hypercall_args {

@@ -5,6 +5,7 @@
 #include "guest-abi/include/sluice/errno.h"
 #include "guest-abi/include/sluice/iommu_op.h"
 #include "pv/guest.h"
+#include "pv/trap.h"
 
 #include <stddef.h>
 
@@ -51,7 +52,12 @@ void pv_guest_syscall(struct cpu_regs *regs)
 {
     const struct hypercall_args *args = (const struct hypercall_args *)(const void *)&regs->rdi;
 
-    regs->rax = (uint64_t)hypercall_dispatch(regs, regs->rax, args);
+    if (guest.in_user)
+        guest_syscall_from_user(regs);
+    else
+        regs->rax = (uint64_t)hypercall_dispatch(regs, regs->rax, args);
+    if (guest_upcall_wanted())
+        guest_upcall(regs);
 }
 
 long hypercall_continue(struct cpu_regs *regs, const struct hypercall_args *args)

@@ -30,7 +30,7 @@ long do_iret(struct cpu_regs *regs, const struct hypercall_args *args)
     (void)args;
     if (copy_from_guest(&frame, regs->rsp, sizeof frame))
         guest_crash(regs, "its iret frame at 0x%llx cannot be read", (unsigned long long)regs->rsp);
-    if (!returns_to_kernel(&frame))
+    if (!returns_to_kernel(&frame) && guest.user_l4_mfn == 0)
         guest_crash(regs, "iret to user mode (cs 0x%llx), but no user page table is set",
                     (unsigned long long)frame.cs);
 
@@ -46,7 +46,9 @@ long do_iret(struct cpu_regs *regs, const struct hypercall_args *args)
         regs->rcx = frame.rcx;
         regs->r11 = frame.r11;
     }
-    guest.shared->vcpu_info[0].evtchn_upcall_mask = !(frame.rflags & RFLAGS_IF);
+    guest.vcpu->evtchn_upcall_mask = !(frame.rflags & RFLAGS_IF);
+    if (!returns_to_kernel(&frame))
+        guest_to_user();
 
     /* A processor may fault on such a RIP either side of the privilege change; ask it neither. */
     if (!address_is_canonical(frame.rip)) {
@@ -89,18 +91,18 @@ void pv_guest_iret_fault(struct cpu_regs *regs)
             regs, "cannot return to rip 0x%llx, cs 0x%llx, ss 0x%llx, and no failsafe callback is set",
             (unsigned long long)regs->rip, (unsigned long long)regs->cs, (unsigned long long)regs->ss);
 
-    uint64_t frame[] = {
-        regs->rcx,        regs->r11, read_selector(0),       read_selector(1),           read_selector(2),
-        read_selector(3), regs->rip, guest_visible_cs(regs), guest_visible_rflags(regs), regs->rsp,
-        regs->ss,
+    struct bounce bounce = {
+        .address = handler,
+        .cs = FLAT_RING3_CS64,
+        .mask_events = guest.callback_flags[CALLBACKTYPE_failsafe] & CALLBACKF_mask_events,
+        .extra_count = 4,
+        .extra = {read_selector(0), read_selector(1), read_selector(2), read_selector(3)},
     };
-    uint64_t stack = (regs->rsp & ~0xfull) - sizeof frame;
+    uint64_t stack;
 
-    if (copy_to_guest(stack, frame, sizeof frame))
+    if (!guest_bounce_to(regs, &bounce, &stack))
         guest_crash(regs, "cannot return to rip 0x%llx, and the stack at 0x%llx cannot take a failsafe frame",
                     (unsigned long long)regs->rip, (unsigned long long)stack);
-    guest_enter_handler(regs, stack, FLAT_RING3_CS64, handler,
-                        guest.callback_flags[CALLBACKTYPE_failsafe] & CALLBACKF_mask_events);
 }
 
 /* ---- callback_op(cmd, argument) ---- */

@@ -14,7 +14,7 @@ static void wait_for_interrupt(void)
 /* There are no event channels to wake the guest: any interrupt of the machine ends the wait. */
 static long block(void)
 {
-    guest.shared->vcpu_info[0].evtchn_upcall_mask = 0;
+    guest.vcpu->evtchn_upcall_mask = 0;
     wait_for_interrupt();
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The translation buffer of this CPU, and the guest's table base. Tests supply their own. */
+/* The translation buffer of this CPU, the guest's table base and its GS bases. Tests supply their own. */
 #ifndef SLUICE_PV_TLB_H
 #define SLUICE_PV_TLB_H
 
@@ -9,6 +9,7 @@
 void tlb_flush_all(void);
 void tlb_flush_page(uint64_t address);
 void tlb_load(uint64_t l4_mfn);
+void gs_bases_swap(void);
 #else
 /* Everything but global entries; the guest has none of those. */
 static inline void tlb_flush_all(void)
@@ -26,6 +27,12 @@ static inline void tlb_flush_page(uint64_t address)
 static inline void tlb_load(uint64_t l4_mfn)
 {
     __asm__ volatile("mov %0, %%cr3" : : "r"(l4_mfn << 12) : "memory");
+}
+
+/* The live GS base against the other mode's. */
+static inline void gs_bases_swap(void)
+{
+    __asm__ volatile("swapgs" : : : "memory");
 }
 #endif
 

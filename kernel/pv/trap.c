@@ -67,7 +67,9 @@ static bool has_error_code(uint32_t vector)
 /* How the guest sees a code selector: kernel mode has RPL 0, and the upcall mask rides in bits 32 to 39. */
 uint64_t guest_visible_cs(const struct cpu_regs *regs)
 {
-    return (regs->cs & 0xfffc) | (uint64_t)guest.shared->vcpu_info[0].evtchn_upcall_mask << 32;
+    uint64_t selector = guest.in_user ? regs->cs & 0xffff : regs->cs & 0xfffc;
+
+    return selector | (uint64_t)guest.vcpu->evtchn_upcall_mask << 32;
 }
 
 /* The guest's interrupt flag is its upcall mask; the machine's is always set in ring 3. */
@@ -75,48 +77,104 @@ uint64_t guest_visible_rflags(const struct cpu_regs *regs)
 {
     uint64_t rflags = regs->rflags & ~(uint64_t)(RFLAGS_IF | RFLAGS_IOPL);
 
-    return guest.shared->vcpu_info[0].evtchn_upcall_mask ? rflags : rflags | RFLAGS_IF;
+    return guest.vcpu->evtchn_upcall_mask ? rflags : rflags | RFLAGS_IF;
 }
 
-void guest_enter_handler(struct cpu_regs *regs, uint64_t stack, uint16_t cs, uint64_t address,
-                         bool mask_events)
+bool guest_bounce_to(struct cpu_regs *regs, const struct bounce *bounce, uint64_t *stack)
 {
-    regs->rip = address;
-    regs->cs = cs | 3; /* RPL 0 would be a return to ring 0 */
-    regs->rsp = stack;
-    regs->ss = FLAT_RING3_SS64;
-    regs->rflags &= ~(uint64_t)RFLAGS_CLEARED_ON_ENTRY;
-    if (mask_events)
-        guest.shared->vcpu_info[0].evtchn_upcall_mask = 1;
-}
-
-void guest_bounce(struct cpu_regs *regs, uint32_t vector, bool error_code_present, uint32_t error_code)
-{
-    const struct trap_info *handler = &guest.traps[vector & 0xff];
-    uint64_t frame[8];
+    uint64_t top = guest.in_user ? guest.kernel_sp : regs->rsp;
+    uint64_t frame[11];
     size_t words = 0;
-
-    if (!handler->address)
-        guest_crash(regs, "%s (vector %u, error code 0x%x) and no handler for it", exception_name(vector),
-                    vector, error_code_present ? error_code : 0);
 
     frame[words++] = regs->rcx;
     frame[words++] = regs->r11;
-    if (error_code_present)
-        frame[words++] = error_code;
+    for (uint32_t i = 0; i < bounce->extra_count; i++)
+        frame[words++] = bounce->extra[i];
     frame[words++] = regs->rip;
     frame[words++] = guest_visible_cs(regs);
     frame[words++] = guest_visible_rflags(regs);
     frame[words++] = regs->rsp;
     frame[words++] = regs->ss;
+    *stack = (top & ~0xfull) - words * sizeof frame[0];
+    guest_to_kernel();
+    if (copy_to_guest(*stack, frame, words * sizeof frame[0]))
+        return false;
 
-    uint64_t stack = (regs->rsp & ~0xfull) - words * sizeof frame[0];
+    regs->rip = bounce->address;
+    regs->cs = bounce->cs | 3; /* RPL 0 would be a return to ring 0 */
+    regs->rsp = *stack;
+    regs->ss = FLAT_RING3_SS64;
+    regs->rflags &= ~(uint64_t)RFLAGS_CLEARED_ON_ENTRY;
+    if (bounce->mask_events)
+        guest.vcpu->evtchn_upcall_mask = 1;
+    return true;
+}
 
-    if (copy_to_guest(stack, frame, words * sizeof frame[0]))
+void guest_bounce(struct cpu_regs *regs, uint32_t vector, bool error_code_present, uint32_t error_code)
+{
+    const struct trap_info *handler = &guest.traps[vector & 0xff];
+    struct bounce bounce = {
+        .address = handler->address,
+        .cs = handler->cs,
+        .mask_events = handler->flags & TRAP_INFO_MASK_EVENTS,
+        .extra_count = error_code_present,
+        .extra = {error_code},
+    };
+    uint64_t stack;
+
+    if (!handler->address)
+        guest_crash(regs, "%s (vector %u, error code 0x%x) and no handler for it", exception_name(vector),
+                    vector, error_code_present ? error_code : 0);
+    if (!guest_bounce_to(regs, &bounce, &stack))
         guest_crash(regs, "%s (vector %u, error code 0x%x) and its stack at 0x%llx cannot be written",
                     exception_name(vector), vector, error_code_present ? error_code : 0,
                     (unsigned long long)stack);
-    guest_enter_handler(regs, stack, handler->cs, handler->address, handler->flags & TRAP_INFO_MASK_EVENTS);
+}
+
+/* ---- SYSCALL of user mode ---- */
+
+#define SYSCALL_BYTES 2u
+
+void guest_syscall_from_user(struct cpu_regs *regs)
+{
+    struct bounce bounce = {
+        .address = guest.callbacks[CALLBACKTYPE_syscall],
+        .cs = FLAT_RING3_CS64,
+        .mask_events = guest.callback_flags[CALLBACKTYPE_syscall] & CALLBACKF_mask_events,
+    };
+    uint64_t stack;
+
+    if (!bounce.address) {
+        regs->rip -= SYSCALL_BYTES;
+        guest_bounce(regs, TRAP_UD, false, 0);
+        return;
+    }
+    if (!guest_bounce_to(regs, &bounce, &stack))
+        guest_crash(regs, "a system call, and the stack at 0x%llx cannot be written",
+                    (unsigned long long)stack);
+}
+
+/* ---- events ---- */
+
+void guest_upcall(struct cpu_regs *regs)
+{
+    struct bounce bounce = {
+        .address = guest.callbacks[CALLBACKTYPE_event],
+        .cs = FLAT_RING3_CS64,
+    };
+    uint64_t stack;
+
+    if (!guest_upcall_wanted() || !bounce.address)
+        return;
+    if (!guest_bounce_to(regs, &bounce, &stack))
+        guest_crash(regs, "an event, and the stack at 0x%llx cannot be written", (unsigned long long)stack);
+    guest.vcpu->evtchn_upcall_mask = 1; /* after the frame, which has what it was */
+}
+
+void pv_guest_leave(struct cpu_regs *regs)
+{
+    if (guest_upcall_wanted())
+        guest_upcall(regs);
 }
 
 /* ---- exceptions ---- */
@@ -124,7 +182,7 @@ void guest_bounce(struct cpu_regs *regs, uint32_t vector, bool error_code_presen
 /* As in the contract, a guest kernel counts as ring 1 towards the privilege level of its own gates. */
 static bool may_call_gate(uint8_t vector)
 {
-    return (guest.traps[vector].flags & TRAP_INFO_DPL) >= 1;
+    return (guest.traps[vector].flags & TRAP_INFO_DPL) >= (guest.in_user ? 3 : 1);
 }
 
 /*
@@ -164,9 +222,9 @@ static void page_fault(struct cpu_regs *regs)
     if (!guest.traps[TRAP_PF].address)
         guest_crash(regs, "#PF page fault at address 0x%llx (error code 0x%x) and no handler for it",
                     (unsigned long long)address, (uint32_t)regs->error_code);
-    guest.shared->vcpu_info[0].arch.cr2 = address;
+    guest.vcpu->arch.cr2 = address;
     /* The guest's kernel runs in ring 3 too; it must not look like user code to itself. */
-    guest_bounce(regs, TRAP_PF, true, (uint32_t)regs->error_code & ~PF_USER);
+    guest_bounce(regs, TRAP_PF, true, (uint32_t)regs->error_code & ~(guest.in_user ? 0 : PF_USER));
 }
 
 void pv_guest_exception(struct cpu_regs *regs)

@@ -4,6 +4,7 @@
 #define SLUICE_PV_TRAP_H
 
 #include "cpu/regs.h"
+#include "pv/guest.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,8 +24,32 @@
 uint64_t guest_visible_cs(const struct cpu_regs *regs);
 uint64_t guest_visible_rflags(const struct cpu_regs *regs);
 
-/* Goes on at a handler whose frame has been pushed down to `stack`. */
-void guest_enter_handler(struct cpu_regs *regs, uint64_t stack, uint16_t cs, uint64_t address,
-                         bool mask_events);
+/* Where the guest goes on, and what its frame has between R11 and RIP. */
+struct bounce {
+    uint64_t address;
+    uint16_t cs;
+    bool mask_events;
+    uint32_t extra_count; /* at most 4 */
+    uint64_t extra[4];
+};
+
+/*
+ * Pushes the frame (rcx, r11, extra, rip, cs, rflags, rsp, ss) onto the guest kernel's stack and goes on at
+ * the address, in kernel mode. False when the stack cannot be written: then the registers are as they were,
+ * the mode is the kernel's, and *stack says where the frame would have been.
+ */
+bool guest_bounce_to(struct cpu_regs *regs, const struct bounce *bounce, uint64_t *stack);
+
+/* SYSCALL of the guest's user mode: its kernel's syscall callback, or #UD when it has none. */
+void guest_syscall_from_user(struct cpu_regs *regs);
+
+/* The event callback, when an event is pending and the guest lets it in. */
+void guest_upcall(struct cpu_regs *regs);
+
+/* True when guest_upcall() has something to do: the common answer is no, so it is in line. */
+static inline bool guest_upcall_wanted(void)
+{
+    return guest.vcpu->evtchn_upcall_pending && !guest.vcpu->evtchn_upcall_mask;
+}
 
 #endif

@@ -2,6 +2,7 @@
 #include "fakes.h"
 
 #include "lib/log.h"
+#include "pv/tlb.h"
 
 #include <string.h>
 
@@ -19,6 +20,7 @@ int fresh(void **state)
     memset(&guest, 0, sizeof guest);
     memset(&shared, 0, sizeof shared);
     guest.shared = &shared;
+    guest.vcpu = &shared.vcpu_info[0];
     guest.nr_pages = 1000;
     memory_range_count = 0;
     return 0;
@@ -45,6 +47,16 @@ long syscall_with(struct cpu_regs *regs, uint64_t number, uint64_t a0, uint64_t 
     regs->rdx = a2;
     pv_guest_syscall(regs);
     return (long)regs->rax;
+}
+
+void tlb_load(uint64_t l4_mfn)
+{
+    fake.loaded_l4 = l4_mfn;
+}
+
+void gs_bases_swap(void)
+{
+    fake.gs_swaps++;
 }
 
 static int bad_range(uint64_t address, size_t count)

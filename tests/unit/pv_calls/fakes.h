@@ -35,6 +35,8 @@ struct fakes {
     size_t console_length;
     jmp_buf crash;
     const char *crash_format;
+    uint64_t loaded_l4;
+    unsigned int gs_swaps;
 };
 extern struct fakes fake;
 
