@@ -185,6 +185,14 @@ struct iommu_mapping {
 int iommu_unmap_page(struct iommu_context *context, uint64_t bfn, struct iommu_mapping *gone,
                      struct iommu_flush *flush);
 
+/*
+ * Gives the entry of bfn, which must lead to mfn, other flags (as of iommu_map(), and IOMMU_PREMAP as it is).
+ * What it stands for stays referred to. 0; -ENOENT no such entry; -EACCES locked; -EIO unit dead. Splits what
+ * is larger, for which there is always a table; needs a flush before it can be relied on.
+ */
+int iommu_rewrite(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t flags,
+                  struct iommu_flush *flush);
+
 /* What a device would get at bfn. 0, -ENOENT, -EINVAL beyond the bus width. */
 int iommu_lookup(const struct iommu_context *context, uint64_t bfn, struct iommu_mapping *mapping);
 

@@ -518,6 +518,25 @@ int iommu_unmap_page(struct iommu_context *context, uint64_t bfn, struct iommu_m
     return 0;
 }
 
+int iommu_rewrite(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint32_t flags,
+                  struct iommu_flush *flush)
+{
+    uint64_t entry = page_table_leaf(context->table.format, mfn, flags), old;
+    struct iommu_mapping mapping;
+    int error = iommu_lookup(context, bfn, &mapping);
+
+    if (error != 0 || mapping.mfn != mfn)
+        return -ENOENT;
+    if (context->dead)
+        return -EIO;
+    error = page_table_map(&context->table, bfn, entry, &old, flush);
+    if (error == -ENOMEM && flush->parked_tables != IOMMU_NO_TABLE)
+        error = flush_and_map(context, bfn, entry, &old, flush);
+    if (error == 0 && old != entry)
+        iommu_flush_note(flush, bfn, 1);
+    return error;
+}
+
 int iommu_lookup(const struct iommu_context *context, uint64_t bfn, struct iommu_mapping *mapping)
 {
     uint64_t entry;

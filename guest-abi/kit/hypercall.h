@@ -85,6 +85,19 @@ static inline long mmu_update(const struct mmu_update *requests, uint32_t count,
                      DOMID_SELF, 0);
 }
 
+static inline long mmuext_op(const struct mmuext_op *requests, uint32_t count, uint32_t *done)
+{
+    return hypercall(__HYPERVISOR_mmuext_op, hypercall_pointer(requests), count, hypercall_pointer(done),
+                     DOMID_SELF, 0);
+}
+
+/* One request; first is an MFN or an address. */
+static inline long mmuext(uint32_t command, uint64_t first, uint64_t second)
+{
+    struct mmuext_op request = {.cmd = command, .arg1.mfn = first, .arg2.vcpumask = second};
+    return mmuext_op(&request, 1, NULL);
+}
+
 static inline long multicall(struct multicall_entry *entries, uint32_t count)
 {
     return hypercall(__HYPERVISOR_multicall, hypercall_pointer(entries), count, 0, 0, 0);

@@ -6,17 +6,9 @@
 
 #include <stddef.h>
 
-/* A device may be able to write it now: by an entry of the guest's, or by the boot-time map. */
-static bool device_may_write(const struct frame *frame)
-{
-    return frame->bus_writable != 0 || (frame->flags & FRAME_PREMAPPED) != 0;
-}
-
 int frame_get_type(struct frame *frame, enum frame_type type)
 {
     if (frame->type_references != 0 && frame->type != type)
-        return -EBUSY;
-    if (frame->type_references == 0 && frame_type_is_table((uint8_t)type) && device_may_write(frame))
         return -EBUSY;
     int error = frame_get(frame);
     if (error != 0)

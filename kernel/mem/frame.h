@@ -41,6 +41,10 @@ enum frame_type {
 #define FRAME_SHARED_RW 0x2u /* hypervisor page the guest may map writable (shared_info) */
 #define FRAME_SHARED_RO 0x4u /* hypervisor page the guest may map read-only */
 #define FRAME_PREMAPPED 0x8u /* the boot-time bus entry at BFN = MFN stands */
+/* pv/types.c: the type's only reference is that of the work under way, and `progress` entries hold theirs. */
+#define FRAME_PARTIAL   0x10u /* a table that is being validated */
+#define FRAME_DYING     0x20u /* a table or descriptor page that is being let go */
+#define FRAME_LINEAR    0x40u /* an L4 with an entry that leads back to it */
 
 struct frame {
     uint32_t references;      /* every use: bus entries, page-table entries, types */
@@ -51,7 +55,13 @@ struct frame {
     uint8_t reserved;
     uint32_t bus_writable; /* guest-made bus entries with W, effective or withheld */
     uint64_t bus_bfn;      /* a hint: BFN that one was last asked for at, which may have been refused */
-    uint64_t link;         /* free list, parked lists: MFN of the next, or FRAME_NO_LINK */
+    union {
+        uint64_t link; /* free list, parked lists: MFN of the next, or FRAME_NO_LINK */
+        struct {
+            uint32_t next; /* of the frames that are FRAME_DYING */
+            uint32_t progress;
+        } work;
+    };
 };
 
 #define FRAME_NO_LINK UINT64_MAX
@@ -103,8 +113,8 @@ static inline void frame_put(struct frame *frame)
 }
 
 /*
- * A reference that also holds the type: 0; -EBUSY while the frame is used as another type, or, for a table or
- * descriptor type, while a device can write it; or as frame_get().
+ * A reference that also holds the type: 0; -EBUSY while the frame is used as another type; or as frame_get().
+ * What the type promises about the frame's contents, and about devices, is the caller's business.
  */
 int frame_get_type(struct frame *frame, enum frame_type type);
 void frame_put_type(struct frame *frame);
@@ -121,8 +131,10 @@ static inline int frame_bus_get(uint64_t mfn, uint64_t bfn, bool want_write, boo
     if (error != 0)
         return error;
     *effective_write = want_write && !frame_type_is_table(frame->type);
-    if (want_write) {
+    if (*effective_write) {
         frame->bus_writable++; /* never more than references */
+        frame->bus_bfn = bfn;
+    } else if (want_write && frame->bus_writable++ == 0) {
         frame->bus_bfn = bfn;
     }
     return 0;

@@ -40,6 +40,13 @@ static inline void close_guest(void)
         __asm__ volatile("clac" : : : "memory");
 }
 
+#define LINEAR_BYTES (1ull << 39)
+
+static inline bool touches_linear(uint64_t address, uint64_t last)
+{
+    return last >= guest_linear && address <= guest_linear + (LINEAR_BYTES - 1);
+}
+
 /*
  * Guest addresses are the canonical ones outside the hypervisor's slots. Those slots begin where the upper
  * canonical half does, so with the hole below them they are one range to keep out of.
@@ -48,7 +55,8 @@ static inline bool in_guest(uint64_t address, size_t count)
 {
     uint64_t last = address + (count - 1);
 
-    return last >= address && (last < GUEST_LOWER_END || address >= GUEST_UPPER_START);
+    return last >= address && (last < GUEST_LOWER_END || address >= GUEST_UPPER_START) &&
+           (guest_linear == 0 || !touches_linear(address, last));
 }
 
 static inline int get_guest_words3(uint64_t words[3], uint64_t address)

@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 
+uint64_t guest_linear;
+
 /* The bytes left uncopied: 0, unless a fault ended it. */
 static size_t copy(void *to, const void *from, size_t count)
 {

@@ -10,6 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * Where the loaded L4 shows itself, one slot; 0 = nowhere. Through it the hypervisor's own slots appear as
+ * tables of the guest, and ring 0 could follow them where the guest cannot; so no guest pointer leads there.
+ */
+extern uint64_t guest_linear;
+
 /* 0, or -EFAULT when [address, address+count) is not canonical, touches the hypervisor, wraps or faults.
  * A failed copy may have moved a prefix. count 0 always succeeds and looks at nothing. */
 int copy_from_guest(void *destination, uint64_t address, size_t count);

@@ -15,11 +15,12 @@ struct iommu_context;
 enum iommu_mode { IOMMU_MODE_OWNED = 0, IOMMU_MODE_NONE };
 
 struct guest {
-    uint64_t nr_pages;          /* PFN 0 .. nr_pages - 1 exist */
-    uint64_t l4_mfn;            /* kernel L4 in use */
-    uint64_t user_l4_mfn;       /* user L4 in use; 0 = none */
-    bool in_user;               /* user mode runs: on the user L4, with the user's GS base */
-    struct shared_info *shared; /* hypervisor's view */
+    uint64_t nr_pages;                   /* PFN 0 .. nr_pages - 1 exist */
+    uint64_t l4_mfn;                     /* kernel L4 in use */
+    uint64_t user_l4_mfn;                /* user L4 in use; 0 = none */
+    bool in_user;                        /* user mode runs: on the user L4, with the user's GS base */
+    uint64_t linear_kernel, linear_user; /* where those L4s show themselves; 0 = they do not */
+    struct shared_info *shared;          /* hypervisor's view */
     uint64_t shared_mfn;
     struct vcpu_info *vcpu;        /* hypervisor's view: in the shared page, or where the guest put it */
     struct trap_info traps[256];   /* address 0 = none */
@@ -70,6 +71,10 @@ void guest_bounce(struct cpu_regs *regs, uint32_t vector, bool error_code_presen
 void guest_to_kernel(void);
 void guest_to_user(void);
 
+/* ---- mmuext.c ---- */
+/* After a recursive entry may have come or gone; in kernel mode. */
+void guest_linear_refresh(void);
+
 /* ---- hypercalls: each takes RDI, RSI, RDX, R10, R8 as arguments and returns what RAX becomes ---- */
 struct hypercall_args {
     uint64_t a[5];
@@ -83,6 +88,7 @@ long hypercall_continue(struct cpu_regs *regs, const struct hypercall_args *args
 
 long do_set_trap_table(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_mmu_update(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_mmuext_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_stack_switch(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_memory_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_multicall(struct cpu_regs *regs, const struct hypercall_args *args);

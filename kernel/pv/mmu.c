@@ -4,24 +4,22 @@
  * Tables are reached through the directmap alone, never through guest pointers. A new entry's references are
  * taken before the store; the old one's are dropped after its translation has left the TLB.
  */
-#include "cpu/trap.h"
 #include "guest-abi/include/sluice/errno.h"
 #include "mem/frame.h"
 #include "mem/guest_copy.h"
 #include "mem/map.h"
+#include "pv/batch.h"
 #include "pv/guest.h"
 #include "pv/l1.h"
 #include "pv/pte.h"
 #include "pv/tlb.h"
+#include "pv/types.h"
 
-#define ENTRY_SIZE       8u
-#define PREEMPT_INTERVAL 32u
-#define COMMAND_MASK     3u
+#define ENTRY_SIZE   8u
+#define COMMAND_MASK 3u
 
-/* Bit 31 of count: this is the rest of a call that was preempted, and *done counts the part before. */
-#define COUNT_RESUMED 0x80000000u
 /* Memory of devices, in the words of Xen's public headers; the same rules as for DOMID_SELF hold here. */
-#define DOMID_IO      0x7ff1u
+#define DOMID_IO 0x7ff1u
 
 /* Old entries that the TLB may still know. */
 #define STALE_MAX 64u
@@ -46,11 +44,6 @@ static void stale_add(uint64_t entry)
     stale.entries[stale.count++] = entry;
     if (stale.count == STALE_MAX)
         stale_settle();
-}
-
-static bool has_type(const struct frame *frame, enum frame_type type)
-{
-    return frame != NULL && frame->owner == FRAME_GUEST && frame->type_references != 0 && frame->type == type;
 }
 
 /* Swaps the entry for value and returns what was there. With preserve_ad the walker's A and D bits survive,
@@ -101,13 +94,40 @@ static int plain_store(struct frame *frame, uint64_t machine, uint64_t value)
     return 0;
 }
 
+static bool is_hypervisor_slot(uint64_t index)
+{
+    return index >= MAP_FIRST_SLOT && index <= MAP_LAST_SLOT;
+}
+
+/* An entry of an L2 to L4. What it led to is let go only when no translation goes through it any more. */
+static int upper_update(const struct frame *frame, uint64_t machine, uint64_t value, bool preserve_ad)
+{
+    uint64_t mfn = machine >> FRAME_SHIFT;
+    unsigned level = frame->type - FRAME_TYPE_L1 + 1u;
+
+    if (level == 4 && is_hypervisor_slot(machine / ENTRY_SIZE % 512))
+        return -EINVAL;
+    int error = upper_entry_get(mfn, level, &value);
+    if (error != 0)
+        return error;
+    uint64_t old = exchange_entry(directmap_entry(machine), &value, preserve_ad);
+    if ((old & PTE_PRESENT) != 0)
+        tlb_flush_all();
+    upper_entry_put(mfn, level, old);
+    if (level == 4)
+        guest_linear_refresh();
+    return 0;
+}
+
 static int update_entry(uint64_t machine, uint64_t value, bool preserve_ad)
 {
     struct frame *frame = frame_of(machine >> FRAME_SHIFT);
     if (frame == NULL || frame->owner != FRAME_GUEST || machine % ENTRY_SIZE != 0)
         return -EINVAL;
-    if (has_type(frame, FRAME_TYPE_L1))
+    if (is_whole(frame, FRAME_TYPE_L1))
         return l1_update(directmap_entry(machine), value, preserve_ad);
+    if (frame->type >= FRAME_TYPE_L2 && is_whole(frame, frame->type))
+        return upper_update(frame, machine, value, preserve_ad);
     return plain_store(frame, machine, value);
 }
 
@@ -132,93 +152,19 @@ static int do_one(const struct mmu_update *update)
     }
 }
 
-/* At least one request is done at each entry, so that a forced continuation always gets on. */
-static bool must_yield(uint32_t done)
+static int one_update(const uint64_t *words)
 {
-    if (done == 0)
-        return false;
-    if (guest.continue_every != 0 && done % guest.continue_every == 0)
-        return true;
-    return done % PREEMPT_INTERVAL == 0 && cpu_preemption_point();
-}
+    const struct mmu_update update = {words[0], words[1]};
 
-/* Requests are copied in ahead, a few at a time; the guest does not run meanwhile. */
-#define WINDOW 16u
-struct window {
-    uint32_t first, count; /* indices of the requests that are here */
-    struct mmu_update updates[WINDOW];
-};
-
-/* The request at index, or NULL when it cannot be read. One that can be read is not lost to a later one that
- * cannot: then the window is one request wide. */
-static const struct mmu_update *fetch(struct window *window, uint64_t array, uint32_t index, uint32_t count)
-{
-    if (index - window->first < window->count)
-        return &window->updates[index - window->first];
-
-    uint64_t address = array + (uint64_t)index * sizeof(struct mmu_update);
-    uint32_t wanted = count - index < WINDOW ? count - index : WINDOW;
-    window->first = index;
-    window->count = wanted;
-    if (copy_from_guest(window->updates, address, wanted * sizeof(struct mmu_update)) == 0)
-        return window->updates;
-    window->count = 1;
-    if (copy_from_guest(window->updates, address, sizeof(struct mmu_update)) == 0)
-        return window->updates;
-    return NULL;
-}
-
-static int do_requests(uint64_t array, uint32_t count, uint32_t *done)
-{
-    struct window window;
-    window.first = window.count = 0;
-
-    for (*done = 0; *done < count; ++*done) {
-        if (must_yield(*done))
-            return 0;
-        const struct mmu_update *update = fetch(&window, array, *done, count);
-        if (update == NULL)
-            return -EFAULT;
-        int error = do_one(update);
-        if (error != 0)
-            return error;
-    }
-    return 0;
-}
-
-static bool domain_known(uint32_t domain)
-{
-    uint32_t tables_of = domain >> 16; /* 0: the caller's own; else a domain number plus one */
-    uint32_t frames_of = domain & 0xffffu;
-    return tables_of == 0 && (frames_of == DOMID_SELF || frames_of == DOMID_IO);
+    return do_one(&update);
 }
 
 /* a: array of struct mmu_update, count, uint32_t *done (may be null), domain. */
 long do_mmu_update(struct cpu_regs *regs, const struct hypercall_args *args)
 {
-    uint32_t count = (uint32_t)args->a[1];
-    uint64_t done_pointer = args->a[2];
-    uint32_t before = 0;
-    uint32_t done = 0;
-
-    if (!domain_known((uint32_t)args->a[3]))
+    if (!batch_domain_known((uint32_t)args->a[3], DOMID_IO))
         return -ESRCH;
-    if ((count & COUNT_RESUMED) != 0) {
-        count &= ~COUNT_RESUMED;
-        if (done_pointer != 0 && copy_from_guest(&before, done_pointer, sizeof(before)) != 0)
-            return -EFAULT;
-    }
-    int error = do_requests(args->a[0], count, &done);
-    stale_settle();
-    if (done_pointer != 0 && put_guest_u32(done_pointer, before + done) != 0 && error == 0)
-        error = -EFAULT;
-    if (error != 0 || done == count)
-        return error;
-
-    struct hypercall_args rest = *args;
-    rest.a[0] += (uint64_t)done * sizeof(struct mmu_update);
-    rest.a[1] = (count - done) | COUNT_RESUMED;
-    return hypercall_continue(regs, &rest);
+    return batch_run(regs, args, sizeof(struct mmu_update), one_update, stale_settle);
 }
 
 /* ---- update_va_mapping ---- */
@@ -227,7 +173,7 @@ long do_mmu_update(struct cpu_regs *regs, const struct hypercall_args *args)
 static uint64_t *next_table(const uint64_t *table, uint64_t address, unsigned shift, enum frame_type type)
 {
     uint64_t entry = __atomic_load_n(&table[address >> shift & 511], __ATOMIC_RELAXED);
-    if ((entry & PTE_PRESENT) == 0 || !has_type(frame_of(pte_mfn(entry)), type))
+    if ((entry & PTE_PRESENT) == 0 || !is_whole(frame_of(pte_mfn(entry)), type))
         return NULL;
     return phys_to_virt(pte_mfn(entry) << FRAME_SHIFT);
 }
@@ -265,10 +211,11 @@ static int flush_as_asked(uint64_t address, uint64_t flags)
 long do_update_va_mapping(struct cpu_regs *regs, const struct hypercall_args *args)
 {
     uint64_t address = args->a[0];
-    (void)regs;
 
     if (!address_is_canonical(address) || address_is_hypervisor(address))
         return -EINVAL;
+    if (types_owed() && !types_settle())
+        return hypercall_continue(regs, args);
     uint64_t *slot = walk_to_l1_entry(address);
     if (slot == NULL)
         return -EINVAL;

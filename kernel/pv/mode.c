@@ -3,6 +3,7 @@
  * Kernel and user mode of the guest. Both run in ring 3; what tells them apart is the L4 that is loaded and
  * the GS base that is live. The hypervisor uses neither GS base, so SWAPGS here is only the guest's.
  */
+#include "mem/guest_copy.h"
 #include "pv/guest.h"
 #include "pv/tlb.h"
 
@@ -13,6 +14,7 @@ void guest_to_kernel(void)
     guest.in_user = false;
     gs_bases_swap();
     tlb_load(guest.l4_mfn);
+    guest_linear = guest.linear_kernel;
 }
 
 void guest_to_user(void)
@@ -22,4 +24,5 @@ void guest_to_user(void)
     guest.in_user = true;
     gs_bases_swap();
     tlb_load(guest.user_l4_mfn);
+    guest_linear = guest.linear_user;
 }

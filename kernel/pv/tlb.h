@@ -10,6 +10,7 @@ void tlb_flush_all(void);
 void tlb_flush_page(uint64_t address);
 void tlb_load(uint64_t l4_mfn);
 void gs_bases_swap(void);
+void cache_write_back(void);
 #else
 /* Everything but global entries; the guest has none of those. */
 static inline void tlb_flush_all(void)
@@ -27,6 +28,12 @@ static inline void tlb_flush_page(uint64_t address)
 static inline void tlb_load(uint64_t l4_mfn)
 {
     __asm__ volatile("mov %0, %%cr3" : : "r"(l4_mfn << 12) : "memory");
+}
+
+/* All of this CPU's caches, into memory. */
+static inline void cache_write_back(void)
+{
+    __asm__ volatile("wbinvd" : : : "memory");
 }
 
 /* The live GS base against the other mode's. */

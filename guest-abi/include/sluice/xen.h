@@ -99,6 +99,39 @@ struct mmu_update {
 #define UVMF_LOCAL          0UL
 #define UVMF_ALL            4UL
 
+/* ---- mmuext_op(array, count, done, domain) ---- */
+#define MMUEXT_PIN_L1_TABLE       0
+#define MMUEXT_PIN_L2_TABLE       1
+#define MMUEXT_PIN_L3_TABLE       2
+#define MMUEXT_PIN_L4_TABLE       3
+#define MMUEXT_UNPIN_TABLE        4
+#define MMUEXT_NEW_BASEPTR        5
+#define MMUEXT_TLB_FLUSH_LOCAL    6
+#define MMUEXT_INVLPG_LOCAL       7
+#define MMUEXT_TLB_FLUSH_MULTI    8
+#define MMUEXT_INVLPG_MULTI       9
+#define MMUEXT_TLB_FLUSH_ALL      10
+#define MMUEXT_INVLPG_ALL         11
+#define MMUEXT_FLUSH_CACHE        12
+#define MMUEXT_SET_LDT            13
+#define MMUEXT_NEW_USER_BASEPTR   15
+#define MMUEXT_CLEAR_PAGE         16
+#define MMUEXT_COPY_PAGE          17
+#define MMUEXT_FLUSH_CACHE_GLOBAL 18
+
+struct mmuext_op {
+    uint32_t cmd;
+    union {
+        uint64_t mfn;
+        uint64_t linear_addr; /* INVLPG, SET_LDT */
+    } arg1;
+    union {
+        uint32_t nr_ents;  /* SET_LDT */
+        uint64_t vcpumask; /* address of a bitmap: the MULTI forms */
+        uint64_t src_mfn;  /* COPY_PAGE */
+    } arg2;
+};
+
 /* ---- memory_op ---- */
 #define XENMEM_maximum_ram_page    2
 #define XENMEM_current_reservation 3
@@ -308,6 +341,7 @@ struct dom0_vga_console_info {
 
 _Static_assert(sizeof(struct trap_info) == 16, "public ABI");
 _Static_assert(sizeof(struct e820_entry) == 20, "public ABI");
+_Static_assert(sizeof(struct mmuext_op) == 24, "public ABI");
 _Static_assert(sizeof(struct multicall_entry) == 64, "public ABI");
 _Static_assert(sizeof(struct vcpu_info) == 64, "public ABI");
 _Static_assert(__builtin_offsetof(struct shared_info, evtchn_pending) == 2048, "public ABI");

@@ -27,6 +27,8 @@ struct hypercall_args machine_continued;
 uint32_t machine_continuations;
 
 uint32_t machine_policies;
+uint64_t guest_linear;
+uint64_t machine_loaded_l4;
 
 void machine_reset(void)
 {
@@ -53,7 +55,7 @@ uint64_t *machine_page(uint64_t mfn)
     return phys_to_virt(mfn << FRAME_SHIFT);
 }
 
-/* ---- mem/frame.h ---- */
+/* ---- mem/frame_table.h ---- */
 
 struct frame *frame_table = machine_frames;
 uint64_t frame_table_count = MACHINE_FRAMES;
@@ -61,27 +63,6 @@ uint64_t frame_table_count = MACHINE_FRAMES;
 uint64_t frame_table_end(void)
 {
     return MACHINE_FRAMES;
-}
-
-int frame_get_type(struct frame *frame, enum frame_type type)
-{
-    if (frame->owner == FRAME_GUEST && frame->type_references != 0 && frame->type != type)
-        return -EBUSY;
-    int error = frame_get(frame);
-    if (error != 0)
-        return error;
-    frame->type = (uint8_t)type;
-    frame->type_references++;
-    return 0;
-}
-
-void frame_put_type(struct frame *frame)
-{
-    if (frame->type_references == 0)
-        abort();
-    if (--frame->type_references == 0)
-        frame->type = FRAME_TYPE_NONE;
-    frame_put(frame);
 }
 
 /* ---- mem/map.h, mem/guest_copy.h ---- */
@@ -134,6 +115,16 @@ void tlb_flush_page(uint64_t address)
     machine_page_flushes++;
     if (machine_on_flush != NULL)
         machine_on_flush(address);
+}
+
+void tlb_load(uint64_t l4_mfn)
+{
+    machine_loaded_l4 = l4_mfn;
+    tlb_flush_all();
+}
+
+void cache_write_back(void)
+{
 }
 
 bool cpu_preemption_point(void)

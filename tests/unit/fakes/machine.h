@@ -21,7 +21,11 @@ extern uint64_t machine_device_from;
 
 extern struct frame machine_frames[MACHINE_FRAMES];
 extern uint64_t machine_m2p[MACHINE_FRAMES];
-extern uint32_t machine_policies; /* times that the guest's windows were worked out */
+/* withhold.c: what withhold() gives, and how often each was called. */
+extern int machine_withhold_error;
+extern uint32_t machine_withheld, machine_restored, machine_restore_ends;
+extern uint64_t machine_loaded_l4; /* by tlb_load() */
+extern uint32_t machine_policies;  /* times that the guest's windows were worked out */
 
 /* All frames the guest's, untyped, unreferenced; RAM holds 0x5a bytes; counters at zero. */
 void machine_reset(void);

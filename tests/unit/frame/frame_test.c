@@ -133,32 +133,6 @@ static void test_a_device_writes_only_what_is_no_table(void **state)
     }
 }
 
-static void test_what_a_device_writes_becomes_no_table(void **state)
-{
-    bool writes = false;
-    (void)state;
-    assert_int_equal(frame_bus_get(0, 9, true, &writes), 0);
-    for (size_t i = 0; i < TABLES; i++)
-        assert_int_equal(frame_get_type(&frames[0], tables[i]), -EBUSY);
-    assert_int_equal(frame_get_type(&frames[0], FRAME_TYPE_WRITABLE), 0);
-    frame_put_type(&frames[0]);
-    frame_bus_put(0, true);
-    assert_int_equal(frame_get_type(&frames[0], FRAME_TYPE_L1), 0);
-
-    /* Read-only entries do not stand in the way. */
-    assert_int_equal(frame_bus_get(1, 9, false, &writes), 0);
-    assert_int_equal(frame_get_type(&frames[1], FRAME_TYPE_L1), 0);
-
-    /* The boot-time map may write, too. */
-    frames[2].flags = FRAME_PREMAPPED;
-    frames[2].references = 1;
-    assert_int_equal(frame_get_type(&frames[2], FRAME_TYPE_L1), -EBUSY);
-    frames_premap_put(2, 1);
-    assert_int_equal(frames[2].references, 0);
-    assert_int_equal(frames[2].flags, 0);
-    assert_int_equal(frame_get_type(&frames[2], FRAME_TYPE_L1), 0);
-}
-
 static void test_the_latest_writable_bfn_is_noted(void **state)
 {
     bool writes = false;
@@ -200,7 +174,6 @@ int main(void)
         cmocka_unit_test_setup(test_types_exclude_each_other, begin),
         cmocka_unit_test_setup(test_plain_references_do_not_hold_a_type, begin),
         cmocka_unit_test_setup(test_a_device_writes_only_what_is_no_table, begin),
-        cmocka_unit_test_setup(test_what_a_device_writes_becomes_no_table, begin),
         cmocka_unit_test_setup(test_the_latest_writable_bfn_is_noted, begin),
         cmocka_unit_test_setup(test_a_premapped_frame_is_let_go_once, begin),
     };

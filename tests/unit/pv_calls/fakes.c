@@ -49,6 +49,8 @@ long syscall_with(struct cpu_regs *regs, uint64_t number, uint64_t a0, uint64_t 
     return (long)regs->rax;
 }
 
+uint64_t guest_linear;
+
 void tlb_load(uint64_t l4_mfn)
 {
     fake.loaded_l4 = l4_mfn;
@@ -142,6 +144,7 @@ long do_mmu_update(struct cpu_regs *regs, const struct hypercall_args *args)
         return 0;                                                                                            \
     }
 UNUSED_CALL(do_update_va_mapping)
+UNUSED_CALL(do_mmuext_op)
 UNUSED_CALL(do_sched_op)
 UNUSED_CALL(do_physdev_op)
 UNUSED_CALL(do_iommu_op)
