@@ -23,7 +23,7 @@
 #include "common/rule.h"
 #include "common/tables.h"
 
-static uint64_t data; /* an own frame, for leaves */
+static uint64_t data; /* an own frame, for leaves; mapped nowhere else writable */
 
 static uint64_t leaf(uint64_t mfn, uint64_t flags)
 {
@@ -125,11 +125,16 @@ static void entries_that_are_refused(void)
 static void a_tree_with_a_mistake(void)
 {
     struct table tree[5];
-    tree_begin(tree, leaf(data, MAP_RAM) | 1ul << 55);
+    tree_begin(tree, leaf(data, MAP_RAM));
+    table_unseal(&tree[1]);
+    tree[1].view[511] = leaf(data, MAP_RAM) | 1ul << 55;
+    table_seal(&tree[1]);
     for (uint32_t level = 1; level <= 4; level++)
         EXPECT_RETURN(pin(level, tree[level].mfn), -EINVAL);
     for (uint32_t level = 1; level <= 4; level++)
         table_unseal(&tree[level]);
+    EXPECT_RETURN(pin(1, data), 0);
+    EXPECT_RETURN(unpin(data), 0);
 }
 
 static void a_tree_pins_what_is_below(void)
@@ -309,7 +314,10 @@ static void the_call_itself(void)
 
 void guest_main(void)
 {
-    data = own_mfn();
+    struct table page;
+    table_begin(&page);
+    table_seal(&page);
+    data = page.mfn;
     pins_of_empty_tables();
     pins_of_others_frames();
     entries_that_are_refused();
