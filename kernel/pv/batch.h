@@ -12,6 +12,9 @@
 #include "pv/guest.h"
 #include "pv/types.h"
 
+/* One loop for each caller: the size and the function are constants there. */
+#define BATCH_INLINE __attribute__((always_inline)) static inline
+
 #define BATCH_PREEMPT_INTERVAL 32u
 
 /* Bit 31 of count: this is the rest of a call that was preempted, and *done counts the part before. */
@@ -29,7 +32,7 @@ struct batch_window {
 typedef int (*batch_fn)(const uint64_t *words);
 
 /* At least one request is done at each entry, so that a forced continuation always gets on. */
-static inline bool batch_must_yield(uint32_t done)
+BATCH_INLINE bool batch_must_yield(uint32_t done)
 {
     if (done == 0)
         return false;
@@ -40,8 +43,8 @@ static inline bool batch_must_yield(uint32_t done)
 
 /* The request at index, or NULL when it cannot be read. One that can be read is not lost to a later one that
  * cannot: then the window is one request wide. */
-static inline const uint64_t *batch_fetch(struct batch_window *window, uint64_t array, uint32_t index,
-                                          uint32_t count, size_t size)
+BATCH_INLINE const uint64_t *batch_fetch(struct batch_window *window, uint64_t array, uint32_t index,
+                                         uint32_t count, size_t size)
 {
     if (index - window->first < window->count)
         return &window->words[(index - window->first) * (size / sizeof(uint64_t))];
@@ -59,7 +62,7 @@ static inline const uint64_t *batch_fetch(struct batch_window *window, uint64_t 
 }
 
 /* What a request leaves to do is done before the next one, which may want the frame for something else. */
-static inline int batch_requests(uint64_t array, uint32_t count, size_t size, batch_fn one, uint32_t *done)
+BATCH_INLINE int batch_requests(uint64_t array, uint32_t count, size_t size, batch_fn one, uint32_t *done)
 {
     struct batch_window window;
     window.first = window.count = 0;
@@ -81,7 +84,7 @@ static inline int batch_requests(uint64_t array, uint32_t count, size_t size, ba
     return 0;
 }
 
-static inline bool batch_domain_known(uint32_t domain, uint16_t other)
+BATCH_INLINE bool batch_domain_known(uint32_t domain, uint16_t other)
 {
     uint32_t tables_of = domain >> 16; /* 0: the caller's own; else a domain number plus one */
     uint32_t frames_of = domain & 0xffffu;
@@ -90,9 +93,8 @@ static inline bool batch_domain_known(uint32_t domain, uint16_t other)
 
 /* args: array, count, uint32_t *done (may be null), domain. finish() is called before anything is given back.
  */
-__attribute__((always_inline)) static inline long batch_run(struct cpu_regs *regs,
-                                                            const struct hypercall_args *args, size_t size,
-                                                            batch_fn one, void (*finish)(void))
+BATCH_INLINE long batch_run(struct cpu_regs *regs, const struct hypercall_args *args, size_t size,
+                            batch_fn one, void (*finish)(void))
 {
     uint32_t count = (uint32_t)args->a[1];
     uint64_t done_pointer = args->a[2];

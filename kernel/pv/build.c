@@ -293,6 +293,7 @@ bool guest_build(const struct boot_info *info, struct cpu_regs *entry)
         return false;
     frames_free(build.p2m_first_frame, build.p2m_frames);
     set_registers(entry);
+    guest.slots = HYPERCALL_SLOTS;
     tlb_load(guest.l4_mfn);
     log_line("guest: %llu MiB, kernel at 0x%llx, entry 0x%llx, %llu page-table frames",
              (unsigned long long)(guest.nr_pages / FRAMES_PER_MIB),

@@ -12,6 +12,8 @@
 
 struct iommu_context;
 
+#define HYPERCALL_SLOTS 64u
+
 enum iommu_mode { IOMMU_MODE_OWNED = 0, IOMMU_MODE_NONE };
 
 struct guest {
@@ -19,6 +21,7 @@ struct guest {
     uint64_t l4_mfn;                     /* kernel L4 in use */
     uint64_t user_l4_mfn;                /* user L4 in use; 0 = none */
     bool in_user;                        /* user mode runs: on the user L4, with the user's GS base */
+    uint32_t slots;                      /* a SYSCALL with a number below is a hypercall: none in user mode */
     uint64_t linear_kernel, linear_user; /* where those L4s show themselves; 0 = they do not */
     struct shared_info *shared;          /* hypervisor's view */
     uint64_t shared_mfn;
@@ -36,7 +39,7 @@ struct guest {
     uint32_t continue_every; /* test option: force a continuation after this many elements; 0 = off */
 
     /* Counters for the summary. */
-    uint64_t hypercalls[64]; /* by slot */
+    uint64_t hypercalls[HYPERCALL_SLOTS]; /* by slot */
     uint64_t hypercalls_unknown;
     uint64_t elements_mapped, elements_unmapped;
     uint64_t continuations;

@@ -11,6 +11,9 @@
 /* Runs the handler of a slot and counts the call; -ENOSYS for a slot that has none. */
 long hypercall_dispatch(struct cpu_regs *regs, uint64_t slot, const struct hypercall_args *args);
 
+/* A slot below HYPERCALL_SLOTS that has a handler. */
+bool hypercall_is_known(uint32_t slot);
+
 /* Inside a multicall: keeps the advanced arguments for the running entry. False outside one. */
 bool multicall_continue(const struct hypercall_args *args);
 bool multicall_running(void);

@@ -12,6 +12,7 @@ void guest_to_kernel(void)
     if (!guest.in_user)
         return;
     guest.in_user = false;
+    guest.slots = HYPERCALL_SLOTS;
     gs_bases_swap();
     tlb_load(guest.l4_mfn);
     guest_linear = guest.linear_kernel;
@@ -22,6 +23,7 @@ void guest_to_user(void)
     if (guest.in_user)
         return;
     guest.in_user = true;
+    guest.slots = 0;
     gs_bases_swap();
     tlb_load(guest.user_l4_mfn);
     guest_linear = guest.linear_user;

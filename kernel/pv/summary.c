@@ -7,8 +7,7 @@
 #include "lib/printf.h"
 #include "mem/alloc.h"
 #include "mem/frame.h"
-
-#define SLOTS (sizeof(guest.hypercalls) / sizeof(guest.hypercalls[0]))
+#include "pv/hypercall.h"
 
 /* Static: a panic may come on a stack that has no room left. */
 static char text[4096];
@@ -66,8 +65,8 @@ static void add_hypercalls(void)
 {
     const char *comma = "";
     add(",\"hypercalls\":{");
-    for (uint32_t slot = 0; slot < SLOTS; slot++) {
-        if (guest.hypercalls[slot] == 0)
+    for (uint32_t slot = 0; slot < HYPERCALL_SLOTS; slot++) {
+        if (guest.hypercalls[slot] == 0 || !hypercall_is_known(slot))
             continue;
         add("%s\"%u\":%llu", comma, slot, (unsigned long long)guest.hypercalls[slot]);
         comma = ",";

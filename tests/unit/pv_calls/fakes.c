@@ -22,6 +22,7 @@ int fresh(void **state)
     guest.shared = &shared;
     guest.vcpu = &shared.vcpu_info[0];
     guest.nr_pages = 1000;
+    guest.slots = HYPERCALL_SLOTS;
     memory_range_count = 0;
     return 0;
 }
