@@ -1,22 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "mem/frame.h"
 
-#include "guest-abi/include/sluice/errno.h"
 #include "mem/frame_table.h"
 
 #include <stddef.h>
-
-int frame_get_type(struct frame *frame, enum frame_type type)
-{
-    if (frame->type_references != 0 && frame->type != type)
-        return -EBUSY;
-    int error = frame_get(frame);
-    if (error != 0)
-        return error;
-    frame->type = (uint8_t)type;
-    frame->type_references++; /* never more than references */
-    return 0;
-}
 
 void frame_put_type(struct frame *frame)
 {

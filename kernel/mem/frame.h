@@ -94,6 +94,19 @@ static inline bool frame_type_is_table(uint8_t type)
     return type != FRAME_TYPE_NONE && type != FRAME_TYPE_WRITABLE;
 }
 
+/* Owner and type in one look, and those of the flags that are named. */
+static inline uint32_t frame_kind(const struct frame *frame, uint8_t flags)
+{
+    uint32_t word;
+
+    __builtin_memcpy(&word, &frame->owner, sizeof(word));
+    return word & (0xffffu | (uint32_t)flags << 16);
+}
+#define FRAME_KIND(owner, type) ((uint32_t)(owner) | (uint32_t)(type) << 8)
+_Static_assert(offsetof(struct frame, type) == offsetof(struct frame, owner) + 1 &&
+                   offsetof(struct frame, flags) == offsetof(struct frame, owner) + 2,
+               "frame_kind()");
+
 /* One reference of the guest's ownership. -EPERM when the frame is not the guest's, -ENOSPC at 2^31
  * references. */
 static inline int frame_get(struct frame *frame)
@@ -116,7 +129,17 @@ static inline void frame_put(struct frame *frame)
  * A reference that also holds the type: 0; -EBUSY while the frame is used as another type; or as frame_get().
  * What the type promises about the frame's contents, and about devices, is the caller's business.
  */
-int frame_get_type(struct frame *frame, enum frame_type type);
+static inline int frame_get_type(struct frame *frame, enum frame_type type)
+{
+    if (frame->type != type && frame->type_references != 0)
+        return -EBUSY;
+    int error = frame_get(frame);
+    if (error != 0)
+        return error;
+    frame->type = (uint8_t)type;
+    frame->type_references++; /* never more than references */
+    return 0;
+}
 void frame_put_type(struct frame *frame);
 
 /*

@@ -19,7 +19,7 @@
 #define GUEST_UPPER_START 0xffff880000000000ull
 _Static_assert(MAP_M2P_BASE == (uint64_t) - (int64_t)GUEST_LOWER_END && MAP_FIRST_SLOT == 256 &&
                    MAP_LAST_SLOT == 271,
-               "in_guest() leaves out the hole and the hypervisor's slots as one range");
+               "the hole and the hypervisor's slots behind it are one range to keep out of");
 
 /* An instruction that may fault, and where to go on (link.ld, cpu/trap.c). */
 #define FAULTS_TO(instruction, target)                                                                       \
@@ -40,23 +40,36 @@ static inline void close_guest(void)
         __asm__ volatile("clac" : : : "memory");
 }
 
-#define LINEAR_BYTES (1ull << 39)
-
-static inline bool touches_linear(uint64_t address, uint64_t last)
-{
-    return last >= guest_linear && address <= guest_linear + (LINEAR_BYTES - 1);
-}
-
 /*
- * Guest addresses are the canonical ones outside the hypervisor's slots. Those slots begin where the upper
- * canonical half does, so with the hole below them they are one range to keep out of.
+ * Guest addresses are the canonical ones outside the hypervisor's slots, and outside of the slot where the
+ * loaded L4 shows itself. A kernel's pointers are in the upper half: quickly seen, unless such a slot is
+ * there.
  */
 static inline bool in_guest(uint64_t address, size_t count)
 {
     uint64_t last = address + (count - 1);
 
-    return last >= address && (last < GUEST_LOWER_END || address >= GUEST_UPPER_START) &&
-           (guest_linear == 0 || !touches_linear(address, last));
+    return (address >= guest_quick_start && last >= address) || guest_range_allowed(address, last);
+}
+
+static inline int get_guest_words2(uint64_t words[2], uint64_t address)
+{
+    uint64_t first = 0, second = 0;
+    int error = -EFAULT;
+    if (!in_guest(address, 2 * sizeof(first)))
+        return -EFAULT;
+    open_guest();
+    __asm__ volatile("1: mov (%3), %1\n\t"
+                     "2: mov 8(%3), %2\n\t"
+                     "xor %0, %0\n"
+                     "3:\n\t" FAULTS_TO("1b", "3b") FAULTS_TO("2b", "3b")
+                     : "+r"(error), "+&r"(first), "+&r"(second)
+                     : "r"(address)
+                     : "memory", "cc");
+    close_guest();
+    words[0] = first;
+    words[1] = second;
+    return error;
 }
 
 static inline int get_guest_words3(uint64_t words[3], uint64_t address)

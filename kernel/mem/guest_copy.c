@@ -8,7 +8,23 @@
 
 #include <stdbool.h>
 
-uint64_t guest_linear;
+#define LINEAR_BYTES (1ull << 39)
+
+static uint64_t linear; /* 0 = nowhere */
+uint64_t guest_quick_start = GUEST_UPPER_START;
+
+void guest_linear_set(uint64_t base)
+{
+    linear = base;
+    guest_quick_start = base == 0 ? GUEST_UPPER_START : UINT64_MAX;
+}
+
+bool guest_range_allowed(uint64_t address, uint64_t last)
+{
+    if (linear != 0 && last >= linear && address <= linear + (LINEAR_BYTES - 1))
+        return false;
+    return last >= address && (last < GUEST_LOWER_END || address >= GUEST_UPPER_START);
+}
 
 /* The bytes left uncopied: 0, unless a fault ended it. */
 static size_t copy(void *to, const void *from, size_t count)

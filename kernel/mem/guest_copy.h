@@ -7,6 +7,7 @@
 #ifndef SLUICE_MEM_GUEST_COPY_H
 #define SLUICE_MEM_GUEST_COPY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,7 +15,11 @@
  * Where the loaded L4 shows itself, one slot; 0 = nowhere. Through it the hypervisor's own slots appear as
  * tables of the guest, and ring 0 could follow them where the guest cannot; so no guest pointer leads there.
  */
-extern uint64_t guest_linear;
+void guest_linear_set(uint64_t base);
+
+/* What is from here on is the guest's; of the rest, the function knows. */
+extern uint64_t guest_quick_start;
+bool guest_range_allowed(uint64_t address, uint64_t last);
 
 /* 0, or -EFAULT when [address, address+count) is not canonical, touches the hypervisor, wraps or faults.
  * A failed copy may have moved a prefix. count 0 always succeeds and looks at nothing. */
@@ -25,8 +30,9 @@ int copy_to_guest(uint64_t address, const void *source, size_t count);
 int get_guest_u64(uint64_t *value, uint64_t address);
 int put_guest_u64(uint64_t address, uint64_t value);
 
-/* In line: three words at once, a u32 alone. */
+/* In line: two or three words at once, a u32 alone. */
 #ifdef SLUICE_HOST_TEST
+int get_guest_words2(uint64_t words[2], uint64_t address);
 int get_guest_words3(uint64_t words[3], uint64_t address);
 int put_guest_u32(uint64_t address, uint32_t value);
 #else

@@ -91,6 +91,17 @@ BATCH_INLINE bool batch_domain_known(uint32_t domain, uint16_t other)
     return tables_of == 0 && (frames_of == DOMID_SELF || frames_of == other);
 }
 
+/* The rest of a call, of which `done` requests were done since it was entered. */
+BATCH_INLINE long batch_go_on(struct cpu_regs *regs, const struct hypercall_args *args, size_t size,
+                              uint32_t done)
+{
+    struct hypercall_args rest = *args;
+
+    rest.a[0] += (uint64_t)done * size;
+    rest.a[1] = ((uint32_t)args->a[1] - done) | BATCH_RESUMED;
+    return hypercall_continue(regs, &rest);
+}
+
 /* args: array, count, uint32_t *done (may be null), domain. finish() is called before anything is given back.
  */
 BATCH_INLINE long batch_run(struct cpu_regs *regs, const struct hypercall_args *args, size_t size,
@@ -118,10 +129,7 @@ BATCH_INLINE long batch_run(struct cpu_regs *regs, const struct hypercall_args *
     if (error != 0 || (done == count && !types_owed()))
         return error;
 
-    struct hypercall_args rest = *args;
-    rest.a[0] += (uint64_t)done * size;
-    rest.a[1] = (count - done) | BATCH_RESUMED;
-    return hypercall_continue(regs, &rest);
+    return batch_go_on(regs, args, size, done);
 }
 
 #endif

@@ -17,6 +17,7 @@
 #include "pv/bus.h"
 #include "pv/elf.h"
 #include "pv/guest.h"
+#include "pv/l1.h"
 #include "pv/p2m.h"
 #include "pv/start_info.h"
 #include "pv/summary.h"
@@ -284,6 +285,7 @@ bool guest_build(const struct boot_info *info, struct cpu_regs *entry)
         !make_m2p() || !take_frames(wanted) || !plan() || !arrange_frames())
         return false;
 
+    l1_rules_init();
     fill_m2p();
     load_image();
     load_module();

@@ -15,15 +15,13 @@
 /* PAT entry 3 is uncached in the power-on layout and in Xen's. */
 #define UNCACHED (PTE_WRITE_THROUGH | PTE_CACHE_DISABLE)
 
-static int check_bits(uint64_t entry)
+static uint64_t forbidden; /* bits that no entry may have on this CPU */
+
+void l1_rules_init(void)
 {
-    if ((entry & ~ALLOWED) != 0)
-        return -EINVAL;
-    if ((entry & PTE_NO_EXECUTE) != 0 && !cpu_features.nx)
-        return -EINVAL;
-    if ((entry & PTE_FRAME) >> cpu_features.physical_bits != 0)
-        return -EINVAL;
-    return 0;
+    forbidden = ~ALLOWED | (PTE_FRAME & -(1ull << cpu_features.physical_bits));
+    if (!cpu_features.nx)
+        forbidden |= PTE_NO_EXECUTE;
 }
 
 static bool is_guest_ram(const struct frame *frame)
@@ -74,9 +72,8 @@ int l1_entry_get(uint64_t *entry)
 {
     if ((*entry & PTE_PRESENT) == 0)
         return 0;
-    int error = check_bits(*entry);
-    if (error != 0)
-        return error;
+    if ((*entry & forbidden) != 0)
+        return -EINVAL;
 
     *entry = (*entry & ~PTE_GLOBAL) | PTE_USER;
     uint64_t mfn = pte_mfn(*entry);

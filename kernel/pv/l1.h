@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Once, when the CPU is known and before any entry is judged. */
+void l1_rules_init(void);
+
 /*
  * Checks *entry, rewrites it to what the hardware may see (user, never global, memory type fixed) and takes
  * the references it will hold. An entry that is not present is any value and holds nothing.

@@ -15,6 +15,10 @@
 #include "pv/tlb.h"
 #include "pv/types.h"
 
+/* The way of an L1 entry is kept free of the others. */
+#define OFTEN  __attribute__((always_inline))
+#define SELDOM __attribute__((noinline, cold))
+
 #define ENTRY_SIZE   8u
 #define COMMAND_MASK 3u
 
@@ -64,7 +68,7 @@ static uint64_t exchange_entry(uint64_t *slot, uint64_t *value, bool preserve_ad
 }
 
 /* stale_settle() is owed before the guest runs again. */
-static inline int l1_update(uint64_t *slot, uint64_t value, bool preserve_ad)
+OFTEN static inline int l1_update(uint64_t *slot, uint64_t value, bool preserve_ad)
 {
     int error = l1_entry_get(&value);
     if (error != 0)
@@ -85,7 +89,7 @@ static uint64_t *directmap_entry(uint64_t machine)
 }
 
 /* A frame that is no table may be written by the guest anyway, so this is only a store. */
-static int plain_store(struct frame *frame, uint64_t machine, uint64_t value)
+SELDOM static int plain_store(struct frame *frame, uint64_t machine, uint64_t value)
 {
     if (frame_get_type(frame, FRAME_TYPE_WRITABLE) != 0)
         return -EINVAL;
@@ -100,7 +104,7 @@ static bool is_hypervisor_slot(uint64_t index)
 }
 
 /* An entry of an L2 to L4. What it led to is let go only when no translation goes through it any more. */
-static int upper_update(const struct frame *frame, uint64_t machine, uint64_t value, bool preserve_ad)
+SELDOM static int upper_update(const struct frame *frame, uint64_t machine, uint64_t value, bool preserve_ad)
 {
     uint64_t mfn = machine >> FRAME_SHIFT;
     unsigned level = frame->type - FRAME_TYPE_L1 + 1u;
@@ -119,7 +123,7 @@ static int upper_update(const struct frame *frame, uint64_t machine, uint64_t va
     return 0;
 }
 
-static int update_entry(uint64_t machine, uint64_t value, bool preserve_ad)
+OFTEN static inline int update_entry(uint64_t machine, uint64_t value, bool preserve_ad)
 {
     struct frame *frame = frame_of(machine >> FRAME_SHIFT);
     if (frame == NULL || frame->owner != FRAME_GUEST || machine % ENTRY_SIZE != 0)
@@ -131,7 +135,7 @@ static int update_entry(uint64_t machine, uint64_t value, bool preserve_ad)
     return plain_store(frame, machine, value);
 }
 
-static int update_m2p(uint64_t mfn, uint64_t pfn)
+SELDOM static int update_m2p(uint64_t mfn, uint64_t pfn)
 {
     const struct frame *frame = frame_of(mfn);
     if (frame == NULL || frame->owner != FRAME_GUEST)
@@ -140,7 +144,7 @@ static int update_m2p(uint64_t mfn, uint64_t pfn)
     return 0;
 }
 
-static int do_one(const struct mmu_update *update)
+OFTEN static inline int do_one(const struct mmu_update *update)
 {
     switch (update->ptr & COMMAND_MASK) {
     case MMU_MACHPHYS_UPDATE:
@@ -152,11 +156,27 @@ static int do_one(const struct mmu_update *update)
     }
 }
 
-static int one_update(const uint64_t *words)
+OFTEN static inline int one_update(const uint64_t *words)
 {
     const struct mmu_update update = {words[0], words[1]};
 
     return do_one(&update);
+}
+
+/* Nearly all calls of a running system have one request: what a batch does, without its book-keeping. */
+static long update_alone(uint64_t address, uint64_t done_pointer)
+{
+    uint64_t words[2];
+    int error = get_guest_words2(words, address);
+
+    if (error == 0)
+        error = one_update(words);
+    if (error == TYPES_PREEMPTED)
+        return error;
+    stale_settle();
+    if (done_pointer != 0 && put_guest_u32(done_pointer, error == 0) != 0 && error == 0)
+        error = -EFAULT;
+    return error;
 }
 
 /* a: array of struct mmu_update, count, uint32_t *done (may be null), domain. */
@@ -164,6 +184,14 @@ long do_mmu_update(struct cpu_regs *regs, const struct hypercall_args *args)
 {
     if (!batch_domain_known((uint32_t)args->a[3], DOMID_IO))
         return -ESRCH;
+    if ((uint32_t)args->a[1] == 1 && !types_owed()) {
+        long result = update_alone(args->a[0], args->a[2]);
+        if (!types_owed() && result != TYPES_PREEMPTED)
+            return result;
+        if (result != TYPES_PREEMPTED)
+            return types_settle() || result != 0 ? result
+                                                 : batch_go_on(regs, args, sizeof(struct mmu_update), 1);
+    }
     return batch_run(regs, args, sizeof(struct mmu_update), one_update, stale_settle);
 }
 

@@ -64,7 +64,7 @@ void guest_linear_refresh(void)
 {
     guest.linear_kernel = linear_base(guest.l4_mfn);
     guest.linear_user = linear_base(guest.user_l4_mfn);
-    guest_linear = guest.linear_kernel;
+    guest_linear_set(guest.linear_kernel);
 }
 
 static int new_kernel_base(uint64_t mfn)
@@ -74,7 +74,8 @@ static int new_kernel_base(uint64_t mfn)
     if (error != 0)
         return error;
     guest.l4_mfn = mfn;
-    guest_linear = guest.linear_kernel = linear_base(mfn);
+    guest.linear_kernel = linear_base(mfn);
+    guest_linear_set(guest.linear_kernel);
     tlb_load(mfn);
     type_put(frame_of(old));
     return 0;

@@ -15,7 +15,7 @@ void guest_to_kernel(void)
     guest.slots = HYPERCALL_SLOTS;
     gs_bases_swap();
     tlb_load(guest.l4_mfn);
-    guest_linear = guest.linear_kernel;
+    guest_linear_set(guest.linear_kernel);
 }
 
 void guest_to_user(void)
@@ -26,5 +26,5 @@ void guest_to_user(void)
     guest.slots = 0;
     gs_bases_swap();
     tlb_load(guest.user_l4_mfn);
-    guest_linear = guest.linear_user;
+    guest_linear_set(guest.linear_user);
 }

@@ -57,8 +57,7 @@ void upper_entry_put(uint64_t mfn, unsigned level, uint64_t entry);
 /* True for a table of that type, whole: every entry holds its references, and no work is under way. */
 static inline bool is_whole(const struct frame *frame, enum frame_type type)
 {
-    return frame != NULL && frame->owner == FRAME_GUEST && frame->type_references != 0 &&
-           frame->type == type && (frame->flags & (FRAME_PARTIAL | FRAME_DYING)) == 0;
+    return frame != NULL && frame_kind(frame, FRAME_PARTIAL | FRAME_DYING) == FRAME_KIND(FRAME_GUEST, type);
 }
 
 #endif

@@ -27,7 +27,10 @@ struct hypercall_args machine_continued;
 uint32_t machine_continuations;
 
 uint32_t machine_policies;
-uint64_t guest_linear;
+void guest_linear_set(uint64_t base)
+{
+    (void)base;
+}
 uint64_t machine_loaded_l4;
 
 void machine_reset(void)
@@ -94,6 +97,11 @@ int put_guest_u32(uint64_t address, uint32_t value)
         return -EFAULT;
     memcpy((void *)(uintptr_t)address, &value, sizeof(value));
     return 0;
+}
+
+int get_guest_words2(uint64_t words[2], uint64_t address)
+{
+    return copy_from_guest(words, address, 2 * sizeof(words[0]));
 }
 
 int get_guest_u64(uint64_t *value, uint64_t address)

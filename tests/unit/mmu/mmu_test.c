@@ -43,6 +43,7 @@ static int setup(void **state)
 {
     (void)state;
     machine_reset();
+    l1_rules_init();
     for (uint64_t mfn = L4; mfn <= L1; mfn++) {
         for (unsigned i = 0; i < 512; i++)
             machine_page(mfn)[i] = 0;
@@ -119,6 +120,7 @@ static void no_execute_needs_the_cpu(void **state)
     assert_int_equal(set(entry(DATA, RW | PTE_NO_EXECUTE)), 0);
     assert_int_equal(*slot(0), entry(DATA, RW | PTE_NO_EXECUTE));
     cpu_features.nx = false;
+    l1_rules_init();
     assert_int_equal(set(entry(DATA, RW | PTE_NO_EXECUTE)), -EINVAL);
 }
 
