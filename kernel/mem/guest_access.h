@@ -94,6 +94,43 @@ static inline int get_guest_words3(uint64_t words[3], uint64_t address)
     return error;
 }
 
+#define GET_WORD(n)                                                                                          \
+#n ": mov 8*(" #n " - 1)(%2), %0\n\tmov %0, 8*(" #n " - 1)(%3)\n\t" FAULTS_TO(#n "b", "9f")
+
+/* As a copy, but of eight words and without the start-up of one. */
+static inline int get_guest_words8(uint64_t words[8], uint64_t address)
+{
+    uint64_t word = 0;
+    int error = -EFAULT;
+    if (!in_guest(address, 8 * sizeof(word)))
+        return -EFAULT;
+    open_guest();
+    __asm__ volatile(GET_WORD(1) GET_WORD(2) GET_WORD(3) GET_WORD(4) GET_WORD(5) GET_WORD(6) GET_WORD(7)
+                         GET_WORD(8) "xor %1, %1\n"
+                                     "9:\n\t"
+                     : "+&r"(word), "+&r"(error)
+                     : "r"(address), "r"(words)
+                     : "memory", "cc");
+    close_guest();
+    return error;
+}
+
+static inline int put_guest_u64(uint64_t address, uint64_t value)
+{
+    int error = -EFAULT;
+    if (!in_guest(address, sizeof(value)))
+        return -EFAULT;
+    open_guest();
+    __asm__ volatile("1: mov %1, (%2)\n\t"
+                     "xor %0, %0\n"
+                     "2:\n\t" FAULTS_TO("1b", "2b")
+                     : "+r"(error)
+                     : "r"(value), "r"(address)
+                     : "memory");
+    close_guest();
+    return error;
+}
+
 static inline int put_guest_u32(uint64_t address, uint32_t value)
 {
     int error = -EFAULT;

@@ -81,22 +81,6 @@ int get_guest_u64(uint64_t *value, uint64_t address)
     return error;
 }
 
-int put_guest_u64(uint64_t address, uint64_t value)
-{
-    int error = -EFAULT;
-    if (!in_guest(address, sizeof(value)))
-        return -EFAULT;
-    open_guest();
-    __asm__ volatile("1: mov %1, (%2)\n\t"
-                     "xor %0, %0\n"
-                     "2:\n\t" FAULTS_TO("1b", "2b")
-                     : "+r"(error)
-                     : "r"(value), "r"(address)
-                     : "memory");
-    close_guest();
-    return error;
-}
-
 int put_guest_u32_each(uint64_t address, uint64_t stride, uint32_t count, uint32_t value)
 {
     uint64_t left = count;

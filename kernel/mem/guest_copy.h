@@ -28,12 +28,13 @@ int copy_to_guest(uint64_t address, const void *source, size_t count);
 
 /* Single aligned-or-not scalars, in line with one exception-table entry each. */
 int get_guest_u64(uint64_t *value, uint64_t address);
-int put_guest_u64(uint64_t address, uint64_t value);
 
-/* In line: two or three words at once, a u32 alone. */
+/* In line: two, three or eight words at once, scalars. */
 #ifdef SLUICE_HOST_TEST
 int get_guest_words2(uint64_t words[2], uint64_t address);
 int get_guest_words3(uint64_t words[3], uint64_t address);
+int get_guest_words8(uint64_t words[8], uint64_t address);
+int put_guest_u64(uint64_t address, uint64_t value);
 int put_guest_u32(uint64_t address, uint32_t value);
 #else
 #include "mem/guest_access.h"

@@ -38,18 +38,17 @@ static bool may_be_inside(uint64_t op)
     return op != __HYPERVISOR_iret && op != __HYPERVISOR_multicall;
 }
 
-static long run_entry(struct cpu_regs *regs, const struct multicall_entry *entry)
-{
-    struct hypercall_args args;
+/* The arguments are used where they were copied to. */
+_Static_assert(sizeof(((struct multicall_entry *)0)->args) >= sizeof(struct hypercall_args) &&
+                   sizeof(struct multicall_entry) == 8 * sizeof(uint64_t),
+               "an entry is read as eight words");
 
-    state.continued = false;
+static inline long run_entry(struct cpu_regs *regs, const struct multicall_entry *entry)
+{
     if (!may_be_inside(entry->op))
         return -EINVAL;
-    for (unsigned int i = 0; i < 5; i++)
-        args.a[i] = entry->args[i];
-
     state.running = true;
-    long result = hypercall_dispatch(regs, entry->op, &args);
+    long result = hypercall_dispatch(regs, entry->op, (const struct hypercall_args *)entry->args);
     state.running = false;
     return result;
 }
@@ -69,12 +68,13 @@ long do_multicall(struct cpu_regs *regs, const struct hypercall_args *args)
 
         if (done && done % ENTRIES_PER_PREEMPTION_POINT == 0 && cpu_preemption_point())
             return start_again_at(regs, address, count - done);
-        if (copy_from_guest(&entry, address, sizeof entry))
+        if (get_guest_words8(&entry.op, address))
             return -EFAULT;
 
         long result = run_entry(regs, &entry);
 
         if (state.continued) {
+            state.continued = false;
             if (copy_to_guest(address + offsetof(struct multicall_entry, args), state.args.a,
                               sizeof state.args.a))
                 return -EFAULT;

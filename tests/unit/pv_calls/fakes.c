@@ -86,6 +86,11 @@ int copy_to_guest(uint64_t address, const void *source, size_t count)
     return 0;
 }
 
+int get_guest_words8(uint64_t words[8], uint64_t address)
+{
+    return copy_from_guest(words, address, 8 * sizeof(words[0]));
+}
+
 int put_guest_u64(uint64_t address, uint64_t value)
 {
     return copy_to_guest(address, &value, sizeof value);
