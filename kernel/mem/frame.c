@@ -5,15 +5,6 @@
 
 #include <stddef.h>
 
-void frame_put_type(struct frame *frame)
-{
-    if (frame->type_references == 0)
-        return;
-    if (--frame->type_references == 0)
-        frame->type = FRAME_TYPE_NONE;
-    frame_put(frame);
-}
-
 /* ---- bus entries ---- */
 
 /* How many of [mfn, mfn + count) have records. */

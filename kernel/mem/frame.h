@@ -140,7 +140,14 @@ static inline int frame_get_type(struct frame *frame, enum frame_type type)
     frame->type_references++; /* never more than references */
     return 0;
 }
-void frame_put_type(struct frame *frame);
+static inline void frame_put_type(struct frame *frame)
+{
+    if (frame->type_references == 0)
+        return;
+    if (--frame->type_references == 0)
+        frame->type = FRAME_TYPE_NONE;
+    frame_put(frame);
+}
 
 /*
  * The reference of one bus entry at bfn. want_write says what the guest asked for; *effective_write

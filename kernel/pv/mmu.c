@@ -14,6 +14,7 @@
 #include "pv/pte.h"
 #include "pv/tlb.h"
 #include "pv/types.h"
+#include "pv/walk.h"
 
 /* The way of an L1 entry is kept free of the others. */
 #define OFTEN  __attribute__((always_inline))
@@ -118,6 +119,7 @@ SELDOM static int upper_update(const struct frame *frame, uint64_t machine, uint
     if ((old & PTE_PRESENT) != 0)
         tlb_flush_all();
     upper_entry_put(mfn, level, old);
+    walk_forget();
     if (level == 4)
         guest_linear_refresh();
     return 0;
@@ -197,41 +199,35 @@ long do_mmu_update(struct cpu_regs *regs, const struct hypercall_args *args)
 
 /* ---- update_va_mapping ---- */
 
-/* The table one level down, or NULL when the entry leads nowhere the guest built. */
-static uint64_t *next_table(const uint64_t *table, uint64_t address, unsigned shift, enum frame_type type)
-{
-    uint64_t entry = __atomic_load_n(&table[address >> shift & 511], __ATOMIC_RELAXED);
-    if ((entry & PTE_PRESENT) == 0 || !is_whole(frame_of(pte_mfn(entry)), type))
-        return NULL;
-    return phys_to_virt(pte_mfn(entry) << FRAME_SHIFT);
-}
-
-static uint64_t *walk_to_l1_entry(uint64_t address)
-{
-    uint64_t *table = phys_to_virt(guest.l4_mfn << FRAME_SHIFT);
-    table = next_table(table, address, 39, FRAME_TYPE_L3);
-    if (table != NULL)
-        table = next_table(table, address, 30, FRAME_TYPE_L2);
-    if (table != NULL)
-        table = next_table(table, address, 21, FRAME_TYPE_L1);
-    return table != NULL ? &table[address >> FRAME_SHIFT & 511] : NULL;
-}
-
 /* There is one CPU, so every wording of "which CPUs" means this one; a mask must at least be readable. */
-static int flush_as_asked(uint64_t address, uint64_t flags)
+static inline int flush_as_asked(uint64_t address, uint64_t flags, bool flushed)
 {
     uint64_t type = flags & UVMF_FLUSHTYPE_MASK;
     uint64_t cpus = flags & ~UVMF_FLUSHTYPE_MASK;
     uint64_t mask;
 
-    if (type == UVMF_TLB_FLUSH)
-        tlb_flush_all();
-    else if (type == UVMF_INVLPG)
-        tlb_flush_page(address);
-    else
+    if (type != UVMF_TLB_FLUSH && type != UVMF_INVLPG)
         return 0;
+    if (!flushed && type == UVMF_TLB_FLUSH)
+        tlb_flush_all();
+    else if (!flushed)
+        tlb_flush_page(address);
     if (cpus != UVMF_LOCAL && cpus != UVMF_ALL && copy_from_guest(&mask, cpus, sizeof(mask)) != 0)
         return -EFAULT;
+    return 0;
+}
+
+/* What l1_update() does, with nothing owed afterwards; *flushed when all of the TLB was. */
+static inline int l1_update_now(uint64_t *slot, uint64_t value, bool *flushed)
+{
+    int error = (value & PTE_PRESENT) != 0 ? l1_entry_get(&value) : 0;
+    if (error != 0)
+        return error;
+    uint64_t old = exchange_entry(slot, &value, false);
+    *flushed = l1_needs_flush(old, value);
+    if (*flushed)
+        tlb_flush_all();
+    l1_entry_put(old);
     return 0;
 }
 
@@ -247,8 +243,8 @@ long do_update_va_mapping(struct cpu_regs *regs, const struct hypercall_args *ar
     uint64_t *slot = walk_to_l1_entry(address);
     if (slot == NULL)
         return -EINVAL;
-    int error = l1_update(slot, args->a[1], false);
-    stale_settle();
-    int flush_error = flush_as_asked(address, args->a[2]);
+    bool flushed = false;
+    int error = l1_update_now(slot, args->a[1], &flushed);
+    int flush_error = flush_as_asked(address, args->a[2], flushed);
     return error != 0 ? error : flush_error;
 }

@@ -10,6 +10,7 @@
 #include "pv/pte.h"
 #include "pv/tlb.h"
 #include "pv/types.h"
+#include "pv/walk.h"
 
 /* ---- pins ---- */
 
@@ -74,6 +75,7 @@ static int new_kernel_base(uint64_t mfn)
     if (error != 0)
         return error;
     guest.l4_mfn = mfn;
+    walk_forget();
     guest.linear_kernel = linear_base(mfn);
     guest_linear_set(guest.linear_kernel);
     tlb_load(mfn);

@@ -174,12 +174,14 @@ static void tables_above_can_be_changed(void)
         if (level == 4)
             EXPECT(!trap_read_works(page, NULL), "something is at the free slot");
         EXPECT_RETURN(set_entry(loaded_l4(), FREE_SLOT, table_link(&tree[3])), 0);
+        EXPECT_RETURN(update_va_mapping((uint64_t)(uintptr_t)page, leaf(data, MAP_RAM), 0), 0);
         *page = 0x1234 + level;
         EXPECT_RETURN(set_entry(table, index, table_link(&tree[level - 1]) & ~PTE_WRITE), 0);
         EXPECT(!trap_write_works(page, NULL), "level %u: without W above, and yet it can be written", level);
         EXPECT_RETURN(*page, 0x1234 + level);
         EXPECT_RETURN(set_entry(table, index, 0), 0);
         EXPECT(!trap_read_works(page, NULL), "level %u: the table is gone, its page is not", level);
+        EXPECT_RETURN(update_va_mapping((uint64_t)(uintptr_t)page, 0, 0), -EINVAL);
         EXPECT_RETURN(set_entry(table, index, table_link(&tree[level - 1])), 0);
         EXPECT_RETURN(*page, 0x1234 + level);
     }

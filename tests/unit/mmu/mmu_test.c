@@ -15,6 +15,7 @@
 #include "guest-abi/include/sluice/errno.h"
 #include "pv/l1.h"
 #include "pv/pte.h"
+#include "pv/walk.h"
 
 #define L4    10u
 #define L3    11u
@@ -44,6 +45,7 @@ static int setup(void **state)
     (void)state;
     machine_reset();
     l1_rules_init();
+    walk_forget();
     for (uint64_t mfn = L4; mfn <= L1; mfn++) {
         for (unsigned i = 0; i < 512; i++)
             machine_page(mfn)[i] = 0;
