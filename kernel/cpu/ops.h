@@ -53,6 +53,58 @@ CPU_CONTROL_REGISTER(2)
 CPU_CONTROL_REGISTER(3)
 CPU_CONTROL_REGISTER(4)
 
+#define CR0_TS (1ull << 3)
+
+#define CPU_DEBUG_REGISTER(n)                                                                                \
+    static inline uint64_t dr##n##_read(void)                                                                \
+    {                                                                                                        \
+        uint64_t value;                                                                                      \
+        __asm__ volatile("mov %%dr" #n ", %0" : "=r"(value) : : "memory");                                   \
+        return value;                                                                                        \
+    }                                                                                                        \
+    static inline void dr##n##_write(uint64_t value)                                                         \
+    {                                                                                                        \
+        __asm__ volatile("mov %0, %%dr" #n : : "r"(value) : "memory");                                       \
+    }
+CPU_DEBUG_REGISTER(0)
+CPU_DEBUG_REGISTER(1)
+CPU_DEBUG_REGISTER(2)
+CPU_DEBUG_REGISTER(3)
+CPU_DEBUG_REGISTER(6)
+CPU_DEBUG_REGISTER(7)
+
+/* DR0 to DR3. */
+static inline uint64_t dr_read(uint32_t number)
+{
+    return number == 0 ? dr0_read() : number == 1 ? dr1_read() : number == 2 ? dr2_read() : dr3_read();
+}
+
+static inline void dr_write(uint32_t number, uint64_t address)
+{
+    (number == 0 ? dr0_write : number == 1 ? dr1_write : number == 2 ? dr2_write : dr3_write)(address);
+}
+
+#define DR6_NOTHING 0xffff0ff0ull
+#define DR7_NOTHING 0x400ull
+
+static inline void xcr0_write(uint64_t value)
+{
+    __asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+
+static inline void cache_write_back(void)
+{
+    __asm__ volatile("wbinvd" : : : "memory");
+}
+
+/* Bits 8 to 23 of the descriptor's upper half, as LAR has them; 0 when there is no such segment. */
+static inline uint32_t access_rights(uint16_t selector)
+{
+    uint32_t rights = 0;
+    __asm__ volatile("lar %1, %0" : "+r"(rights) : "r"((uint32_t)selector) : "cc");
+    return rights;
+}
+
 static inline void cpu_pause(void)
 {
     __asm__ volatile("pause" : : : "memory");

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "fakes.h"
 
+#include "cpu/features.h"
+#include "cpu/time.h"
 #include "lib/log.h"
 #include "pv/tlb.h"
 
@@ -125,10 +127,23 @@ uint64_t memory_max_mfn(void)
     return 0x20001;
 }
 
-bool guest_io_emulate(struct cpu_regs *regs)
+enum emulation guest_io(struct cpu_regs *regs, const struct insn *insn)
 {
     (void)regs;
-    return false;
+    (void)insn;
+    return EMULATION_REFUSED;
+}
+
+bool iopl_covers_mode(void)
+{
+    return fake.level_covers;
+}
+
+struct cpu_features cpu_features;
+
+uint64_t time_tsc_khz(void)
+{
+    return 1000000;
 }
 
 long do_mmu_update(struct cpu_regs *regs, const struct hypercall_args *args)
