@@ -169,10 +169,11 @@ static struct cpu_regs regs;
 /* Privileged instructions that are no port's would reach the host's processor. */
 static bool guest_io_emulate(struct cpu_regs *at)
 {
+    uint64_t offset = at->rip - CODE_PAGE, limit = second_page ? sizeof code : 4096;
     struct insn insn;
 
-    return guest_decode(at, &insn) && insn.op >= INSN_IN && insn.op <= INSN_OUTS &&
-           guest_emulate_privileged(at);
+    return offset < limit && insn_decode(code + offset, limit - offset, true, &insn) && insn.op >= INSN_IN &&
+           insn.op <= INSN_OUTS && guest_emulate_privileged(at);
 }
 
 static void set_level(uint32_t level)
@@ -191,7 +192,7 @@ static int reset(void **state)
     memset(&guest, 0, sizeof guest);
     mode_changes = page_faults = steps = 0;
     read_only = 0;
-    power = (struct acpi_power){.valid = true, .pm_timer = PM_TIMER, .pm1a_control = 0x604, .s5_type_a = 5};
+    power = (struct acpi_power){.valid = true, .pm_timer = PM_TIMER, .pm1a_control = 0x604, .s5_type_a = 6};
     second_page = true;
     set_level(1);
     regs = (struct cpu_regs){
@@ -527,20 +528,20 @@ static void test_sleep(void **state)
     int reason;
 
     assert_int_equal(in(0x604, 2), 1);
-    out(0x604, 2, 5 << 10);          /* no enable */
+    out(0x604, 2, 6 << 10);          /* no enable */
     out(0x604, 2, 0x2000 | 1 << 10); /* another state */
-    out(0x604, 4, 0x2000 | 5 << 10);
-    out(0x605, 1, 0x20 | 5 << 2);
+    out(0x604, 4, 0x2000 | 6 << 10);
+    out(0x605, 1, 0x20 | 6 << 2);
     assert_int_equal(model_access_count, 0);
     if ((reason = setjmp(machine)) == 0) {
-        out(0x604, 2, 0xc000 | 0x2000 | 5 << 10);
+        out(0x604, 2, 0xc000 | 0x2000 | 6 << 10);
         fail_msg("the machine runs on");
     }
     assert_int_equal(reason, STOP_GUEST_POWEROFF);
     assert_int_equal(model_access_count, 0); /* the shutdown does it */
     power.valid = false;
     assert_int_equal(in(0x604, 2), 0xffff);
-    out(0x604, 2, 0x2000 | 5 << 10);
+    out(0x604, 2, 0x2000 | 6 << 10);
 }
 
 /* ---- strings ---- */
