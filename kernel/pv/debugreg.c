@@ -10,6 +10,7 @@
 #include "pv/emulate.h"
 #include "pv/guest.h"
 
+#define DR6_HITS     0xfu /* of DR0 to DR3: only the last #DB's; the rest stays until the guest clears it */
 #define DR6_STEP     0x4000u
 /* Bits that software may not change; DR6: 4 to 11 and 16 to 31 are ones, DR7: 10 is. */
 #define DR6_WRITABLE 0xe00fu
@@ -26,7 +27,7 @@ static uint64_t status = DR6_NOTHING;
 
 void guest_debug_caught(void)
 {
-    status = dr6_read();
+    status = (status & ~(uint64_t)DR6_HITS) | dr6_read();
     dr6_write(DR6_NOTHING);
 }
 
