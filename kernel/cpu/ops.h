@@ -48,7 +48,6 @@ CPU_REGISTER(dr7);
 uint64_t msr_read(uint32_t msr);
 void msr_write(uint32_t msr, uint64_t value);
 void xcr0_write(uint64_t value);
-void cache_write_back(void);
 uint32_t access_rights(uint16_t selector);
 
 #else
@@ -90,11 +89,6 @@ CPU_REGISTER(dr7)
 static inline void xcr0_write(uint64_t value)
 {
     __asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
-}
-
-static inline void cache_write_back(void)
-{
-    __asm__ volatile("wbinvd" : : : "memory");
 }
 
 /* Bits 8 to 23 of the descriptor's upper half, as LAR has them; 0 when there is no such segment. */

@@ -9,6 +9,7 @@
 #include "mem/frame.h"
 #include "mem/guest_copy.h"
 #include "pv/guest.h"
+#include "pv/tlb.h"
 #include "pv/trap.h"
 
 uint64_t *guest_register(struct cpu_regs *regs, uint32_t number)

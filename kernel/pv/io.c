@@ -8,7 +8,6 @@
 #include "cpu/ops.h"
 #include "cpu/trap.h"
 #include "lib/log.h"
-#include "mem/guest_access.h"
 #include "mem/guest_copy.h"
 #include "pv/device.h"
 #include "pv/emulate.h"
@@ -270,7 +269,7 @@ static enum emulation string_element(struct cpu_regs *regs, const struct insn *i
     uint16_t port = (uint16_t)regs->rdx;
     uint32_t value = 0;
 
-    if (!in_guest(address, insn->bytes))
+    if (!guest_range_is_tried(address, insn->bytes))
         return EMULATION_REFUSED;
     if (copy_from_guest(&value, address, insn->bytes))
         return string_fault(regs, insn->op == INSN_INS ? PF_WRITE : 0);

@@ -2,6 +2,7 @@
 #include "tests/unit/fakes/cpu.h"
 
 #include "cpu/ops.h"
+#include "pv/tlb.h"
 
 #include <stdlib.h>
 

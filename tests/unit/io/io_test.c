@@ -2,7 +2,6 @@
 /* Ports of the guest's: results in registers and memory, who may use them, and the list.
  * guest-abi/devices.md, section 3, and instructions.md. */
 #include "acpi/acpi.h"
-#include "cpu/features.h"
 #include "cpu/ops.h"
 #include "cpu/trap.h"
 #include "mem/guest_copy.h"
@@ -93,6 +92,11 @@ int copy_to_guest(uint64_t address, const void *source, size_t count)
     return 0;
 }
 
+bool guest_range_is_tried(uint64_t address, size_t count)
+{
+    return address + count <= 0x0000800000000000 || address >= 0xffff880000000000;
+}
+
 static jmp_buf machine;
 
 _Noreturn void machine_stop(enum stop_reason reason)
@@ -103,7 +107,6 @@ _Noreturn void machine_stop(enum stop_reason reason)
 /* ---- the rest of the emulator: not here ---- */
 
 struct guest guest;
-struct cpu_features cpu_features;
 static uint32_t mode_changes, page_faults, steps;
 static uint64_t page_fault_error;
 
