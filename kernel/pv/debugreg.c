@@ -14,7 +14,7 @@
 #define DR6_STEP     0x4000u
 /* Bits that software may not change; DR6: 4 to 11 and 16 to 31 are ones, DR7: 10 is. */
 #define DR6_WRITABLE 0xe00fu
-#define DR7_WRITABLE 0xffff23ffu
+#define DR7_WRITABLE 0xffff03ffu
 #define DR7_FIXED    0x400u
 #define DR7_DETECT   0x2000u /* #DB at MOV DR, in ring 0 too */
 
