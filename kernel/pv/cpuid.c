@@ -67,6 +67,8 @@ static struct cpuid xsave_leaf(uint32_t subleaf)
     struct cpuid out = cpu_id(0xd, subleaf);
     uint32_t offered = (uint32_t)guest_xcr0_offered();
 
+    if (!offered)
+        return (struct cpuid){0};
     switch (subleaf) {
     case 0:
         out.eax = offered;

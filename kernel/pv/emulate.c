@@ -34,19 +34,25 @@ void guest_step_over(struct cpu_regs *regs, uint32_t length)
 
 /* ---- fetch ---- */
 
+#define FETCH_BYTES 24u
+_Static_assert(FETCH_BYTES >= INSN_MAX, "one load is enough, but at the end of a page");
+
 /* The bytes at RIP up to the end of their page, and what follows only when the page does not hold them all.
  */
-static size_t fetch(uint8_t code[INSN_MAX], uint64_t rip)
+static size_t fetch_at_end(uint8_t *code, uint64_t rip, size_t here)
+{
+    if (copy_from_guest(code, rip, here))
+        return 0;
+    return copy_from_guest(code + here, rip + here, INSN_MAX - here) ? here : INSN_MAX;
+}
+
+static size_t fetch(uint64_t words[3], uint64_t rip)
 {
     size_t here = FRAME_SIZE - (rip & (FRAME_SIZE - 1));
 
-    if (here > INSN_MAX)
-        here = INSN_MAX;
-    if (copy_from_guest(code, rip, here))
-        return 0;
-    if (here < INSN_MAX && !copy_from_guest(code + here, rip + here, INSN_MAX - here))
-        here = INSN_MAX;
-    return here;
+    if (here >= FETCH_BYTES)
+        return get_guest_words3(words, rip) ? 0 : FETCH_BYTES;
+    return fetch_at_end((uint8_t *)words, rip, here < INSN_MAX ? here : INSN_MAX);
 }
 
 enum code_kind { CODE_OTHER, CODE_32, CODE_64 };
@@ -66,9 +72,10 @@ static enum code_kind code_kind(uint64_t selector)
 bool guest_decode(const struct cpu_regs *regs, struct insn *insn)
 {
     enum code_kind kind = code_kind(regs->cs & 0xffff);
-    uint8_t code[INSN_MAX];
+    uint64_t code[FETCH_BYTES / sizeof(uint64_t)];
 
-    return kind != CODE_OTHER && insn_decode(code, fetch(code, regs->rip), kind == CODE_64, insn);
+    return kind != CODE_OTHER &&
+           insn_decode((const uint8_t *)code, fetch(code, regs->rip), kind == CODE_64, insn);
 }
 
 /* ---- CPUID behind the prefix ---- */

@@ -205,7 +205,7 @@ static uint32_t guest_in(uint16_t port, uint8_t bytes)
         return config_latch;
     if (is_config_data(port, bytes))
         return config_in(port, bytes);
-    if (device_port_is_own(port, bytes) || is_pm_timer(port, bytes))
+    if (is_pm_timer(port, bytes) || device_port_is_own(port, bytes))
         return hardware_in(port, bytes);
     if (bytes == 1 && legacy_in(port, &value))
         return value;

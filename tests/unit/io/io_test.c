@@ -82,6 +82,11 @@ struct acpi_power acpi_power(void)
     return power;
 }
 
+int get_guest_words3(uint64_t words[3], uint64_t address)
+{
+    return copy_from_guest(words, address, 24);
+}
+
 int copy_to_guest(uint64_t address, const void *source, size_t count)
 {
     size_t offset = (size_t)(address - CODE_PAGE), limit = second_page ? sizeof code : 4096;

@@ -80,6 +80,11 @@ int copy_from_guest(void *destination, uint64_t address, size_t count)
     return 0;
 }
 
+int get_guest_words3(uint64_t words[3], uint64_t address)
+{
+    return copy_from_guest(words, address, 24);
+}
+
 int copy_to_guest(uint64_t address, const void *source, size_t count)
 {
     if (bad_range(address, count))
