@@ -173,25 +173,32 @@ static void the_rest_is_gp(void)
 }
 
 /* The emulated instruction is one step, like any other. */
-static uint32_t steps;
+static uint64_t steps[2];
+static uint32_t step_count;
 
-static void count_step(struct trap_regs *at)
+static void note_step(struct trap_regs *at)
 {
-    if (++steps == 3)
+    steps[step_count++] = at->rip;
+    if (step_count == 2)
         at->rflags &= ~0x100ul;
 }
 
 static void emulation_can_be_stepped(void)
 {
-    steps = 0;
-    trap_set_handler(TRAP_DEBUG, count_step);
-    __asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; cli; mov %%cr0, %%rax; nop; nop; nop"
-                     :
+    uint64_t behind_cli, behind_mov;
+    trap_set_handler(TRAP_DEBUG, note_step);
+    __asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq\n\t"
+                     "cli\n"
+                     "1: mov %%cr0, %%rax\n"
+                     "2: nop; nop; nop\n\t"
+                     "lea 1b(%%rip), %0; lea 2b(%%rip), %1"
+                     : "=r"(behind_cli), "=r"(behind_mov)
                      :
                      : "rax", "memory", "cc");
     trap_set_handler(TRAP_DEBUG, NULL);
-    EXPECT_RETURN(steps, 3);
-    EXPECT((get_debugreg(6) & 0x4000), "DR6 0x%lx", get_debugreg(6));
+    EXPECT(step_count == 2 && steps[0] == behind_cli && steps[1] == behind_mov,
+           "%u steps, to 0x%lx and 0x%lx", step_count, steps[0], steps[1]);
+    EXPECT(get_debugreg(6) & 0x4000, "DR6 0x%lx", get_debugreg(6));
     set_debugreg(6, 0);
 }
 
