@@ -73,6 +73,21 @@ static inline long stack_switch(uint64_t ss, uint64_t sp)
     return hypercall(__HYPERVISOR_stack_switch, ss, sp, 0, 0, 0);
 }
 
+static inline long fpu_taskswitch(uint64_t set)
+{
+    return hypercall(__HYPERVISOR_fpu_taskswitch, set, 0, 0, 0, 0);
+}
+
+static inline long set_debugreg(uint32_t number, uint64_t value)
+{
+    return hypercall(__HYPERVISOR_set_debugreg, number, value, 0, 0, 0);
+}
+
+static inline long get_debugreg(uint32_t number)
+{
+    return hypercall(__HYPERVISOR_get_debugreg, number, 0, 0, 0, 0);
+}
+
 /* Writes the level 1 entry that translates va. */
 static inline long update_va_mapping(uint64_t va, uint64_t entry, uint64_t flags)
 {

@@ -3,16 +3,14 @@
 
 _Noreturn void kit_main(const struct start_info *info, uint64_t boot_stack);
 
-#define PHYSDEVOP_set_iopl 6
-
 _Noreturn void kit_main(const struct start_info *info, uint64_t boot_stack)
 {
     memory_init(info, boot_stack);
     long error = trap_init();
     if (error)
         report_error("guest: set_trap_table gave %ld", error);
-    /* Xen lets a guest kernel at port I/O only after this; elsewhere it may well be unknown. */
-    uint32_t iopl = 1;
+    /* The guest's kernel may use ports, CLI and STI only after this. */
+    struct physdev_set_iopl iopl = {1};
     physdev_op(PHYSDEVOP_set_iopl, &iopl);
     guest_main();
     guest_shutdown(SHUTDOWN_poweroff);

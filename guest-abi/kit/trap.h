@@ -17,6 +17,7 @@ struct trap_regs {
 #define TRAP_DEBUG      1u
 #define TRAP_BREAKPOINT 3u
 #define TRAP_INVALID_OP 6u
+#define TRAP_NO_FPU     7u
 #define TRAP_PROTECTION 13u
 #define TRAP_PAGE_FAULT 14u
 #define PF_PRESENT      1u

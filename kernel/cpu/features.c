@@ -8,7 +8,6 @@
 
 #define CR0_MP (1ull << 1)
 #define CR0_EM (1ull << 2)
-#define CR0_TS (1ull << 3)
 #define CR0_NE (1ull << 5)
 #define CR0_WP (1ull << 16)
 #define CR0_AM (1ull << 18)
@@ -105,7 +104,7 @@ static void enable_xsave(void)
     uint32_t wanted = XCR0_X87 | XCR0_SSE;
     if (bit(cpu_id(1, 0).ecx, 28))
         wanted |= XCR0_AVX;
-    __asm__ volatile("xsetbv" : : "c"(0), "a"(wanted & cpu_id(0xd, 0).eax), "d"(0));
+    xcr0_write(wanted & cpu_id(0xd, 0).eax);
 }
 
 static void write_control(void)

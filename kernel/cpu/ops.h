@@ -18,6 +18,40 @@ static inline struct cpuid cpu_id(uint32_t leaf, uint32_t subleaf)
     return id;
 }
 
+static inline uint64_t tsc_read(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return (uint64_t)high << 32 | low;
+}
+
+#define CR0_TS      (1ull << 3)
+#define DR6_NOTHING 0xffff0ff0ull
+#define DR7_NOTHING 0x400ull
+
+/* What ring 3 may not do. A host test supplies these as functions of its model: tests/unit/fakes/cpu.c. */
+#ifdef SLUICE_HOST_TEST
+
+#define CPU_REGISTER(name)                                                                                   \
+    uint64_t name##_read(void);                                                                              \
+    void name##_write(uint64_t value)
+CPU_REGISTER(cr0);
+CPU_REGISTER(cr2);
+CPU_REGISTER(cr3);
+CPU_REGISTER(cr4);
+CPU_REGISTER(dr0);
+CPU_REGISTER(dr1);
+CPU_REGISTER(dr2);
+CPU_REGISTER(dr3);
+CPU_REGISTER(dr6);
+CPU_REGISTER(dr7);
+uint64_t msr_read(uint32_t msr);
+void msr_write(uint32_t msr, uint64_t value);
+void xcr0_write(uint64_t value);
+uint32_t access_rights(uint16_t selector);
+
+#else
+
 static inline uint64_t msr_read(uint32_t msr)
 {
     uint32_t low, high;
@@ -30,28 +64,53 @@ static inline void msr_write(uint32_t msr, uint64_t value)
     __asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
 }
 
-static inline uint64_t tsc_read(void)
-{
-    uint32_t low, high;
-    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
-    return (uint64_t)high << 32 | low;
-}
-
-#define CPU_CONTROL_REGISTER(n)                                                                              \
-    static inline uint64_t cr##n##_read(void)                                                                \
+#define CPU_REGISTER(name)                                                                                   \
+    static inline uint64_t name##_read(void)                                                                 \
     {                                                                                                        \
         uint64_t value;                                                                                      \
-        __asm__ volatile("mov %%cr" #n ", %0" : "=r"(value) : : "memory");                                   \
+        __asm__ volatile("mov %%" #name ", %0" : "=r"(value) : : "memory");                                  \
         return value;                                                                                        \
     }                                                                                                        \
-    static inline void cr##n##_write(uint64_t value)                                                         \
+    static inline void name##_write(uint64_t value)                                                          \
     {                                                                                                        \
-        __asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory");                                       \
+        __asm__ volatile("mov %0, %%" #name : : "r"(value) : "memory");                                      \
     }
-CPU_CONTROL_REGISTER(0)
-CPU_CONTROL_REGISTER(2)
-CPU_CONTROL_REGISTER(3)
-CPU_CONTROL_REGISTER(4)
+CPU_REGISTER(cr0)
+CPU_REGISTER(cr2)
+CPU_REGISTER(cr3)
+CPU_REGISTER(cr4)
+CPU_REGISTER(dr0)
+CPU_REGISTER(dr1)
+CPU_REGISTER(dr2)
+CPU_REGISTER(dr3)
+CPU_REGISTER(dr6)
+CPU_REGISTER(dr7)
+
+static inline void xcr0_write(uint64_t value)
+{
+    __asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+
+/* Bits 8 to 23 of the descriptor's upper half, as LAR has them; 0 when there is no such segment. */
+static inline uint32_t access_rights(uint16_t selector)
+{
+    uint32_t rights = 0;
+    __asm__ volatile("lar %1, %0" : "+r"(rights) : "r"((uint32_t)selector) : "cc");
+    return rights;
+}
+
+#endif
+
+/* DR0 to DR3. */
+static inline uint64_t dr_read(uint32_t number)
+{
+    return number == 0 ? dr0_read() : number == 1 ? dr1_read() : number == 2 ? dr2_read() : dr3_read();
+}
+
+static inline void dr_write(uint32_t number, uint64_t address)
+{
+    (number == 0 ? dr0_write : number == 1 ? dr1_write : number == 2 ? dr2_write : dr3_write)(address);
+}
 
 static inline void cpu_pause(void)
 {

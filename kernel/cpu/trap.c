@@ -16,8 +16,6 @@
 #define SFMASK_FLAGS                                                                                         \
     (1u << 8 | 1u << 9 | 1u << 10 | 3u << 12 | 1u << 14 | 1u << 16 | 1u << 18) /* TF IF DF IOPL NT RF AC */
 
-#define DR6_CLEAR 0xffff0ff0ull
-
 #define MCG_RIPV 0x1u
 
 /* entry.S */
@@ -34,6 +32,7 @@ extern const struct fixup __ex_table_start[], __ex_table_end[];
 
 static interrupt_fn handlers[VECTORS];
 static uint64_t stray_count;
+static uint64_t fixed_error;
 static volatile bool preemption_wanted;
 
 static struct log_limit stray_limit = {.what = "stray interrupts", .burst = 8};
@@ -142,10 +141,16 @@ static bool take_fixup(struct cpu_regs *regs)
     for (const struct fixup *fixup = __ex_table_start; fixup < __ex_table_end; fixup++) {
         if ((uint64_t)(uintptr_t)&fixup->instruction + (uint64_t)fixup->instruction == regs->rip) {
             regs->rip = (uint64_t)(uintptr_t)&fixup->target + (uint64_t)fixup->target;
+            fixed_error = regs->error_code;
             return true;
         }
     }
     return false;
+}
+
+uint64_t trap_fixed_error(void)
+{
+    return fixed_error;
 }
 
 /*
@@ -198,8 +203,9 @@ static const char *exception_name(uint64_t vector)
 static struct cpu_regs *exception_in_ring0(struct cpu_regs *regs)
 {
     if (regs->vector == TRAP_DB) {
-        /* Put off by the guest's MOV SS until its SYSCALL had entered ring 0. */
-        __asm__ volatile("mov %0, %%dr6" : : "r"(DR6_CLEAR));
+        /* Put off by the guest's MOV SS until it had entered ring 0, or a breakpoint of its in a guest copy.
+         */
+        dr6_write(DR6_NOTHING);
         return regs;
     }
     if (is_refused_iret(regs))
@@ -253,7 +259,10 @@ void trap_init(void)
 {
     descriptors_init();
     syscall_init();
-    __asm__ volatile("mov %0, %%dr7" : : "r"(0x400ull));
+    dr7_write(DR7_NOTHING);
+    dr6_write(DR6_NOTHING);
+    for (uint32_t i = 0; i < 4; i++)
+        dr_write(i, 0); /* the guest may enable what it has not set */
 }
 
 void cpu_enter_guest(const struct cpu_regs *regs)

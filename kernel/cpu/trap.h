@@ -69,6 +69,9 @@ void trap_log_refill(void);
 /* Stray vectors and NMIs seen so far. */
 uint64_t trap_stray_count(void);
 
+/* The error code of the last fault that a fixup took; until the next, CR2 has its address. */
+uint64_t trap_fixed_error(void);
+
 /* Leaves for ring 3 with the frame's registers; the guest's CR3 must be loaded. Never returns. */
 _Noreturn void cpu_enter_guest(const struct cpu_regs *regs);
 

@@ -45,6 +45,11 @@ static size_t copy(void *to, const void *from, size_t count)
     return words;
 }
 
+bool guest_range_is_tried(uint64_t address, size_t count)
+{
+    return in_guest(address, count);
+}
+
 int copy_from_guest(void *destination, uint64_t address, size_t count)
 {
     if (count == 0)

@@ -26,6 +26,9 @@ bool guest_range_allowed(uint64_t address, uint64_t last);
 int copy_from_guest(void *destination, uint64_t address, size_t count);
 int copy_to_guest(uint64_t address, const void *source, size_t count);
 
+/* False when a copy of that range is refused for its addresses: what fails otherwise is a page fault. */
+bool guest_range_is_tried(uint64_t address, size_t count);
+
 /* Single aligned-or-not scalars, in line with one exception-table entry each. */
 int get_guest_u64(uint64_t *value, uint64_t address);
 

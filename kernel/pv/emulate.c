@@ -1,115 +1,84 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CPUID by the forced-emulation prefix, and the few privileged instructions a PV kernel may execute.
- * Features that need ring 0, or that the hypervisor keeps for itself, are hidden.
+ * Privileged instructions of the guest: read, decoded, and given to the file that has the rules.
+ * guest-abi/instructions.md says in words what comes of each.
  */
 #include "pv/emulate.h"
 #include "cpu/ops.h"
+#include "cpu/trap.h"
 #include "mem/frame.h"
 #include "mem/guest_copy.h"
-#include "mem/map.h"
 #include "pv/guest.h"
+#include "pv/tlb.h"
+#include "pv/trap.h"
 
-/* ---- CPUID ---- */
-
-#define HIGHEST_BASIC      0xdu
-#define HYPERVISOR_BASE    0x40000000u
-#define HIGHEST_HYPERVISOR 0x40000002u
-#define HYPERVISOR_END     0x40010000u
-#define EXTENDED_BASE      0x80000000u
-#define HIGHEST_EXTENDED   0x80000008u
-
-#define BIT(n) (1u << (n))
-
-/* Leaf 1 ECX: DTES64, MONITOR, DS-CPL, VMX, SMX, xTPR, PDCM, PCID, x2APIC, TSC-deadline. */
-#define HIDE_1_ECX                                                                                           \
-    (BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(14) | BIT(15) | BIT(17) | BIT(21) | BIT(24))
-#define SHOW_1_ECX BIT(31) /* a hypervisor is present */
-/* Leaf 1 EDX: VME, PSE, MTRR, PGE, PSE-36, DS, ACPI thermal, TM, PBE. */
-#define HIDE_1_EDX (BIT(1) | BIT(3) | BIT(12) | BIT(13) | BIT(17) | BIT(21) | BIT(22) | BIT(29) | BIT(31))
-/* Leaf 7 EBX: FSGSBASE, SMEP, INVPCID, SMAP, PT. */
-#define HIDE_7_EBX (BIT(0) | BIT(7) | BIT(10) | BIT(20) | BIT(25))
-/* Leaf 7 ECX: UMIP, PKU, OSPKE, WAITPKG, CET_SS, LA57. */
-#define HIDE_7_ECX (BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(16))
-/* Leaf 7 EDX: CET_IBT. */
-#define HIDE_7_EDX BIT(20)
-/* Leaf 0x80000001 ECX: SVM, ExtApicSpace, OSVW, IBS, SKINIT, WDT, LWP, PerfCtr, MONITORX. */
-#define HIDE_EXT1_ECX                                                                                        \
-    (BIT(2) | BIT(3) | BIT(9) | BIT(10) | BIT(12) | BIT(13) | BIT(15) | BIT(23) | BIT(24) | BIT(29))
-/* Leaf 0x80000001 EDX: AMD's copies of the above, FFXSR, 1 GiB pages. */
-#define HIDE_EXT1_EDX (BIT(1) | BIT(3) | BIT(12) | BIT(13) | BIT(17) | BIT(25) | BIT(26))
-
-static uint32_t lower(uint32_t left, uint32_t right)
+uint64_t *guest_register(struct cpu_regs *regs, uint32_t number)
 {
-    return left < right ? left : right;
+    uint64_t *const by_number[16] = {
+        &regs->rax, &regs->rcx, &regs->rdx, &regs->rbx, &regs->rsp, &regs->rbp, &regs->rsi, &regs->rdi,
+        &regs->r8,  &regs->r9,  &regs->r10, &regs->r11, &regs->r12, &regs->r13, &regs->r14, &regs->r15,
+    };
+
+    return by_number[number & 15];
 }
 
-static struct cpuid basic_leaf(uint32_t leaf, uint32_t subleaf)
+void guest_step_over(struct cpu_regs *regs, uint32_t length)
 {
-    struct cpuid out = cpu_id(leaf, subleaf);
-
-    switch (leaf) {
-    case 0:
-        out.eax = lower(out.eax, HIGHEST_BASIC);
-        return out;
-    case 1:
-        out.ecx = (out.ecx & ~HIDE_1_ECX) | SHOW_1_ECX;
-        out.edx &= ~HIDE_1_EDX;
-        return out;
-    case 7:
-        if (subleaf != 0)
-            break;
-        out.eax = 0;
-        out.ebx &= ~HIDE_7_EBX;
-        out.ecx &= ~HIDE_7_ECX;
-        out.edx &= ~HIDE_7_EDX;
-        return out;
-    case 2:
-    case 4:
-    case 0xb:
-    case 0xd:
-        return out;
-    default:
-        break;
-    }
-    return (struct cpuid){0};
+    regs->rip += length;
+    regs->rflags &= ~(uint64_t)RFLAGS_RF;
+    if (!(regs->rflags & RFLAGS_TF))
+        return;
+    guest_debug_stepped();
+    guest_bounce(regs, TRAP_DB, false, 0);
 }
 
-static struct cpuid hypervisor_leaf(uint32_t leaf)
+/* ---- fetch ---- */
+
+#define FETCH_BYTES 24u
+_Static_assert(FETCH_BYTES >= INSN_MAX, "one load is enough, but at the end of a page");
+
+/* The bytes at RIP up to the end of their page, and what follows only when the page does not hold them all.
+ */
+static size_t fetch_at_end(uint8_t *code, uint64_t rip, size_t here)
 {
-    switch (leaf) {
-    case HYPERVISOR_BASE:
-        return (struct cpuid){HIGHEST_HYPERVISOR, 0x566e6558, 0x65584d4d, 0x4d4d566e}; /* XenVMMXenVMM */
-    case HYPERVISOR_BASE + 1:
-        return (struct cpuid){.eax = 0x00040011};
-    default:
-        return (struct cpuid){0}; /* 0x40000002: no hypercall pages by MSR */
-    }
+    if (copy_from_guest(code, rip, here))
+        return 0;
+    return copy_from_guest(code + here, rip + here, INSN_MAX - here) ? here : INSN_MAX;
 }
 
-static struct cpuid extended_leaf(uint32_t leaf)
+static size_t fetch(uint64_t words[3], uint64_t rip)
 {
-    struct cpuid out = cpu_id(leaf, 0);
+    size_t here = FRAME_SIZE - (rip & (FRAME_SIZE - 1));
 
-    if (leaf == EXTENDED_BASE)
-        out.eax = lower(out.eax, HIGHEST_EXTENDED);
-    if (leaf == EXTENDED_BASE + 1) {
-        out.ecx &= ~HIDE_EXT1_ECX;
-        out.edx &= ~HIDE_EXT1_EDX;
-    }
-    return out;
+    if (here >= FETCH_BYTES)
+        return get_guest_words3(words, rip) ? 0 : FETCH_BYTES;
+    return fetch_at_end((uint8_t *)words, rip, here < INSN_MAX ? here : INSN_MAX);
 }
 
-static struct cpuid guest_cpuid(uint32_t leaf, uint32_t subleaf)
+enum code_kind { CODE_OTHER, CODE_32, CODE_64 };
+
+#define ACCESS_LONG (1u << 21)
+
+/* Of the 32-bit segments only the flat one: elsewhere RIP is not the address of the instruction. */
+static enum code_kind code_kind(uint64_t selector)
 {
-    if (leaf <= lower(HIGHEST_BASIC, cpu_id(0, 0).eax))
-        return basic_leaf(leaf, subleaf);
-    if (leaf >= HYPERVISOR_BASE && leaf < HYPERVISOR_END)
-        return hypervisor_leaf(leaf);
-    if (leaf >= EXTENDED_BASE && leaf <= lower(HIGHEST_EXTENDED, cpu_id(EXTENDED_BASE, 0).eax))
-        return extended_leaf(leaf);
-    return (struct cpuid){0};
+    if (selector == FLAT_RING3_CS64)
+        return CODE_64;
+    if (selector == FLAT_RING3_CS32)
+        return CODE_32;
+    return access_rights((uint16_t)selector) & ACCESS_LONG ? CODE_64 : CODE_OTHER;
 }
+
+bool guest_decode(const struct cpu_regs *regs, struct insn *insn)
+{
+    enum code_kind kind = code_kind(regs->cs & 0xffff);
+    uint64_t code[FETCH_BYTES / sizeof(uint64_t)];
+
+    return kind != CODE_OTHER &&
+           insn_decode((const uint8_t *)code, fetch(code, regs->rip), kind == CODE_64, insn);
+}
+
+/* ---- CPUID behind the prefix ---- */
 
 bool guest_emulate_forced_cpuid(struct cpu_regs *regs)
 {
@@ -129,117 +98,100 @@ bool guest_emulate_forced_cpuid(struct cpu_regs *regs)
     regs->rbx = out.ebx;
     regs->rcx = out.ecx;
     regs->rdx = out.edx;
-    regs->rip += sizeof code;
+    guest_step_over(regs, sizeof code);
     return true;
 }
 
-/* ---- model-specific registers ---- */
+/* ---- the rest ---- */
 
-static bool is_segment_base(uint32_t msr)
+static uint64_t edx_eax(const struct cpu_regs *regs)
 {
-    return msr == MSR_FS_BASE || msr == MSR_GS_BASE || msr == MSR_KERNEL_GS_BASE;
+    return regs->rdx << 32 | (uint32_t)regs->rax;
 }
 
 static bool read_msr(struct cpu_regs *regs)
 {
-    uint32_t msr = (uint32_t)regs->rcx;
+    uint64_t value;
 
-    if (!is_segment_base(msr))
+    if (!guest_msr_read((uint32_t)regs->rcx, &value))
         return false;
-
-    uint64_t value = msr_read(msr);
-
     regs->rax = (uint32_t)value;
     regs->rdx = value >> 32;
     return true;
 }
 
-static bool write_msr(const struct cpu_regs *regs)
+/* A 32-bit code segment moves half registers. */
+static uint64_t operand(uint64_t value, const struct insn *insn)
 {
-    uint32_t msr = (uint32_t)regs->rcx;
-    uint64_t value = regs->rdx << 32 | (uint32_t)regs->rax;
+    return insn->bytes == 8 ? value : (uint32_t)value;
+}
 
-    if (!is_segment_base(msr) || !address_is_canonical(value))
+static bool read_system_register(struct cpu_regs *regs, const struct insn *insn)
+{
+    uint64_t value;
+
+    if (!(insn->op == INSN_MOV_FROM_CR ? guest_control_read : guest_debug_read)(insn->reg, &value))
         return false;
-    msr_write(msr, value);
+    *guest_register(regs, insn->rm) = operand(value, insn);
     return true;
 }
 
-/* ---- control registers ---- */
-
-/* What the guest may know of CR4: TSD, DE, MCE, OSFXSR, OSXMMEXCPT, OSXSAVE. PAE goes without saying. */
-#define CR4_VISIBLE (BIT(2) | BIT(3) | BIT(5) | BIT(6) | BIT(9) | BIT(10) | BIT(18))
-
-static bool read_control_register(unsigned int number, uint64_t *value)
+static bool write_system_register(struct cpu_regs *regs, const struct insn *insn)
 {
-    switch (number) {
-    case 0:
-        *value = cr0_read();
+    uint64_t value = operand(*guest_register(regs, insn->rm), insn);
+
+    return (insn->op == INSN_MOV_TO_CR ? guest_control_write : guest_debug_write)(insn->reg, value);
+}
+
+static bool kernel_only(struct cpu_regs *regs, const struct insn *insn)
+{
+    if (guest.in_user)
+        return false;
+    switch (insn->op) {
+    case INSN_CLI: /* the event mask is what holds events off */
+    case INSN_STI:
+        return iopl_covers_mode();
+    case INSN_CLTS:
+        return guest_control_write(0, cr0_read() & ~CR0_TS);
+    case INSN_WBINVD:
+        cache_write_back();
         return true;
-    case 2:
-        *value = guest.vcpu->arch.cr2;
-        return true;
-    case 3:
-        *value = guest.l4_mfn << FRAME_SHIFT;
-        return true;
-    case 4:
-        *value = cr4_read() & CR4_VISIBLE;
-        return true;
+    case INSN_RDMSR:
+        return read_msr(regs);
+    case INSN_WRMSR:
+        return guest_msr_write((uint32_t)regs->rcx, edx_eax(regs));
+    case INSN_XSETBV:
+        return guest_xcr_write((uint32_t)regs->rcx, edx_eax(regs));
+    case INSN_MOV_FROM_CR:
+    case INSN_MOV_FROM_DR:
+        return read_system_register(regs, insn);
+    case INSN_MOV_TO_CR:
+    case INSN_MOV_TO_DR:
+        return write_system_register(regs, insn);
     default:
         return false;
     }
 }
 
-/* The register that the three bits of a ModRM byte name, extended by REX.B. */
-static uint64_t *general_register(struct cpu_regs *regs, unsigned int number)
+static enum emulation perform(struct cpu_regs *regs, const struct insn *insn)
 {
-    uint64_t *const by_number[16] = {
-        &regs->rax, &regs->rcx, &regs->rdx, &regs->rbx, &regs->rsp, &regs->rbp, &regs->rsi, &regs->rdi,
-        &regs->r8,  &regs->r9,  &regs->r10, &regs->r11, &regs->r12, &regs->r13, &regs->r14, &regs->r15,
-    };
-
-    return by_number[number & 15];
+    switch (insn->op) {
+    case INSN_IN:
+    case INSN_OUT:
+    case INSN_INS:
+    case INSN_OUTS:
+        return guest_io(regs, insn);
+    default:
+        return kernel_only(regs, insn) ? EMULATION_DONE : EMULATION_REFUSED;
+    }
 }
-
-/* ---- decode ---- */
-
-#define LONGEST 4u /* REX, two bytes of opcode, ModRM */
 
 bool guest_emulate_privileged(struct cpu_regs *regs)
 {
-    uint8_t code[LONGEST] = {0};
-    unsigned int at = 0, rex = 0;
+    struct insn insn;
+    enum emulation result = guest_decode(regs, &insn) ? perform(regs, &insn) : EMULATION_REFUSED;
 
-    /* The shorter forms may end where the next page is not mapped. */
-    if (copy_from_guest(code, regs->rip, LONGEST) && copy_from_guest(code, regs->rip, 3) &&
-        copy_from_guest(code, regs->rip, 2))
-        return false;
-    if ((code[0] & 0xf0) == 0x40)
-        rex = code[at++];
-    if (code[at++] != 0x0f)
-        return false;
-
-    switch (code[at++]) {
-    case 0x32:
-        if (!read_msr(regs))
-            return false;
-        break;
-    case 0x30:
-        if (!write_msr(regs))
-            return false;
-        break;
-    case 0x20: { /* MOV r64, CRn: the mode bits of ModRM are ignored */
-        uint64_t value;
-
-        if ((rex & 4) || !read_control_register(code[at] >> 3 & 7, &value))
-            return false;
-        *general_register(regs, (code[at] & 7u) | (rex & 1) << 3) = value;
-        at++;
-        break;
-    }
-    default:
-        return false;
-    }
-    regs->rip += at;
-    return true;
+    if (result == EMULATION_DONE)
+        guest_step_over(regs, insn.length);
+    return result != EMULATION_REFUSED;
 }

@@ -93,6 +93,9 @@ long do_set_trap_table(struct cpu_regs *regs, const struct hypercall_args *args)
 long do_mmu_update(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_mmuext_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_stack_switch(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_fpu_taskswitch(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_set_debugreg(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_get_debugreg(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_memory_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_multicall(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_update_va_mapping(struct cpu_regs *regs, const struct hypercall_args *args);
@@ -114,9 +117,7 @@ enum device_frame {
 void device_policy_init(void); /* after pci_size_bars(): fixes own MMIO from the BARs, once */
 enum device_frame device_frame_kind(uint64_t mfn);
 
-/* ---- io.c, config.c: emulation of port I/O and configuration cycles ---- */
-/* #GP at an IN or OUT: emulates it by the port policy and steps over it; false when it is something else. */
-bool guest_io_emulate(struct cpu_regs *regs);
+/* ---- config.c: emulation of configuration cycles ---- */
 uint32_t config_guest_read(uint16_t id, uint16_t offset, uint8_t bytes);
 void config_guest_write(uint16_t id, uint16_t offset, uint8_t bytes, uint32_t value);
 

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * IN and OUT of the guest's: decoded at the #GP, carried out by an allow-list. Whatever is not on it reads
- * as ones and takes no writes; the list is in guest-abi/devices.md.
+ * Ports of the guest's: an allow-list. Whatever is not on it reads as ones and takes no writes; the list is
+ * in guest-abi/devices.md. Who may use ports at all is iopl.c's.
  */
 #include "cpu/io.h"
 #include "acpi/acpi.h"
+#include "cpu/ops.h"
+#include "cpu/trap.h"
 #include "lib/log.h"
-#include "mem/frame.h"
 #include "mem/guest_copy.h"
 #include "pv/device.h"
+#include "pv/emulate.h"
 #include "pv/guest.h"
 #include "pv/io.h"
+#include "pv/trap.h"
 
 static struct log_limit denied_limit = {.what = "port accesses of the guest refused", .burst = 4};
 
@@ -160,6 +163,29 @@ static bool legacy_out(uint16_t port, uint8_t value)
     }
 }
 
+/* ---- ACPI: the sleep register, ACPI 6.5, 4.8.3.2.1 ---- */
+
+#define POWER_CONTROL_BYTES     2u
+#define POWER_CONTROL_SHOWN     0x0001u /* ACPI mode */
+#define POWER_SLEEP             0x2000u
+#define POWER_SLEEP_TYPE(value) ((value) >> 10 & 7)
+
+static bool is_power_control(uint16_t port, uint8_t bytes)
+{
+    struct acpi_power power = acpi_power();
+
+    return power.valid && port == power.pm1a_control && bytes == POWER_CONTROL_BYTES;
+}
+
+/* S5 ends the run as a shutdown does; other states are not offered, and the register stays as it is. */
+static void power_control_out(uint32_t value)
+{
+    if (!(value & POWER_SLEEP) || POWER_SLEEP_TYPE(value) != acpi_power().s5_type_a)
+        return;
+    log_line("the guest switched itself off by ACPI's sleep register");
+    machine_stop(STOP_GUEST_POWEROFF);
+}
+
 /* ---- policy ---- */
 
 #define PM_TIMER_BYTES 4u
@@ -179,10 +205,12 @@ static uint32_t guest_in(uint16_t port, uint8_t bytes)
         return config_latch;
     if (is_config_data(port, bytes))
         return config_in(port, bytes);
-    if (device_port_is_own(port, bytes) || is_pm_timer(port, bytes))
+    if (is_pm_timer(port, bytes) || device_port_is_own(port, bytes))
         return hardware_in(port, bytes);
     if (bytes == 1 && legacy_in(port, &value))
         return value;
+    if (is_power_control(port, bytes))
+        return POWER_CONTROL_SHOWN;
     log_denied("a read", port, bytes);
     return ones(bytes);
 }
@@ -195,69 +223,13 @@ static void guest_out(uint16_t port, uint8_t bytes, uint32_t value)
         config_out(port, bytes, value);
     else if (device_port_is_own(port, bytes))
         hardware_out(port, bytes, value);
+    else if (is_power_control(port, bytes))
+        power_control_out(value);
     else if (bytes != 1 || !legacy_out(port, (uint8_t)value))
         log_denied("a write", port, bytes);
 }
 
-/* ---- decode ---- */
-
-#define INSTRUCTION_MAX 15u
-#define OPERAND_SIZE    0x66u
-#define IS_REX(byte)    (((byte)&0xf0) == 0x40)
-
-struct instruction {
-    uint8_t length;
-    uint8_t bytes; /* operand: 1, 2 or 4 */
-    bool is_out;
-    uint16_t port;
-};
-
-/* The bytes at RIP up to the end of their page, then, only if the page does not hold them all, what follows.
- */
-static size_t fetch(uint8_t code[INSTRUCTION_MAX], uint64_t rip)
-{
-    size_t here = FRAME_SIZE - (rip & (FRAME_SIZE - 1));
-
-    if (here > INSTRUCTION_MAX)
-        here = INSTRUCTION_MAX;
-    if (copy_from_guest(code, rip, here))
-        return 0;
-    if (here < INSTRUCTION_MAX && !copy_from_guest(code + here, rip + here, INSTRUCTION_MAX - here))
-        here = INSTRUCTION_MAX;
-    return here;
-}
-
-/* Intel SDM volume 2, IN and OUT. Only what compilers and people write: 66h, one REX, the opcode. */
-static bool decode(const uint8_t *code, size_t size, const struct cpu_regs *regs, struct instruction *out)
-{
-    bool short_operand = false;
-    size_t at = 0;
-    uint8_t opcode;
-
-    while (at < size && code[at] == OPERAND_SIZE) {
-        short_operand = true;
-        at++;
-    }
-    if (at < size && IS_REX(code[at]))
-        at++;
-    if (at >= size)
-        return false;
-    opcode = code[at++];
-    /* E4..E7 and EC..EF: bit 0 wide, bit 1 out, bit 3 port in DX. */
-    if ((opcode & 0xf4) != 0xe4)
-        return false;
-    out->is_out = (opcode & 2) != 0;
-    out->bytes = !(opcode & 1) ? 1 : short_operand ? 2 : 4;
-    if (opcode & 8) {
-        out->port = (uint16_t)regs->rdx;
-    } else {
-        if (at >= size)
-            return false;
-        out->port = code[at++];
-    }
-    out->length = (uint8_t)at;
-    return true;
-}
+/* ---- IN and OUT ---- */
 
 /* A 32-bit result clears the upper half of RAX; narrower ones leave the rest as it was. */
 static void set_result(struct cpu_regs *regs, uint8_t bytes, uint32_t value)
@@ -268,18 +240,89 @@ static void set_result(struct cpu_regs *regs, uint8_t bytes, uint32_t value)
         regs->rax = (regs->rax & ~(uint64_t)ones(bytes)) | (value & ones(bytes));
 }
 
-bool guest_io_emulate(struct cpu_regs *regs)
-{
-    uint8_t code[INSTRUCTION_MAX];
-    struct instruction instruction;
-    size_t size = fetch(code, regs->rip);
+/* ---- INS and OUTS: a few elements a trap, with the registers where a restart finds them ---- */
 
-    if (!decode(code, size, regs, &instruction))
-        return false;
-    if (instruction.is_out)
-        guest_out(instruction.port, instruction.bytes, (uint32_t)regs->rax & ones(instruction.bytes));
-    else
-        set_result(regs, instruction.bytes, guest_in(instruction.port, instruction.bytes));
-    regs->rip += instruction.length;
-    return true;
+#define STRING_AT_ONCE 32u
+#define PF_WRITE       0x2u
+#define PF_USER        0x4u
+
+static uint64_t string_base(const struct insn *insn)
+{
+    if (insn->op == INSN_INS)
+        return 0;
+    if (insn->segment == INSN_SEGMENT_FS)
+        return msr_read(MSR_FS_BASE);
+    return insn->segment == INSN_SEGMENT_GS ? msr_read(MSR_GS_BASE) : 0;
+}
+
+/* The copy faulted in ring 0: the guest gets the exception that it would have got itself. */
+static enum emulation string_fault(struct cpu_regs *regs, uint32_t access)
+{
+    regs->vector = TRAP_PF;
+    regs->error_code = trap_fixed_error() | PF_USER | access;
+    pv_guest_exception(regs);
+    return EMULATION_STAYS;
+}
+
+static enum emulation string_element(struct cpu_regs *regs, const struct insn *insn, uint64_t address)
+{
+    uint16_t port = (uint16_t)regs->rdx;
+    uint32_t value = 0;
+
+    if (!guest_range_is_tried(address, insn->bytes))
+        return EMULATION_REFUSED;
+    if (copy_from_guest(&value, address, insn->bytes))
+        return string_fault(regs, insn->op == INSN_INS ? PF_WRITE : 0);
+    if (insn->op == INSN_OUTS) {
+        guest_out(port, insn->bytes, value);
+        return EMULATION_DONE;
+    }
+    /* What the port gives must not be lost to a page that takes no writes. */
+    if (copy_to_guest(address, &value, insn->bytes))
+        return string_fault(regs, PF_WRITE);
+    value = guest_in(port, insn->bytes);
+    return copy_to_guest(address, &value, insn->bytes) ? EMULATION_REFUSED : EMULATION_DONE;
+}
+
+static enum emulation string_io(struct cpu_regs *regs, const struct insn *insn)
+{
+    uint64_t mask = insn->address_bytes == 8 ? UINT64_MAX : UINT32_MAX;
+    uint64_t *pointer = insn->op == INSN_INS ? &regs->rdi : &regs->rsi;
+    uint64_t step = regs->rflags & RFLAGS_DF ? (uint64_t)0 - insn->bytes : insn->bytes;
+    uint64_t base = string_base(insn);
+
+    for (uint32_t i = 0; i < STRING_AT_ONCE; i++) {
+        if (insn->repeat && !(regs->rcx & mask))
+            return EMULATION_DONE;
+
+        enum emulation result = string_element(regs, insn, base + (*pointer & mask));
+
+        if (result != EMULATION_DONE)
+            return result;
+        *pointer = (*pointer + step) & mask;
+        if (!insn->repeat)
+            return EMULATION_DONE;
+        regs->rcx = (regs->rcx - 1) & mask;
+    }
+    return regs->rcx & mask ? EMULATION_STAYS : EMULATION_DONE;
+}
+
+/* ---- the instruction ---- */
+
+enum emulation guest_io(struct cpu_regs *regs, const struct insn *insn)
+{
+    uint16_t port = (uint16_t)(insn->has_immediate ? (uint64_t)insn->immediate : regs->rdx);
+
+    if (!iopl_allows_port(port, insn->bytes))
+        return EMULATION_REFUSED;
+    switch (insn->op) {
+    case INSN_IN:
+        set_result(regs, insn->bytes, guest_in(port, insn->bytes));
+        return EMULATION_DONE;
+    case INSN_OUT:
+        guest_out(port, insn->bytes, (uint32_t)regs->rax & ones(insn->bytes));
+        return EMULATION_DONE;
+    default: /* the segments of 32-bit code may begin anywhere */
+        return (uint16_t)regs->cs == FLAT_RING3_CS32 ? EMULATION_REFUSED : string_io(regs, insn);
+    }
 }

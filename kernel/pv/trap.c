@@ -208,7 +208,7 @@ static bool reflect_software_interrupt(struct cpu_regs *regs)
 
 static void general_protection(struct cpu_regs *regs)
 {
-    if (regs->error_code == 0 && (guest_io_emulate(regs) || guest_emulate_privileged(regs)))
+    if (regs->error_code == 0 && guest_emulate_privileged(regs))
         return;
     if (reflect_software_interrupt(regs))
         return;
@@ -241,6 +241,12 @@ void pv_guest_exception(struct cpu_regs *regs)
     case TRAP_UD:
         if (guest_emulate_forced_cpuid(regs))
             return;
+        break;
+    case TRAP_DB:
+        guest_debug_caught();
+        break;
+    case TRAP_NM:
+        guest_fpu_wanted();
         break;
     default:
         break;

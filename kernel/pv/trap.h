@@ -12,6 +12,7 @@
 #define RFLAGS_FIXED 0x2u
 #define RFLAGS_TF    0x100u
 #define RFLAGS_IF    0x200u
+#define RFLAGS_DF    0x400u
 #define RFLAGS_IOPL  0x3000u
 #define RFLAGS_NT    0x4000u
 #define RFLAGS_RF    0x10000u

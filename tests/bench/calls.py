@@ -39,6 +39,8 @@ OTHERS = {
     ("multicall-update_va_mapping", 32): ("multicall of 32 update_va_mapping, a call", aim(7000 / 32),
                                           "Xen 653 to 722"),
     ("page-fault-and-iret", 1): ("#PF to the guest's handler and back", aim(350), "Xen 685 to 718"),
+    ("rdmsr", 1): ("emulated RDMSR", must(500), "Xen 1,153 to 1,168"),
+    ("in", 1): ("emulated IN, PM timer", aim(500), ""),
 }
 
 

@@ -249,9 +249,22 @@ def configs() -> dict:
     }
 
 
+# ---- instructions: 1 or 0 for 64-bit or 32-bit code, then the code ----
+
+def instructions() -> dict:
+    return {name: bytes([wide]) + bytes.fromhex(code) for name, wide, code in (
+        ("in-immediate", 1, "e4 80"), ("out-dx-16", 1, "66 ef"), ("rep-insl-addr32", 1, "67 f3 6d"),
+        ("rep-outsb-gs", 1, "f3 65 6e"), ("wrmsr", 1, "0f 30"), ("xsetbv", 1, "0f 01 d1"),
+        ("mov-cr4-r15", 1, "41 0f 20 e7"), ("mov-r9-dr6", 1, "41 0f 23 f1"), ("mov-sib", 1, "4b 89 b4 c8 00 00 00 80"),
+        ("movq-rip", 1, "48 c7 05 08 00 00 00 ff ff ff 7f"), ("lock-cmpxchg", 1, "f0 4c 0f b1 44 24 08"),
+        ("lock-andb", 1, "f0 80 27 fd"), ("lock-btrq", 1, "f0 49 0f ba 76 10 01"), ("prefixes", 1, "2e 36 3e 26 64 66 ed"),
+        ("movl-absolute-32", 0, "89 0d 00 10 00 00"), ("andl-sib-32", 0, "83 24 be fd"), ("cli-32", 0, "fa"))}
+
+
 def seeds() -> dict:
     """NAME/FILE -> bytes."""
-    targets = {"boot-config": configs(), "guest-elf": elfs(), "dmar": dmars(), "ivrs": ivrss(), "policy": policies()}
+    targets = {"boot-config": configs(), "decode": instructions(), "guest-elf": elfs(), "dmar": dmars(),
+               "ivrs": ivrss(), "policy": policies()}
     return {f"{target}/{name}": content for target, files in targets.items() for name, content in files.items()}
 
 

@@ -38,6 +38,7 @@ class Target:
 
 TARGETS = {target.name: target for target in (
     Target("boot-config", "any bytes as sluice.conf and as options", 4096),
+    Target("decode", "any bytes as an instruction", 24),
     Target("guest-elf", "any bytes as a guest's kernel", 4096),
     Target("dmar", "any bytes as a DMAR: what the parser promises"),
     Target("ivrs", "any bytes as an IVRS: what the parser promises"),

@@ -192,6 +192,26 @@ static void page_tables(void)
     show("page-fault-and-iret", nothing, page_fault, 1);
 }
 
+/* ---- what ring 3 may not execute ---- */
+
+static void read_msr(uint64_t n)
+{
+    (void)n;
+    __asm__ volatile("rdmsr" : : "c"(0xc0000102) : "rax", "rdx");
+}
+
+static void read_port(uint64_t n)
+{
+    (void)n;
+    __asm__ volatile("inl %%dx, %%eax" : : "d"(0x608) : "rax"); /* the PM timer on q35 */
+}
+
+static void emulated(void)
+{
+    show("rdmsr", nothing, read_msr, 1);
+    show("in", nothing, read_port, 1);
+}
+
 void guest_main(void)
 {
     if (!bus_init())
@@ -214,5 +234,6 @@ void guest_main(void)
     iommu_calls("map-scattered", "unmap-scattered");
     show("physdev-map", fill_and_unmap, map_by_physdev, 1);
     page_tables();
+    emulated();
     report_success("bench: done");
 }

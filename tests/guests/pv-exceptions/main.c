@@ -40,8 +40,7 @@ INSTRUCTION(load_tr, "mov $8, %%eax; ltr %%ax")
 INSTRUCTION(load_ldt, "mov $8, %%eax; lldt %%ax")
 INSTRUCTION(swap_gs, "swapgs")
 INSTRUCTION(invalidate, "invlpg (%%rsp)")
-INSTRUCTION(write_back, "wbinvd")
-INSTRUCTION(read_efer, "mov $0xc0000080, %%ecx; rdmsr")
+INSTRUCTION(read_star, "mov $0xc0000081, %%ecx; rdmsr")
 INSTRUCTION(write_lstar, "mov $0xc0000082, %%ecx; xor %%eax, %%eax; xor %%edx, %%edx; wrmsr")
 INSTRUCTION(write_apic_base, "mov $0x1b, %%ecx; xor %%eax, %%eax; xor %%edx, %%edx; wrmsr")
 INSTRUCTION(closed_gate, "int $0x20")
@@ -88,8 +87,7 @@ static void privileged_instructions(void)
         {"lldt", load_ldt},
         {"swapgs", swap_gs},
         {"invlpg", invalidate},
-        {"wbinvd", write_back},
-        {"rdmsr of EFER", read_efer},
+        {"rdmsr of STAR", read_star},
         {"wrmsr of LSTAR", write_lstar},
         {"wrmsr of APIC_BASE", write_apic_base},
         {"sysret", return_from_system_call},

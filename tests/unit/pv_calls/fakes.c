@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "fakes.h"
 
+#include "cpu/features.h"
+#include "cpu/time.h"
 #include "lib/log.h"
 #include "pv/tlb.h"
 
@@ -78,6 +80,11 @@ int copy_from_guest(void *destination, uint64_t address, size_t count)
     return 0;
 }
 
+int get_guest_words3(uint64_t words[3], uint64_t address)
+{
+    return copy_from_guest(words, address, 24);
+}
+
 int copy_to_guest(uint64_t address, const void *source, size_t count)
 {
     if (bad_range(address, count))
@@ -125,10 +132,23 @@ uint64_t memory_max_mfn(void)
     return 0x20001;
 }
 
-bool guest_io_emulate(struct cpu_regs *regs)
+enum emulation guest_io(struct cpu_regs *regs, const struct insn *insn)
 {
     (void)regs;
-    return false;
+    (void)insn;
+    return EMULATION_REFUSED;
+}
+
+bool iopl_covers_mode(void)
+{
+    return fake.level_covers;
+}
+
+struct cpu_features cpu_features;
+
+uint64_t time_tsc_khz(void)
+{
+    return 1000000;
 }
 
 long do_mmu_update(struct cpu_regs *regs, const struct hypercall_args *args)

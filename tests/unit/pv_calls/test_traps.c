@@ -152,7 +152,7 @@ static void forced_cpuid_is_answered_and_hides_ring_0(void **state)
     regs.rax = 0x40000000;
     raise(&regs, TRAP_UD, 0);
     assert_int_equal(regs.rip, GUEST_BASE + 0x2007);
-    assert_int_equal(regs.rax, 0x40000002);
+    assert_int_equal(regs.rax, 0x40000005);
     assert_memory_equal(&regs.rbx, "XenV", 4);
     assert_memory_equal(&regs.rcx, "MMXe", 4);
     assert_memory_equal(&regs.rdx, "nVMM", 4);
