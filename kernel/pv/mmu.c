@@ -4,6 +4,7 @@
  * Tables are reached through the directmap alone, never through guest pointers. A new entry's references are
  * taken before the store; the old one's are dropped after its translation has left the TLB.
  */
+#include "pv/mmu.h"
 #include "guest-abi/include/sluice/errno.h"
 #include "mem/frame.h"
 #include "mem/guest_copy.h"
@@ -228,6 +229,21 @@ static inline int l1_update_now(uint64_t *slot, uint64_t value, bool *flushed)
     if (*flushed)
         tlb_flush_all();
     l1_entry_put(old);
+    return 0;
+}
+
+int l1_compare_and_update(uint64_t *entry, uint64_t *old, uint64_t value)
+{
+    int error = l1_entry_get(&value);
+    if (error != 0)
+        return error;
+    if (!__atomic_compare_exchange_n(entry, old, value, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+        l1_entry_put(value);
+        return -EAGAIN;
+    }
+    if (l1_needs_flush(*old, value))
+        tlb_flush_all();
+    l1_entry_put(*old);
     return 0;
 }
 

@@ -11,10 +11,13 @@
 #include "mem/map.h"
 #include "pv/emulate.h"
 #include "pv/guest.h"
+#include "pv/ptwr.h"
 #include "pv/trap.h"
 
 #define RFLAGS_CLEARED_ON_ENTRY (RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC)
 
+#define PF_PRESENT      0x1u
+#define PF_WRITE        0x2u
 #define PF_USER         0x4u
 #define ERROR_EXTERNAL  0x1u
 #define ERROR_IDT       0x2u
@@ -215,10 +218,17 @@ static void general_protection(struct cpu_regs *regs)
     guest_bounce(regs, TRAP_GP, true, (uint32_t)regs->error_code);
 }
 
+static bool is_write_to_read_only(const struct cpu_regs *regs)
+{
+    return !guest.in_user && regs->error_code == (PF_PRESENT | PF_WRITE | PF_USER);
+}
+
 static void page_fault(struct cpu_regs *regs)
 {
     uint64_t address = cr2_read();
 
+    if (is_write_to_read_only(regs) && guest_emulate_table_write(regs, address))
+        return;
     if (!guest.traps[TRAP_PF].address)
         guest_crash(regs, "#PF page fault at address 0x%llx (error code 0x%x) and no handler for it",
                     (unsigned long long)address, (uint32_t)regs->error_code);

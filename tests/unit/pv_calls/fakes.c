@@ -4,6 +4,7 @@
 #include "cpu/features.h"
 #include "cpu/time.h"
 #include "lib/log.h"
+#include "pv/ptwr.h"
 #include "pv/tlb.h"
 
 #include <string.h>
@@ -55,6 +56,13 @@ long syscall_with(struct cpu_regs *regs, uint64_t number, uint64_t a0, uint64_t 
 void guest_linear_set(uint64_t base)
 {
     (void)base;
+}
+
+bool guest_emulate_table_write(struct cpu_regs *regs, uint64_t address)
+{
+    (void)regs;
+    (void)address;
+    return false;
 }
 
 void tlb_load(uint64_t l4_mfn)

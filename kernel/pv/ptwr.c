@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include "pv/ptwr.h"
+
+#include "cpu/ops.h"
+#include "guest-abi/include/sluice/errno.h"
+#include "mem/map.h"
+#include "pv/emulate.h"
+#include "pv/guest.h"
+#include "pv/mmu.h"
+#include "pv/pte.h"
+#include "pv/trap.h"
+#include "pv/types.h"
+#include "pv/walk.h"
+
+#define ENTRY_BYTES 8u
+
+#define FLAG_CARRY  0x001u
+#define FLAG_PARITY 0x004u
+#define FLAG_ADJUST 0x010u
+#define FLAG_ZERO   0x040u
+#define FLAG_SIGN   0x080u
+#define FLAG_OVER   0x800u
+#define FLAGS_ALL   (FLAG_CARRY | FLAG_PARITY | FLAG_ADJUST | FLAG_ZERO | FLAG_SIGN | FLAG_OVER)
+
+/* ---- where ---- */
+
+/* The entry that the faulting address shows read-only, or NULL when it shows no L1 table. */
+static uint64_t *faulting_entry(uint64_t address)
+{
+    if (!address_is_canonical(address) || address_is_hypervisor(address) || address % ENTRY_BYTES != 0)
+        return NULL;
+    const uint64_t *mapping = walk_to_l1_entry(address);
+    if (mapping == NULL || (*mapping & (PTE_PRESENT | PTE_WRITABLE)) != PTE_PRESENT)
+        return NULL;
+    uint64_t mfn = pte_mfn(*mapping);
+    if (!is_whole(frame_of(mfn), FRAME_TYPE_L1))
+        return NULL;
+    return phys_to_virt(mfn << FRAME_SHIFT | (address & (FRAME_SIZE - 1)));
+}
+
+static uint64_t segment_base(const struct insn *insn)
+{
+    if (insn->segment == INSN_SEGMENT_FS)
+        return msr_read(MSR_FS_BASE);
+    return insn->segment == INSN_SEGMENT_GS ? msr_read(MSR_GS_BASE) : 0;
+}
+
+/* A store over two pages faults at the second one: only the operand's own address counts. */
+static uint64_t operand_address(struct cpu_regs *regs, const struct insn *insn)
+{
+    uint64_t address = (uint64_t)(int64_t)insn->displacement;
+
+    if (insn->base != INSN_NO_REGISTER)
+        address += *guest_register(regs, insn->base);
+    if (insn->index != INSN_NO_REGISTER)
+        address += *guest_register(regs, insn->index) * insn->scale;
+    if (insn->rip_relative)
+        address += regs->rip + insn->length;
+    if (insn->address_bytes == 4)
+        address = (uint32_t)address;
+    return address + segment_base(insn);
+}
+
+/* ---- what ---- */
+
+static uint64_t source(struct cpu_regs *regs, const struct insn *insn)
+{
+    return insn->has_immediate ? (uint64_t)insn->immediate : *guest_register(regs, insn->reg);
+}
+
+static uint64_t bit_of(struct cpu_regs *regs, const struct insn *insn)
+{
+    return 1ull << (source(regs, insn) & 63);
+}
+
+/* A register's bit number may lead out of the operand: such an instruction faulted somewhere else. */
+static bool stays_inside(struct cpu_regs *regs, const struct insn *insn)
+{
+    bool is_bit = insn->op == INSN_BTS || insn->op == INSN_BTR || insn->op == INSN_BTC;
+
+    return !is_bit || insn->has_immediate || *guest_register(regs, insn->reg) < 64;
+}
+
+/* What the entry becomes. CMPXCHG stores what was there when it does not match, as the processor does. */
+static uint64_t result(struct cpu_regs *regs, const struct insn *insn, uint64_t old)
+{
+    switch (insn->op) {
+    case INSN_CMPXCHG:
+        return old == regs->rax ? source(regs, insn) : old;
+    case INSN_ADD:
+        return old + source(regs, insn);
+    case INSN_OR:
+        return old | source(regs, insn);
+    case INSN_AND:
+        return old & source(regs, insn);
+    case INSN_XOR:
+        return old ^ source(regs, insn);
+    case INSN_BTS:
+        return old | bit_of(regs, insn);
+    case INSN_BTR:
+        return old & ~bit_of(regs, insn);
+    case INSN_BTC:
+        return old ^ bit_of(regs, insn);
+    default: /* MOV, XCHG */
+        return source(regs, insn);
+    }
+}
+
+/* ---- what else changes ---- */
+
+static uint64_t flags_of(uint64_t value)
+{
+    bool even = (__builtin_popcountll(value & 0xff) & 1) == 0;
+
+    return (value == 0 ? FLAG_ZERO : 0) | (value >> 63 != 0 ? FLAG_SIGN : 0) | (even ? FLAG_PARITY : 0);
+}
+
+/* left + right = sum. */
+static uint64_t flags_of_sum(uint64_t left, uint64_t right, uint64_t sum)
+{
+    return flags_of(sum) | (sum < left ? FLAG_CARRY : 0) | ((left ^ right ^ sum) & FLAG_ADJUST) |
+           (((left ^ sum) & (right ^ sum)) >> 63 != 0 ? FLAG_OVER : 0);
+}
+
+static uint64_t flags_of_difference(uint64_t left, uint64_t right)
+{
+    uint64_t difference = left - right;
+
+    return flags_of(difference) | (left < right ? FLAG_CARRY : 0) |
+           ((left ^ right ^ difference) & FLAG_ADJUST) |
+           (((left ^ right) & (left ^ difference)) >> 63 != 0 ? FLAG_OVER : 0);
+}
+
+static void set_flags(struct cpu_regs *regs, uint64_t which, uint64_t flags)
+{
+    regs->rflags = (regs->rflags & ~which) | (flags & which);
+}
+
+static void complete(struct cpu_regs *regs, const struct insn *insn, uint64_t old, uint64_t value)
+{
+    switch (insn->op) {
+    case INSN_MOV:
+        break;
+    case INSN_XCHG:
+        *guest_register(regs, insn->reg) = old;
+        break;
+    case INSN_CMPXCHG:
+        set_flags(regs, FLAGS_ALL, flags_of_difference(regs->rax, old));
+        regs->rax = old;
+        break;
+    case INSN_ADD:
+        set_flags(regs, FLAGS_ALL, flags_of_sum(old, source(regs, insn), value));
+        break;
+    case INSN_BTS:
+    case INSN_BTR:
+    case INSN_BTC:
+        set_flags(regs, FLAG_CARRY, (old & bit_of(regs, insn)) != 0 ? FLAG_CARRY : 0);
+        break;
+    default: /* AND, OR, XOR: A is undefined */
+        set_flags(regs, FLAGS_ALL & ~FLAG_ADJUST, flags_of(value));
+        break;
+    }
+}
+
+/* ---- all of it ---- */
+
+bool guest_emulate_table_write(struct cpu_regs *regs, uint64_t address)
+{
+    struct insn insn;
+    uint64_t *entry = faulting_entry(address);
+
+    if (entry == NULL || !guest_decode(regs, &insn) || insn.op < INSN_STORES || insn.bytes != ENTRY_BYTES ||
+        operand_address(regs, &insn) != address || !stays_inside(regs, &insn))
+        return false;
+
+    uint64_t old = __atomic_load_n(entry, __ATOMIC_RELAXED);
+    uint64_t value;
+    int error;
+    do { /* again when the processor has set A or D meanwhile: twice at most */
+        value = result(regs, &insn, old);
+        error = l1_compare_and_update(entry, &old, value);
+    } while (error == -EAGAIN);
+    if (error != 0)
+        return false;
+    complete(regs, &insn, old, value);
+    guest_step_over(regs, insn.length);
+    return true;
+}
