@@ -37,6 +37,7 @@ struct fakes {
     const char *crash_format;
     uint64_t loaded_l4;
     unsigned int gs_swaps;
+    bool sysenter_enabled;
 };
 extern struct fakes fake;
 
