@@ -88,6 +88,28 @@ static inline long get_debugreg(uint32_t number)
     return hypercall(__HYPERVISOR_get_debugreg, number, 0, 0, 0, 0);
 }
 
+static inline long set_gdt(const uint64_t *mfns, uint32_t entries)
+{
+    return hypercall(__HYPERVISOR_set_gdt, hypercall_pointer(mfns), entries, 0, 0, 0);
+}
+
+/* One descriptor of 8 bytes, at a machine address. */
+static inline long update_descriptor(uint64_t machine, uint64_t descriptor)
+{
+    return hypercall(__HYPERVISOR_update_descriptor, machine, descriptor, 0, 0, 0);
+}
+
+static inline long set_segment_base(uint32_t which, uint64_t base)
+{
+    return hypercall(__HYPERVISOR_set_segment_base, which, base, 0, 0, 0);
+}
+
+static inline long callback_register(uint16_t type, uint16_t flags, const void *address)
+{
+    struct callback_register request = {type, flags, hypercall_pointer(address)};
+    return hypercall(__HYPERVISOR_callback_op, CALLBACKOP_register, hypercall_pointer(&request), 0, 0, 0);
+}
+
 /* Writes the level 1 entry that translates va. */
 static inline long update_va_mapping(uint64_t va, uint64_t entry, uint64_t flags)
 {

@@ -68,7 +68,11 @@ hypercall_page:
 trap_stubs: /* 16 bytes each, by vector; trap.c counts on it */
     .altmacro
     .set vector, 0
-    .rept 32
+    .rept 33
+    .if vector == 32 /* no exception: the event upcall, whose frame has the same shape */
+    .globl event_entry
+event_entry:
+    .endif
     .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 30
     stub %vector, 1
     .else
@@ -77,6 +81,33 @@ trap_stubs: /* 16 bytes each, by vector; trap.c counts on it */
     .set vector, vector + 1
     .endr
     .noaltmacro
+
+/* The callbacks, and a gate for `int n`: kinds of their own, above the exceptions. */
+.macro kind name, number
+    .globl \name
+\name:
+    pop  %rcx
+    pop  %r11
+    push $0
+    push $\number
+    jmp  trap_common
+.endm
+    kind trap_syscall, 33
+    kind trap_syscall32, 34
+    kind trap_sysenter, 35
+    kind trap_software_interrupt, 37
+
+    .globl trap_failsafe
+trap_failsafe:
+    pop  %rcx
+    pop  %r11
+    pop  trap_failsafe_selectors(%rip)
+    pop  trap_failsafe_selectors + 8(%rip)
+    pop  trap_failsafe_selectors + 16(%rip)
+    pop  trap_failsafe_selectors + 24(%rip)
+    push $0
+    push $36
+    jmp  trap_common
 
 trap_common:
     push %rax
@@ -100,6 +131,7 @@ trap_common:
     cld
     call trap_dispatch
     mov  %rbp, %rsp
+trap_leave:
     pop  %r15
     pop  %r14
     pop  %r13
@@ -152,6 +184,35 @@ trap_landing: /* trap_dispatch() has put trap_landing_stack into RSP */
     pop  %rbp
     pop  %rbx
     ret
+
+/* void user_enter(struct trap_regs *regs): goes there by iret, and returns at the next bounce from user mode. */
+    .globl user_enter
+user_enter:
+    push %rbx
+    push %rbp
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    mov  %rsp, user_landing_stack(%rip)
+    mov  %rdi, %rsp
+    jmp  trap_leave
+    .globl user_landing
+user_landing:
+    movq $0, user_landing_stack(%rip)
+    pop  %r15
+    pop  %r14
+    pop  %r13
+    pop  %r12
+    pop  %rbp
+    pop  %rbx
+    ret
+
+    .bss
+    .balign 8
+    .globl trap_failsafe_selectors
+trap_failsafe_selectors:
+    .skip 32
 
     .section .bss.guest_stack, "aw", @nobits
     .balign 4096

@@ -5,7 +5,7 @@
 #include "kit/memory.h"
 #include "kit/report.h"
 
-extern const char trap_stubs[], trap_landing[];
+extern const char trap_stubs[], trap_landing[], user_landing[];
 extern int trap_call(void (*function)(void *), void *argument);
 void trap_dispatch(struct trap_regs *regs);
 
@@ -13,7 +13,10 @@ void trap_dispatch(struct trap_regs *regs);
 
 uint64_t trap_landing_stack; /* not 0: inside trap_try() */
 
-static void (*handlers[TRAP_VECTORS])(struct trap_regs *);
+uint64_t user_landing_stack;     /* not 0: inside user_run() */
+struct trap_regs user_left_with; /* where user mode was left */
+
+static void (*handlers[TRAP_KINDS])(struct trap_regs *);
 static struct trap_result caught;
 
 long trap_init(void)
@@ -37,28 +40,47 @@ long trap_init(void)
 
 void trap_set_handler(uint32_t vector, void (*handler)(struct trap_regs *regs))
 {
-    if (vector < TRAP_VECTORS)
+    if (vector < TRAP_KINDS)
         handlers[vector] = handler;
+}
+
+/* Goes on in the kernel, whatever was running: it may have been 32-bit code, or user mode. */
+static void land(struct trap_regs *regs, const char *landing, uint64_t stack)
+{
+    regs->rip = (uint64_t)(uintptr_t)landing;
+    regs->rsp = stack;
+    regs->ss = FLAT_RING3_SS64;
+    regs->cs = (regs->cs & ~0xfffful) | (FLAT_RING3_CS64 & ~3);
+    regs->rflags &= ~(1ul << 18 | 1ul << 14 | 1ul << 10 | 1ul << 8); /* AC, NT, DF, TF */
+}
+
+/* True when user_run() or trap_try() waits for this exception: it ends there. */
+static bool __attribute__((noinline)) awaited(struct trap_regs *regs, uint64_t address)
+{
+    if (user_landing_stack && trap_from_user(regs)) {
+        user_left_with = *regs;
+        land(regs, user_landing, user_landing_stack);
+        return true;
+    }
+    if (!trap_landing_stack || regs->vector == TRAP_EVENT)
+        return false;
+    caught = (struct trap_result){
+        .trapped = true,
+        .vector = (uint32_t)regs->vector,
+        .error_code = (uint32_t)regs->error_code,
+        .rip = regs->rip,
+        .address = regs->vector == TRAP_PAGE_FAULT ? address : 0,
+    };
+    land(regs, trap_landing, trap_landing_stack);
+    return true;
 }
 
 void trap_dispatch(struct trap_regs *regs)
 {
     uint64_t address = shared_info ? shared_info->vcpu_info[0].arch.cr2 : 0;
-    if (trap_landing_stack) {
-        caught = (struct trap_result){
-            .trapped = true,
-            .vector = (uint32_t)regs->vector,
-            .error_code = (uint32_t)regs->error_code,
-            .rip = regs->rip,
-            .address = regs->vector == TRAP_PAGE_FAULT ? address : 0,
-        };
-        regs->rip = (uint64_t)(uintptr_t)trap_landing;
-        regs->rsp = trap_landing_stack;
-        regs->cs = (regs->cs & ~0xfffful) | (FLAT_RING3_CS64 & ~3);      /* it may have been 32-bit code */
-        regs->rflags &= ~(1ul << 18 | 1ul << 14 | 1ul << 10 | 1ul << 8); /* AC, NT, DF, TF */
+    if ((trap_landing_stack || user_landing_stack) && awaited(regs, address))
         return;
-    }
-    if (regs->vector < TRAP_VECTORS && handlers[regs->vector]) {
+    if (regs->vector < TRAP_KINDS && handlers[regs->vector]) {
         handlers[regs->vector](regs);
         return;
     }

@@ -27,6 +27,27 @@ struct trap_regs {
 #define PF_INSTRUCTION  16u
 #define TRAP_VECTORS    32u
 
+/* What the callbacks below and trap_software_interrupt have in `vector`. */
+#define TRAP_EVENT              32u
+#define TRAP_SYSCALL            33u
+#define TRAP_SYSCALL32          34u
+#define TRAP_SYSENTER           35u
+#define TRAP_FAILSAFE           36u
+#define TRAP_SOFTWARE_INTERRUPT 37u
+#define TRAP_KINDS              38u
+
+/* Addresses for callback_register() and set_trap_table(). A handler set for the kind is called. */
+extern const char trap_syscall[], trap_syscall32[], trap_sysenter[], trap_failsafe[],
+    trap_software_interrupt[], event_entry[];
+/* DS, ES, FS and GS as the last failsafe frame had them. */
+extern uint64_t trap_failsafe_selectors[4];
+
+/* True when the frame is one of user mode. */
+static inline bool trap_from_user(const struct trap_regs *regs)
+{
+    return (regs->cs & 3) == 3;
+}
+
 /* Installs the table. kit_main() has done it before guest_main() runs. 0 or the hypercall's errno. */
 long trap_init(void);
 

@@ -43,6 +43,7 @@ struct table_register {
 #define DESCRIPTOR_USER   0x00cff3000000ffffull
 #define DESCRIPTOR_USER64 0x00affb000000ffffull
 #define DESCRIPTOR_TSS    0x0000890000000000ull
+#define DESCRIPTOR_LDT    0x0000820000000000ull
 
 #define SLOT(selector) (((selector)&0xfff) >> 3)
 #define GDT_LIMIT      ((GDT_RESERVED_PAGE + 1) * 4096 - 1)
@@ -54,18 +55,22 @@ static struct task_state task_state __attribute__((aligned(128)));
 /* entry.S: one stub a vector. */
 extern const int32_t trap_stub_offsets[VECTORS];
 
+/* A descriptor of two slots, with a limit in bytes. */
+static void fill_system_slots(uint32_t slot, uint64_t descriptor, uint64_t base, uint32_t limit)
+{
+    gdt_page[slot] = descriptor | (limit & 0xffff) | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
+    gdt_page[slot + 1] = base >> 32;
+}
+
 static void fill_gdt(void)
 {
-    uint64_t base = (uint64_t)(uintptr_t)&task_state;
-
     gdt_page[SLOT(SELECTOR_CODE)] = DESCRIPTOR_CODE;
     gdt_page[SLOT(SELECTOR_DATA)] = DESCRIPTOR_DATA;
     gdt_page[SLOT(SELECTOR_USER32)] = DESCRIPTOR_USER32;
     gdt_page[SLOT(SELECTOR_USER_SS)] = DESCRIPTOR_USER;
     gdt_page[SLOT(SELECTOR_USER64)] = DESCRIPTOR_USER64;
-    gdt_page[SLOT(SELECTOR_TSS)] =
-        DESCRIPTOR_TSS | (sizeof(task_state) - 1) | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
-    gdt_page[SLOT(SELECTOR_TSS) + 1] = base >> 32;
+    fill_system_slots(SLOT(SELECTOR_TSS), DESCRIPTOR_TSS, (uint64_t)(uintptr_t)&task_state,
+                      sizeof(task_state) - 1);
 }
 
 static void fill_task_state(void)
@@ -148,4 +153,11 @@ void descriptors_move_gdt(uint64_t base)
 {
     struct table_register gdtr = {GDT_LIMIT, base};
     __asm__ volatile("lgdt %0" : : "m"(gdtr));
+}
+
+void descriptors_load_ldt(uint64_t base, uint32_t entries)
+{
+    if (entries != 0)
+        fill_system_slots(SLOT(SELECTOR_LDT), DESCRIPTOR_LDT, base, entries * 8 - 1);
+    __asm__ volatile("lldt %w0" : : "r"(entries != 0 ? SELECTOR_LDT : 0) : "memory");
 }

@@ -14,7 +14,8 @@
 #define SELECTOR_USER32   0xe023 /* ring 3 */
 #define SELECTOR_USER_SS  0xe02b
 #define SELECTOR_USER64   0xe033
-#define SELECTOR_TSS      0xe040
+#define SELECTOR_TSS      0xe040 /* two slots, as the next */
+#define SELECTOR_LDT      0xe050
 
 #ifndef __ASSEMBLER__
 #include <stdint.h>
@@ -25,6 +26,9 @@ void descriptors_init(void);
 /* The page that is GDT page 14, and the table's new place once all 15 pages are mapped in a row. */
 const void *descriptors_gdt_page(void);
 void descriptors_move_gdt(uint64_t base);
+
+/* The LDT: entries (at most 8192) at an address of the hypervisor's; 0 entries = none. */
+void descriptors_load_ldt(uint64_t base, uint32_t entries);
 #endif
 
 #endif

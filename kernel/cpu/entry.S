@@ -13,8 +13,10 @@
 #define REGS_SIZE     176
 #define REGS_HARDWARE 16 /* bytes between R8 and RIP: vector and error code */
 #define REGS_CS       (18 * 8)
-#define VECTOR_SYSCALL 0x100
-#define TRAP_UD       6
+#define RFLAGS_FIXED     2
+#define VECTOR_SYSCALL   0x100
+#define VECTOR_SYSCALL32 0x101
+#define VECTOR_SYSENTER  0x102
 
 .macro save_registers
     push %r8
@@ -84,7 +86,7 @@ leave_iret:
     iretq                       /* faults on a bad guest frame: trap.c knows this address */
     .size syscall_entry, . - syscall_entry
 
-/* SYSCALL from 32-bit code comes here on AMD and raises #UD on Intel: make it the same everywhere. */
+/* SYSCALL from 32-bit code comes here on AMD, and raises #UD on Intel. */
     .balign 16
     .globl syscall32_entry
     .type syscall32_entry, @function
@@ -95,12 +97,37 @@ syscall32_entry:
     push syscall_rsp(%rip)
     push %r11
     push $SELECTOR_USER32
-    sub  $2, %rcx
     push %rcx
     push $0
-    push $TRAP_UD
-    jmp  trap_common
+    push $VECTOR_SYSCALL32
+    jmp  old_call
     .size syscall32_entry, . - syscall32_entry
+
+/*
+ * SYSENTER, once the guest has a callback for it: the CPU has loaded the stack, and where the guest was is
+ * lost. Of the flags only IF is off: single-stepping has trapped here already (trap.c turns it off), and NT
+ * would make IRETQ fault.
+ */
+    .balign 16
+    .globl sysenter_entry
+    .type sysenter_entry, @function
+sysenter_entry:
+    push $SELECTOR_USER_SS
+    push $0
+    pushfq
+    push $3
+    push $0
+    push $0
+    push $VECTOR_SYSENTER
+old_call:
+    save_registers
+    push $RFLAGS_FIXED
+    popfq
+    mov  %rsp, %rdi
+    xor  %ebp, %ebp
+    call pv_guest_old_call
+    jmp  leave
+    .size sysenter_entry, . - sysenter_entry
 
 /* The stack holds the hardware's frame, the error code and the vector. */
     .type trap_common, @function

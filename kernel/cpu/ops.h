@@ -126,6 +126,8 @@ _Noreturn static inline void cpu_halt_for_ever(void)
 
 #define MSR_APIC_BASE      0x1bu
 #define MSR_SYSENTER_CS    0x174u
+#define MSR_SYSENTER_ESP   0x175u
+#define MSR_SYSENTER_EIP   0x176u
 #define MSR_MCG_STATUS     0x17au
 #define MSR_PAT            0x277u
 #define MSR_EFER           0xc0000080u

@@ -13,12 +13,14 @@
 struct cpu_regs {
     uint64_t r15, r14, r13, r12, rbp, rbx, r11, r9, rax, rcx;
     uint64_t rdi, rsi, rdx, r10, r8; /* a hypercall's arguments, in their order */
-    uint64_t vector;                 /* 0..255, or VECTOR_SYSCALL */
+    uint64_t vector;                 /* 0..255, or one of the VECTOR_SY* below */
     uint64_t error_code;
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
-#define VECTOR_SYSCALL 0x100u
+#define VECTOR_SYSCALL   0x100u
+#define VECTOR_SYSCALL32 0x101u /* from 32-bit code */
+#define VECTOR_SYSENTER  0x102u /* rip, rsp and cs are not known */
 
 _Static_assert(sizeof(struct cpu_regs) == 22 * 8, "entry.S depends on it");
 

@@ -16,10 +16,12 @@
 #define SFMASK_FLAGS                                                                                         \
     (1u << 8 | 1u << 9 | 1u << 10 | 3u << 12 | 1u << 14 | 1u << 16 | 1u << 18) /* TF IF DF IOPL NT RF AC */
 
+#define RFLAGS_TF (1ull << 8)
+
 #define MCG_RIPV 0x1u
 
 /* entry.S */
-extern const char syscall_entry[], syscall32_entry[], leave_iret[];
+extern const char syscall_entry[], syscall32_entry[], sysenter_entry[], leave_iret[];
 _Noreturn void enter_with(const struct cpu_regs *regs);
 struct cpu_regs *trap_dispatch(struct cpu_regs *regs);
 
@@ -203,8 +205,9 @@ static const char *exception_name(uint64_t vector)
 static struct cpu_regs *exception_in_ring0(struct cpu_regs *regs)
 {
     if (regs->vector == TRAP_DB) {
-        /* Put off by the guest's MOV SS until it had entered ring 0, or a breakpoint of its in a guest copy.
-         */
+        /* Put off by the guest's MOV SS until it had entered ring 0, a step of its SYSENTER, or a breakpoint
+         * of its in a guest copy. */
+        regs->rflags &= ~RFLAGS_TF;
         dr6_write(DR6_NOTHING);
         return regs;
     }
@@ -252,7 +255,14 @@ static void syscall_init(void)
     msr_write(MSR_LSTAR, (uint64_t)(uintptr_t)syscall_entry);
     msr_write(MSR_CSTAR, (uint64_t)(uintptr_t)syscall32_entry);
     msr_write(MSR_SFMASK, SFMASK_FLAGS);
-    msr_write(MSR_SYSENTER_CS, 0); /* SYSENTER raises #GP */
+    msr_write(MSR_SYSENTER_CS, 0);
+    msr_write(MSR_SYSENTER_ESP, stack_top(STACK_MAIN));
+    msr_write(MSR_SYSENTER_EIP, (uint64_t)(uintptr_t)sysenter_entry);
+}
+
+void cpu_sysenter_enable(void)
+{
+    msr_write(MSR_SYSENTER_CS, SELECTOR_CODE);
 }
 
 void trap_init(void)

@@ -47,6 +47,7 @@
  */
 void pv_guest_exception(struct cpu_regs *regs);  /* exception 0..31 from ring 3; CR2 still live for #PF */
 void pv_guest_syscall(struct cpu_regs *regs);    /* SYSCALL from ring 3 */
+void pv_guest_old_call(struct cpu_regs *regs);   /* SYSCALL from 32-bit code, or SYSENTER */
 void pv_guest_iret_fault(struct cpu_regs *regs); /* the IRETQ to this frame faulted; regs are the guest's */
 void pv_guest_leave(struct cpu_regs *regs);      /* the last thing before a return to ring 3 from a trap */
 
@@ -71,6 +72,8 @@ uint64_t trap_stray_count(void);
 
 /* The error code of the last fault that a fixup took; until the next, CR2 has its address. */
 uint64_t trap_fixed_error(void);
+/* Lets SYSENTER in; until then the instruction raises #GP, with the place where it stood. */
+void cpu_sysenter_enable(void);
 
 /* Leaves for ring 3 with the frame's registers; the guest's CR3 must be loaded. Never returns. */
 _Noreturn void cpu_enter_guest(const struct cpu_regs *regs);

@@ -115,6 +115,30 @@ static inline int get_guest_words8(uint64_t words[8], uint64_t address)
     return error;
 }
 
+static inline int copy_words(uint64_t *to, const uint64_t *from, size_t count)
+{
+    open_guest();
+    __asm__ volatile("1: rep movsq\n"
+                     "2:\n\t" FAULTS_TO("1b", "2b")
+                     : "+D"(to), "+S"(from), "+c"(count)
+                     :
+                     : "memory");
+    close_guest();
+    return count == 0 ? 0 : -EFAULT;
+}
+
+/* A few words: as the copies of guest_copy.h, but in line. */
+static inline int get_guest_words(uint64_t *words, uint64_t address, size_t count)
+{
+    return in_guest(address, count * 8) ? copy_words(words, (const uint64_t *)(uintptr_t)address, count)
+                                        : -EFAULT;
+}
+
+static inline int put_guest_words(uint64_t address, const uint64_t *words, size_t count)
+{
+    return in_guest(address, count * 8) ? copy_words((uint64_t *)(uintptr_t)address, words, count) : -EFAULT;
+}
+
 static inline int put_guest_u64(uint64_t address, uint64_t value)
 {
     int error = -EFAULT;

@@ -32,11 +32,13 @@ bool guest_range_is_tried(uint64_t address, size_t count);
 /* Single aligned-or-not scalars, in line with one exception-table entry each. */
 int get_guest_u64(uint64_t *value, uint64_t address);
 
-/* In line: two, three or eight words at once, scalars. */
+/* In line: two, three or eight words at once, a few, scalars. */
 #ifdef SLUICE_HOST_TEST
 int get_guest_words2(uint64_t words[2], uint64_t address);
 int get_guest_words3(uint64_t words[3], uint64_t address);
 int get_guest_words8(uint64_t words[8], uint64_t address);
+int get_guest_words(uint64_t *words, uint64_t address, size_t count);
+int put_guest_words(uint64_t address, const uint64_t *words, size_t count);
 int put_guest_u64(uint64_t address, uint64_t value);
 int put_guest_u32(uint64_t address, uint32_t value);
 #else

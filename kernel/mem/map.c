@@ -22,6 +22,7 @@ extern const char __image_start[], __image_end[], __text_start[], __text_end[], 
     __rodata_end[], __data_start[];
 
 static struct page_tables tables;
+static uint64_t zero_page;
 
 /* ---- where table pages come from ---- */
 
@@ -80,15 +81,24 @@ static bool map_image(const struct boot_info *info)
     return true;
 }
 
-static bool map_gdt(const struct boot_info *info, uint64_t zero_page)
+static bool map_descriptor_tables(const struct boot_info *info)
 {
     uint64_t ours = info->image.base + image_offset(descriptors_gdt_page());
-    for (uint64_t page = 0; page < GDT_RESERVED_PAGE; page++) {
-        if (!page_tables_map(&tables, MAP_GDT_BASE + page * FRAME_SIZE, zero_page, FRAME_SIZE, MAP_READ_ONLY))
+    for (uint64_t page = 0; page < MAP_LDT_PAGE + MAP_LDT_PAGES; page++) {
+        uint64_t physical = page == GDT_RESERVED_PAGE ? ours : zero_page;
+        if (!page_tables_map(&tables, MAP_GDT_BASE + page * FRAME_SIZE, physical, FRAME_SIZE, MAP_READ_ONLY))
             return false;
     }
-    return page_tables_map(&tables, MAP_GDT_BASE + GDT_RESERVED_PAGE * FRAME_SIZE, ours, FRAME_SIZE,
-                           MAP_READ_ONLY);
+    return true;
+}
+
+void map_descriptor_page(uint32_t page, uint64_t mfn)
+{
+    uint64_t address = MAP_GDT_BASE + page * FRAME_SIZE;
+    uint64_t physical = mfn == MAP_NO_FRAME ? zero_page : mfn << FRAME_SHIFT;
+
+    *page_tables_entry(&tables, address) = physical | MAP_READ_ONLY;
+    __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
 }
 
 /* ---- the directmap: all RAM but the image ---- */
@@ -155,9 +165,10 @@ bool map_build(const struct boot_info *info)
         return false;
     tables.source = (struct page_source){early_take, reach_identity};
     tables.root = early_take() << FRAME_SHIFT;
-    uint64_t zero_page = early_take() << FRAME_SHIFT;
+    zero_page = early_take() << FRAME_SHIFT;
     if (tables.root != 0 && zero_page != 0 && reserve_slots() && map_image(info) &&
-        map_gdt(info, zero_page) && map_all_ram(info) && frame_table_map(&tables, table_physical, zero_page))
+        map_descriptor_tables(info) && map_all_ram(info) &&
+        frame_table_map(&tables, table_physical, zero_page))
         return true;
     log_line("memory: not enough of it for the hypervisor's page tables");
     return false;

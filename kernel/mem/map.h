@@ -21,6 +21,9 @@
 #define MAP_WINDOW_END       0xffff820000000000ull
 #define MAP_FRAME_TABLE_BASE 0xffff820000000000ull
 #define MAP_GDT_BASE         0xffff82d080000000ull /* 15 pages: 14 of the guest's, one of ours */
+#define MAP_LDT_PAGE         16u                   /* counted from there: 16 pages of the guest's */
+#define MAP_LDT_PAGES        16u
+#define MAP_LDT_BASE         (MAP_GDT_BASE + MAP_LDT_PAGE * 4096)
 #define MAP_IMAGE_BASE       0xffff82d080200000ull
 #ifdef SLUICE_HOST_TEST
 extern uint64_t test_direct_base; /* where a host test keeps its model of RAM */
@@ -48,6 +51,13 @@ volatile void *mmio_map(uint64_t physical, uint64_t size);
 /* Cached, read-only window on firmware tables, which need not be RAM in the map; undone by phys_unmap(). */
 const void *phys_map_readonly(uint64_t physical, uint64_t size);
 void phys_unmap(const void *address, uint64_t size);
+
+/*
+ * Shows a frame, read-only, as page 0 to 13 of the GDT or MAP_LDT_PAGE to 31 of the LDT; MAP_NO_FRAME shows
+ * zeroes. What was there before is out of the TLB afterwards. The caller holds the frame.
+ */
+void map_descriptor_page(uint32_t page, uint64_t mfn);
+#define MAP_NO_FRAME UINT64_MAX
 
 /* Writes the hypervisor's 16 slots into a guest L4 (directmap pointer, 512 entries). */
 void map_fill_guest_l4(uint64_t *l4);

@@ -25,11 +25,11 @@ struct guest {
     uint64_t linear_kernel, linear_user; /* where those L4s show themselves; 0 = they do not */
     struct shared_info *shared;          /* hypervisor's view */
     uint64_t shared_mfn;
-    struct vcpu_info *vcpu;        /* hypervisor's view: in the shared page, or where the guest put it */
-    struct trap_info traps[256];   /* address 0 = none */
-    uint64_t kernel_ss, kernel_sp; /* stack_switch */
-    uint64_t callbacks[8];         /* by CALLBACKTYPE_*; 0 = none */
-    uint16_t callback_flags[8];    /* CALLBACKF_* */
+    struct vcpu_info *vcpu;      /* hypervisor's view: in the shared page, or where the guest put it */
+    struct trap_info traps[256]; /* address 0 = none */
+    uint64_t kernel_sp;          /* stack_switch */
+    uint64_t callbacks[8];       /* by CALLBACKTYPE_*; 0 = none */
+    uint16_t callback_flags[8];  /* CALLBACKF_* */
 
     /* IOMMU policy, decided at boot. */
     struct iommu_context *context; /* NULL with iommu=off or mode none */
@@ -74,6 +74,12 @@ void guest_bounce(struct cpu_regs *regs, uint32_t vector, bool error_code_presen
 void guest_to_kernel(void);
 void guest_to_user(void);
 
+/* ---- mmu.c ---- */
+/* Eight bytes at an aligned machine address, in a frame of the guest's. -EINVAL when it may not write there.
+ */
+struct frame;
+int guest_plain_store(struct frame *frame, uint64_t machine, uint64_t value);
+
 /* ---- mmuext.c ---- */
 /* After a recursive entry may have come or gone; in kernel mode. */
 void guest_linear_refresh(void);
@@ -92,16 +98,19 @@ long hypercall_continue(struct cpu_regs *regs, const struct hypercall_args *args
 long do_set_trap_table(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_mmu_update(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_mmuext_op(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_set_gdt(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_stack_switch(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_fpu_taskswitch(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_set_debugreg(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_get_debugreg(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_update_descriptor(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_memory_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_multicall(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_update_va_mapping(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_xen_version(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_console_io(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_iret(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_set_segment_base(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_sched_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_callback_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_physdev_op(struct cpu_regs *regs, const struct hypercall_args *args);

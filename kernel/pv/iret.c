@@ -20,7 +20,7 @@ _Static_assert(sizeof(struct iret_frame) == 72, "public ABI");
 
 static bool returns_to_kernel(const struct iret_frame *frame)
 {
-    return (frame->cs & 3) == 0;
+    return (frame->cs & 3) != 3;
 }
 
 long do_iret(struct cpu_regs *regs, const struct hypercall_args *args)
@@ -28,7 +28,7 @@ long do_iret(struct cpu_regs *regs, const struct hypercall_args *args)
     struct iret_frame frame;
 
     (void)args;
-    if (copy_from_guest(&frame, regs->rsp, sizeof frame))
+    if (get_guest_words((uint64_t *)&frame, regs->rsp, sizeof frame / sizeof(uint64_t)))
         guest_crash(regs, "its iret frame at 0x%llx cannot be read", (unsigned long long)regs->rsp);
     if (!returns_to_kernel(&frame) && guest.user_l4_mfn == 0)
         guest_crash(regs, "iret to user mode (cs 0x%llx), but no user page table is set",
@@ -117,6 +117,8 @@ static long callback_register(uint64_t argument)
     case CALLBACKTYPE_event:
     case CALLBACKTYPE_failsafe:
     case CALLBACKTYPE_syscall:
+    case CALLBACKTYPE_sysenter:
+    case CALLBACKTYPE_syscall32:
         break;
     default:
         return -ENOSYS;
@@ -125,6 +127,8 @@ static long callback_register(uint64_t argument)
         return -EINVAL;
     guest.callbacks[request.type] = request.address;
     guest.callback_flags[request.type] = request.flags;
+    if (request.type == CALLBACKTYPE_sysenter)
+        cpu_sysenter_enable();
     return 0;
 }
 

@@ -91,7 +91,7 @@ static uint64_t *directmap_entry(uint64_t machine)
 }
 
 /* A frame that is no table may be written by the guest anyway, so this is only a store. */
-SELDOM static int plain_store(struct frame *frame, uint64_t machine, uint64_t value)
+SELDOM int guest_plain_store(struct frame *frame, uint64_t machine, uint64_t value)
 {
     if (frame_get_type(frame, FRAME_TYPE_WRITABLE) != 0)
         return -EINVAL;
@@ -135,7 +135,7 @@ OFTEN static inline int update_entry(uint64_t machine, uint64_t value, bool pres
         return l1_update(directmap_entry(machine), value, preserve_ad);
     if (frame->type >= FRAME_TYPE_L2 && is_whole(frame, frame->type))
         return upper_update(frame, machine, value, preserve_ad);
-    return plain_store(frame, machine, value);
+    return guest_plain_store(frame, machine, value);
 }
 
 SELDOM static int update_m2p(uint64_t mfn, uint64_t pfn)

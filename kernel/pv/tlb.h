@@ -3,6 +3,11 @@
 #ifndef SLUICE_PV_TLB_H
 #define SLUICE_PV_TLB_H
 
+#ifndef SLUICE_HOST_TEST
+#include "cpu/ops.h"
+#include "mem/guest_copy.h"
+#endif
+
 #include <stdint.h>
 
 #ifdef SLUICE_HOST_TEST
@@ -10,6 +15,7 @@ void tlb_flush_all(void);
 void tlb_flush_page(uint64_t address);
 void tlb_load(uint64_t l4_mfn);
 void gs_bases_swap(void);
+void gs_load(uint16_t selector);
 void cache_write_back(void);
 #else
 /* Everything but global entries; the guest has none of those. */
@@ -40,6 +46,22 @@ static inline void cache_write_back(void)
 static inline void gs_bases_swap(void)
 {
     __asm__ volatile("swapgs" : : : "memory");
+}
+
+/* GS becomes that segment, base and all; null with base 0 when there is no such segment for ring 3. */
+static inline void gs_load(uint16_t selector)
+{
+    uint32_t loaded = selector > 3 ? selector | 3u : 0; /* this is ring 0, where RPL 0 would be obeyed */
+    __asm__ volatile("1: mov %0, %%gs\n\t"
+                     "jmp 3f\n"
+                     "2: xor %0, %0\n\t"
+                     "mov %0, %%gs\n"
+                     "3:\n\t" FAULTS_TO("1b", "2b")
+                     : "+r"(loaded)
+                     :
+                     : "memory", "cc");
+    if (loaded == 0)
+        msr_write(MSR_GS_BASE, 0); /* some processors keep the base under a null selector */
 }
 #endif
 

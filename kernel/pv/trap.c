@@ -23,6 +23,9 @@
 #define ERROR_IDT       0x2u
 #define ERROR_TYPE_MASK 0x7u
 
+#define FRAME_WORDS 7u /* without extras */
+#define EXTRAS_MAX  4u
+
 #define INT_OPCODE 0xcdu
 #define INT_BYTES  2u
 
@@ -83,24 +86,29 @@ uint64_t guest_visible_rflags(const struct cpu_regs *regs)
     return guest.vcpu->evtchn_upcall_mask ? rflags : rflags | RFLAGS_IF;
 }
 
-bool guest_bounce_to(struct cpu_regs *regs, const struct bounce *bounce, uint64_t *stack)
+/* In line, so that in each kind of frame the words have fixed places. */
+__attribute__((always_inline)) static inline bool
+push_frame(struct cpu_regs *regs, const struct bounce *bounce, uint32_t extras, uint64_t *stack)
 {
-    uint64_t top = guest.in_user ? guest.kernel_sp : regs->rsp;
-    uint64_t frame[11];
-    size_t words = 0;
+    uint64_t frame[FRAME_WORDS + EXTRAS_MAX];
+    uint64_t *interrupted = &frame[2 + extras];
+    uint64_t top = regs->rsp;
 
-    frame[words++] = regs->rcx;
-    frame[words++] = regs->r11;
-    for (uint32_t i = 0; i < bounce->extra_count; i++)
-        frame[words++] = bounce->extra[i];
-    frame[words++] = regs->rip;
-    frame[words++] = guest_visible_cs(regs);
-    frame[words++] = guest_visible_rflags(regs);
-    frame[words++] = regs->rsp;
-    frame[words++] = regs->ss;
-    *stack = (top & ~0xfull) - words * sizeof frame[0];
-    guest_to_kernel();
-    if (copy_to_guest(*stack, frame, words * sizeof frame[0]))
+    frame[0] = regs->rcx;
+    frame[1] = regs->r11;
+    for (uint32_t i = 0; i < extras; i++)
+        frame[2 + i] = bounce->extra[i];
+    interrupted[0] = regs->rip;
+    interrupted[1] = guest_visible_cs(regs);
+    interrupted[2] = guest_visible_rflags(regs);
+    interrupted[3] = regs->rsp;
+    interrupted[4] = regs->ss;
+    if (guest.in_user) {
+        top = guest.kernel_sp;
+        guest_to_kernel();
+    }
+    *stack = (top & ~0xfull) - (FRAME_WORDS + extras) * sizeof frame[0];
+    if (put_guest_words(*stack, frame, FRAME_WORDS + extras))
         return false;
 
     regs->rip = bounce->address;
@@ -111,6 +119,14 @@ bool guest_bounce_to(struct cpu_regs *regs, const struct bounce *bounce, uint64_
     if (bounce->mask_events)
         guest.vcpu->evtchn_upcall_mask = 1;
     return true;
+}
+
+bool guest_bounce_to(struct cpu_regs *regs, const struct bounce *bounce, uint64_t *stack)
+{
+    if (bounce->extra_count == 0)
+        return push_frame(regs, bounce, 0, stack);
+    return bounce->extra_count == 1 ? push_frame(regs, bounce, 1, stack)
+                                    : push_frame(regs, bounce, EXTRAS_MAX, stack);
 }
 
 void guest_bounce(struct cpu_regs *regs, uint32_t vector, bool error_code_present, uint32_t error_code)
@@ -134,27 +150,59 @@ void guest_bounce(struct cpu_regs *regs, uint32_t vector, bool error_code_presen
                     (unsigned long long)stack);
 }
 
-/* ---- SYSCALL of user mode ---- */
+/* ---- system calls of user mode ---- */
 
 #define SYSCALL_BYTES 2u
 
-void guest_syscall_from_user(struct cpu_regs *regs)
+static void system_call(struct cpu_regs *regs, uint32_t type)
 {
     struct bounce bounce = {
-        .address = guest.callbacks[CALLBACKTYPE_syscall],
+        .address = guest.callbacks[type],
         .cs = FLAT_RING3_CS64,
-        .mask_events = guest.callback_flags[CALLBACKTYPE_syscall] & CALLBACKF_mask_events,
+        .mask_events = guest.callback_flags[type] & CALLBACKF_mask_events,
     };
     uint64_t stack;
 
-    if (!bounce.address) {
-        regs->rip -= SYSCALL_BYTES;
-        guest_bounce(regs, TRAP_UD, false, 0);
-        return;
-    }
     if (!guest_bounce_to(regs, &bounce, &stack))
         guest_crash(regs, "a system call, and the stack at 0x%llx cannot be written",
                     (unsigned long long)stack);
+}
+
+static void undefined_syscall(struct cpu_regs *regs)
+{
+    regs->rip -= SYSCALL_BYTES;
+    guest_bounce(regs, TRAP_UD, false, 0);
+}
+
+void guest_syscall_from_user(struct cpu_regs *regs)
+{
+    if (guest.callbacks[CALLBACKTYPE_syscall])
+        system_call(regs, CALLBACKTYPE_syscall);
+    else
+        undefined_syscall(regs);
+}
+
+/* A kernel that executes SYSENTER loses its stack pointer by it; what is known is the one for user mode. */
+static void sysenter_refused(struct cpu_regs *regs)
+{
+    if (!guest.in_user)
+        regs->rsp = guest.kernel_sp;
+    guest_bounce(regs, TRAP_GP, true, 0);
+}
+
+void pv_guest_old_call(struct cpu_regs *regs)
+{
+    bool sysenter = regs->vector == VECTOR_SYSENTER;
+    uint32_t type = sysenter ? CALLBACKTYPE_sysenter : CALLBACKTYPE_syscall32;
+
+    regs->rflags |= RFLAGS_IF;
+    if (guest.in_user && guest.callbacks[type])
+        system_call(regs, type);
+    else if (sysenter)
+        sysenter_refused(regs);
+    else
+        undefined_syscall(regs);
+    pv_guest_leave(regs);
 }
 
 /* ---- events ---- */
@@ -294,7 +342,6 @@ long do_set_trap_table(struct cpu_regs *regs, const struct hypercall_args *args)
 long do_stack_switch(struct cpu_regs *regs, const struct hypercall_args *args)
 {
     (void)regs;
-    guest.kernel_ss = (args->a[0] & 0xffff) | 3;
-    guest.kernel_sp = args->a[1];
+    guest.kernel_sp = args->a[1]; /* the stack segment is the flat one, whatever a[0] says */
     return 0;
 }

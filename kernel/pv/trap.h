@@ -30,7 +30,7 @@ struct bounce {
     uint64_t address;
     uint16_t cs;
     bool mask_events;
-    uint32_t extra_count; /* at most 4 */
+    uint32_t extra_count; /* 0, 1 or 4 */
     uint64_t extra[4];
 };
 

@@ -157,6 +157,14 @@ def endings() -> list:
     ])
 
 
+def user_mode() -> list:
+    """The multitasking example, which ends well only when every program did."""
+    return [Scenario("tasks", "three programs in user mode, each with an address space of its own", Machine(guest="tasks"),
+                     says=("^squares: All squares", "^primes: There are 550",
+                           "nosy touched 0xffffffff80100000, which is not its own", "tasks: all have ended"),
+                     never=("BUT",))]
+
+
 def texts() -> list:
     """The code in the guest author's texts does what the texts say."""
     def on(guest: str, text: str, **machine) -> Scenario:
@@ -169,6 +177,7 @@ def texts() -> list:
         on("reference", "iommu_op.md", options="continue-every=1"),
         on("calls", "hypercalls.md"),
         on("instructions", "instructions.md"),
+        on("modes", "modes.md"),
         on("finder", "guest-abi/README.md"),
         on("windows", "devices.md"),
     ]
@@ -230,6 +239,9 @@ def misbehaviour() -> list:
             "handler_with_bad_selector", "stack_at_zero", "stack_noncanonical", "stack_in_hypervisor",
             "stack_above_hypervisor", "iret_without_frame", "iret_from_hypervisor", "iret_noncanonical",
             "iret_into_hypervisor", "iret_bad_selectors", "iret_null_selectors", "iret_to_user",
+            "user_without_handlers", "user_without_callbacks", "user_nowhere", "user_tables_taken_away",
+            "kernel_stack_at_zero", "kernel_stack_noncanonical", "kernel_stack_in_hypervisor",
+            "kernel_stack_above_hypervisor", "kernel_stack_read_only",
             "debug_trap_into_syscall", "write_m2p", "read_hypervisor")
     return alternate([Scenario(f"guest-{way.replace('_', '-')}", "stopped with a sentence",
                                Machine(guest="misbehave", cmdline=way), status=1, says=(STOPPED,),
@@ -268,5 +280,5 @@ def hooks() -> list:
     ]
 
 
-SCENARIOS = (hooks() + tours() + counts() + endings() + texts() + refusals() + bad_guests() + misbehaviour() + faults()
-             + firmware.SCENARIOS)
+SCENARIOS = (hooks() + tours() + counts() + endings() + user_mode() + texts() + refusals() + bad_guests()
+             + misbehaviour() + faults() + firmware.SCENARIOS)

@@ -238,7 +238,9 @@ struct physdev_set_iobitmap {
 #define CALLBACKOP_unregister 1
 #define CALLBACKTYPE_event    0
 #define CALLBACKTYPE_failsafe 1
-#define CALLBACKTYPE_syscall  2
+#define CALLBACKTYPE_syscall   2
+#define CALLBACKTYPE_sysenter  5
+#define CALLBACKTYPE_syscall32 7
 
 #define CALLBACKF_mask_events 0x1
 

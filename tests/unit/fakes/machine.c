@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine.h"
 
+#include "cpu/descriptors.h"
 #include "cpu/features.h"
 #include "cpu/trap.h"
 #include "guest-abi/include/sluice/errno.h"
@@ -32,6 +33,8 @@ void guest_linear_set(uint64_t base)
     (void)base;
 }
 uint64_t machine_loaded_l4;
+uint64_t machine_descriptor_pages[MAP_LDT_PAGE + MAP_LDT_PAGES];
+uint32_t machine_ldt_entries;
 
 void machine_reset(void)
 {
@@ -74,6 +77,11 @@ void map_fill_guest_l4(uint64_t *l4)
 {
     for (unsigned slot = MAP_FIRST_SLOT; slot <= MAP_LAST_SLOT; slot++)
         l4[slot] = 0xabc000 | slot;
+}
+
+void map_descriptor_page(uint32_t page, uint64_t mfn)
+{
+    machine_descriptor_pages[page] = mfn;
 }
 
 static bool faults(uint64_t address, size_t count)
@@ -129,6 +137,12 @@ void tlb_load(uint64_t l4_mfn)
 {
     machine_loaded_l4 = l4_mfn;
     tlb_flush_all();
+}
+
+void descriptors_load_ldt(uint64_t base, uint32_t entries)
+{
+    (void)base;
+    machine_ldt_entries = entries;
 }
 
 void cache_write_back(void)

@@ -27,6 +27,10 @@ extern uint32_t machine_withheld, machine_restored, machine_restore_ends;
 extern uint64_t machine_loaded_l4; /* by tlb_load() */
 extern uint32_t machine_policies;  /* times that the guest's windows were worked out */
 
+/* What map_descriptor_page() and descriptors_load_ldt() were given. */
+extern uint64_t machine_descriptor_pages[MAP_LDT_PAGE + MAP_LDT_PAGES];
+extern uint32_t machine_ldt_entries;
+
 /* All frames the guest's, untyped, unreferenced; RAM holds 0x5a bytes; counters at zero. */
 void machine_reset(void);
 

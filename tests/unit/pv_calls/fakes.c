@@ -75,6 +75,16 @@ void gs_bases_swap(void)
     fake.gs_swaps++;
 }
 
+void gs_load(uint16_t selector)
+{
+    (void)selector;
+}
+
+void cpu_sysenter_enable(void)
+{
+    fake.sysenter_enabled = true;
+}
+
 static int bad_range(uint64_t address, size_t count)
 {
     return count && (address < GUEST_BASE || address >= GUEST_END || count > GUEST_END - address);
@@ -104,6 +114,16 @@ int copy_to_guest(uint64_t address, const void *source, size_t count)
 int get_guest_words8(uint64_t words[8], uint64_t address)
 {
     return copy_from_guest(words, address, 8 * sizeof(words[0]));
+}
+
+int get_guest_words(uint64_t *words, uint64_t address, size_t count)
+{
+    return copy_from_guest(words, address, count * sizeof *words);
+}
+
+int put_guest_words(uint64_t address, const uint64_t *words, size_t count)
+{
+    return copy_to_guest(address, words, count * sizeof *words);
 }
 
 int put_guest_u64(uint64_t address, uint64_t value)
@@ -181,6 +201,8 @@ long do_mmu_update(struct cpu_regs *regs, const struct hypercall_args *args)
         return 0;                                                                                            \
     }
 UNUSED_CALL(do_update_va_mapping)
+UNUSED_CALL(do_set_gdt)
+UNUSED_CALL(do_update_descriptor)
 UNUSED_CALL(do_mmuext_op)
 UNUSED_CALL(do_sched_op)
 UNUSED_CALL(do_physdev_op)

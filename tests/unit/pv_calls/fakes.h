@@ -38,6 +38,7 @@ struct fakes {
     uint64_t loaded_l4;
     unsigned int gs_swaps;
     bool level_covers;
+    bool sysenter_enabled;
 };
 extern struct fakes fake;
 

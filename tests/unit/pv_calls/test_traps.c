@@ -99,6 +99,70 @@ static void no_handler_or_no_stack_is_a_crash(void **state)
     }
 }
 
+/* ---- user mode ---- */
+
+#define KERNEL_L4 0x11u
+#define USER_L4   0x22u
+
+static void in_user_mode(void)
+{
+    guest.l4_mfn = KERNEL_L4;
+    guest.user_l4_mfn = USER_L4;
+    guest.kernel_sp = STACK + 0x100;
+    guest_to_user();
+}
+
+static void user_mode_ends_on_the_kernels_stack(void **state)
+{
+    struct cpu_regs regs = running();
+
+    (void)state;
+    set_handler(TRAP_NP, TRAP_INFO_MASK_EVENTS);
+    in_user_mode();
+    assert_int_equal(fake.loaded_l4, USER_L4);
+    regs.rsp = 0xffff830000000001; /* not looked at */
+    raise(&regs, TRAP_NP, 6);
+    assert_int_equal(fake.loaded_l4, KERNEL_L4);
+    assert_int_equal(fake.gs_swaps, 2);
+    assert_false(guest.in_user);
+    assert_int_equal(regs.rsp, TOP + 0x100 - 8 * 8);
+    assert_int_equal(word(regs.rsp + 16), 6);
+    assert_int_equal(word(regs.rsp + 32), 0xe033);
+    assert_int_equal(word(regs.rsp + 48), 0xffff830000000001);
+    assert_int_equal(guest.vcpu->evtchn_upcall_mask, 1);
+}
+
+static void user_mode_calls_go_to_their_callbacks(void **state)
+{
+    const struct {
+        uint64_t vector;
+        uint32_t type, refused;
+    } calls[] = {{VECTOR_SYSCALL32, CALLBACKTYPE_syscall32, TRAP_UD},
+                 {VECTOR_SYSENTER, CALLBACKTYPE_sysenter, TRAP_GP}};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        for (unsigned int registered = 0; registered < 2; registered++) {
+            struct cpu_regs regs = running();
+
+            guest.traps[calls[i].refused] = (struct trap_info){.cs = FLAT_RING3_CS64, .address = HANDLER + 1};
+            guest.callbacks[calls[i].type] = registered ? HANDLER : 0;
+            in_user_mode();
+            regs.vector = calls[i].vector;
+            regs.rflags = 0; /* as SYSENTER leaves it */
+            pv_guest_old_call(&regs);
+            assert_int_equal(regs.rip, registered ? HANDLER : HANDLER + 1);
+            assert_int_equal(regs.rflags & RFLAGS_IF, RFLAGS_IF);
+            assert_false(guest.in_user);
+
+            regs = running(); /* the kernel never has them */
+            regs.vector = calls[i].vector;
+            pv_guest_old_call(&regs);
+            assert_int_equal(regs.rip, HANDLER + 1);
+        }
+    }
+}
+
 /* ---- int n ---- */
 
 static void software_interrupt(struct cpu_regs *regs, uint8_t vector, uint64_t error_code)
@@ -300,7 +364,8 @@ static void callbacks_are_checked(void **state)
     for (uint16_t type = 0; type < 12; type++) {
         *request = (struct callback_register){type, 1, HANDLER};
         assert_int_equal(syscall_with(&regs, __HYPERVISOR_callback_op, CALLBACKOP_register, GUEST_BASE, 0),
-                         type <= CALLBACKTYPE_syscall ? 0 : -ENOSYS);
+                         type <= 2 || type == 5 || type == 7 ? 0 : -ENOSYS);
+        assert_int_equal(fake.sysenter_enabled, type >= CALLBACKTYPE_sysenter);
     }
     *request = (struct callback_register){1, 1, 0x800000000000};
     assert_int_equal(syscall_with(&regs, __HYPERVISOR_callback_op, CALLBACKOP_register, GUEST_BASE, 0),
@@ -319,6 +384,8 @@ int run_trap_tests(void)
         TEST(a_frame_without_error_code),
         TEST(the_mask_rides_in_the_frame),
         TEST(no_handler_or_no_stack_is_a_crash),
+        TEST(user_mode_ends_on_the_kernels_stack),
+        TEST(user_mode_calls_go_to_their_callbacks),
         TEST(int_n_is_reflected_from_its_opcode),
         TEST(int_n_to_a_closed_gate_is_gp),
         TEST(forced_cpuid_is_answered_and_hides_ring_0),

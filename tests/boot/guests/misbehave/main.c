@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A guest that goes wrong in the way its command line names. None of it may hurt anything but itself. */
 #include "kit/guest.h"
+#include "kit/user.h"
 
 static void jump_to(uint64_t address)
 {
@@ -174,6 +175,58 @@ static void iret_to_user(void)
     iret_to((uint64_t)(uintptr_t)&loop_forever, 0xe033, 0x202, 0x1000, 0xe02b);
 }
 
+/* User mode, which begins with a system call or an exception. */
+static void user(const char *code)
+{
+    struct trap_regs regs = user_regs(code, NULL);
+    user_run(&regs);
+}
+
+__asm__(".pushsection .text\nuser_ud2: ud2\nuser_syscall: syscall\n.popsection");
+extern const char user_ud2[], user_syscall[];
+
+static void user_without_handlers(void)
+{
+    user_mode_init();
+    no_handlers();
+    user(user_ud2);
+}
+
+static void user_without_callbacks(void)
+{
+    user_mode_init();
+    no_handlers();
+    callback_register(CALLBACKTYPE_syscall, 0, NULL);
+    user(user_syscall);
+}
+
+static void user_nowhere(void)
+{
+    user_mode_init();
+    callback_register(CALLBACKTYPE_failsafe, 0, NULL);
+    user((const char *)0x8000000000000000);
+}
+
+static void user_tables_taken_away(void)
+{
+    user_mode_init();
+    mmuext(MMUEXT_NEW_USER_BASEPTR, 0, 0);
+    user(user_syscall);
+}
+
+#define WITH_KERNEL_STACK(name, value)                                                                       \
+    static void name(void)                                                                                   \
+    {                                                                                                        \
+        user_mode_init();                                                                                    \
+        stack_switch(FLAT_RING3_SS64, value);                                                                \
+        user(user_syscall);                                                                                  \
+    }
+WITH_KERNEL_STACK(kernel_stack_at_zero, 0)
+WITH_KERNEL_STACK(kernel_stack_noncanonical, 0x8000000000000000)
+WITH_KERNEL_STACK(kernel_stack_in_hypervisor, 0xffff830000100000)
+WITH_KERNEL_STACK(kernel_stack_above_hypervisor, 0xffff880000000008)
+WITH_KERNEL_STACK(kernel_stack_read_only, (uint64_t)start_info->pt_base + PAGE_SIZE)
+
 static void debug_trap_into_syscall(void)
 {
     no_handlers();
@@ -253,6 +306,15 @@ static const struct {
     WAY(iret_bad_selectors),
     WAY(iret_null_selectors),
     WAY(iret_to_user),
+    WAY(user_without_handlers),
+    WAY(user_without_callbacks),
+    WAY(user_nowhere),
+    WAY(user_tables_taken_away),
+    WAY(kernel_stack_at_zero),
+    WAY(kernel_stack_noncanonical),
+    WAY(kernel_stack_in_hypervisor),
+    WAY(kernel_stack_above_hypervisor),
+    WAY(kernel_stack_read_only),
     WAY(debug_trap_into_syscall),
     WAY(write_m2p),
     WAY(read_hypervisor),
