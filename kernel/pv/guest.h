@@ -93,14 +93,20 @@ long do_set_trap_table(struct cpu_regs *regs, const struct hypercall_args *args)
 long do_mmu_update(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_mmuext_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_stack_switch(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_set_callbacks(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_platform_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_memory_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_multicall(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_update_va_mapping(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_set_timer_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_xen_version(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_console_io(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_vm_assist(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_iret(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_vcpu_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_sched_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_callback_op(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_event_channel_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_physdev_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_iommu_op(struct cpu_regs *regs, const struct hypercall_args *args);
 
