@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kit/trap.h"
 
+#include "kit/event.h"
 #include "kit/hypercall.h"
 #include "kit/memory.h"
 #include "kit/report.h"
@@ -9,7 +10,8 @@ extern const char trap_stubs[], trap_landing[];
 extern int trap_call(void (*function)(void *), void *argument);
 void trap_dispatch(struct trap_regs *regs);
 
-#define STUB_SIZE 16
+#define STUB_SIZE    16
+#define VECTOR_EVENT TRAP_VECTORS /* start.S */
 
 uint64_t trap_landing_stack; /* not 0: inside trap_try() */
 
@@ -43,7 +45,11 @@ void trap_set_handler(uint32_t vector, void (*handler)(struct trap_regs *regs))
 
 void trap_dispatch(struct trap_regs *regs)
 {
-    uint64_t address = shared_info ? shared_info->vcpu_info[0].arch.cr2 : 0;
+    if (regs->vector == VECTOR_EVENT) {
+        events_dispatch();
+        return;
+    }
+    uint64_t address = vcpu_info ? vcpu_info->arch.cr2 : 0;
     if (trap_landing_stack) {
         caught = (struct trap_result){
             .trapped = true,
