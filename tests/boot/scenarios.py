@@ -168,6 +168,7 @@ def texts() -> list:
         on("reference", "iommu_op.md"),
         on("reference", "iommu_op.md", options="continue-every=1"),
         on("calls", "hypercalls.md"),
+        on("events", "events.md"),
         on("finder", "guest-abi/README.md"),
         on("windows", "devices.md"),
     ]
