@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "kit/trap.h"
 
-#include "kit/event.h"
 #include "kit/hypercall.h"
 #include "kit/memory.h"
 #include "kit/report.h"
@@ -10,8 +9,7 @@ extern const char trap_stubs[], trap_landing[];
 extern int trap_call(void (*function)(void *), void *argument);
 void trap_dispatch(struct trap_regs *regs);
 
-#define STUB_SIZE    16
-#define VECTOR_EVENT TRAP_VECTORS /* start.S */
+#define STUB_SIZE 16
 
 uint64_t trap_landing_stack; /* not 0: inside trap_try() */
 
@@ -45,10 +43,6 @@ void trap_set_handler(uint32_t vector, void (*handler)(struct trap_regs *regs))
 
 void trap_dispatch(struct trap_regs *regs)
 {
-    if (regs->vector == VECTOR_EVENT) {
-        events_dispatch();
-        return;
-    }
     uint64_t address = vcpu_info ? vcpu_info->arch.cr2 : 0;
     if (trap_landing_stack) {
         caught = (struct trap_result){

@@ -35,6 +35,7 @@ int get_guest_words2(uint64_t words[2], uint64_t address);
 int get_guest_words3(uint64_t words[3], uint64_t address);
 int get_guest_words8(uint64_t words[8], uint64_t address);
 int put_guest_u64(uint64_t address, uint64_t value);
+int get_guest_u32(uint32_t *value, uint64_t address);
 int put_guest_u32(uint64_t address, uint32_t value);
 #else
 #include "mem/guest_access.h"

@@ -30,18 +30,25 @@ static uint16_t virq_ports[NR_VIRQS]; /* 0 = not bound */
 
 /* ---- the bits ---- */
 
+/* One instruction each, which compilers make a loop of. */
 static bool test_and_set(uint64_t *words, uint32_t bit)
 {
-    uint64_t mask = 1ull << (bit % BITS_PER_WORD);
+    bool was;
 
-    return __atomic_fetch_or(&words[bit / BITS_PER_WORD], mask, __ATOMIC_RELAXED) & mask;
+    __asm__ volatile("lock btsq %2, %1"
+                     : "=@ccc"(was), "+m"(words[bit / BITS_PER_WORD])
+                     : "r"((uint64_t)bit % BITS_PER_WORD));
+    return was;
 }
 
 static bool test_and_clear(uint64_t *words, uint32_t bit)
 {
-    uint64_t mask = 1ull << (bit % BITS_PER_WORD);
+    bool was;
 
-    return __atomic_fetch_and(&words[bit / BITS_PER_WORD], ~mask, __ATOMIC_RELAXED) & mask;
+    __asm__ volatile("lock btrq %2, %1"
+                     : "=@ccc"(was), "+m"(words[bit / BITS_PER_WORD])
+                     : "r"((uint64_t)bit % BITS_PER_WORD));
+    return was;
 }
 
 static bool test(const uint64_t *words, uint32_t bit)
@@ -259,11 +266,9 @@ static long close(uint32_t port)
 
 static long with_port(uint64_t argument, long (*operation)(uint32_t port))
 {
-    struct evtchn_port_op request;
+    uint32_t port; /* all of struct evtchn_port_op */
 
-    if (copy_from_guest(&request, argument, sizeof request))
-        return -EFAULT;
-    return operation(request.port);
+    return get_guest_u32(&port, argument) ? -EFAULT : operation(port);
 }
 
 static long status(uint64_t argument)

@@ -39,6 +39,7 @@ OTHERS = {
     ("multicall-update_va_mapping", 32): ("multicall of 32 update_va_mapping, a call", aim(7000 / 32),
                                           "Xen 653 to 722"),
     ("page-fault-and-iret", 1): ("#PF to the guest's handler and back", aim(350), "Xen 685 to 718"),
+    ("event-to-self", 1): ("event to oneself, upcall and back", aim(400), "Xen 864 to 898"),
 }
 
 

@@ -235,7 +235,11 @@ static void upcalls(void)
     EXPECT(event_count(port) == 6 && deepest == 1, "%u upcalls, %u deep", event_count(port), deepest);
 
     event_mask(port);
+    events_hold();
     EXPECT_RETURN(send(port), 0);
+    EXPECT(!vcpu_info->evtchn_upcall_pending && !vcpu_info->evtchn_pending_sel,
+           "a masked event makes an upcall");
+    events_allow();
     EXPECT(event_count(port) == 6 && event_is_pending(port), "masked: %u upcalls", event_count(port));
     EXPECT_RETURN(unmask(port), 0);
     EXPECT(event_count(port) == 7 && !event_is_masked(port), "unmasked: %u upcalls", event_count(port));

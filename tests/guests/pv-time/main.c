@@ -148,6 +148,22 @@ static void periodic_timers(void)
     EXPECT_RETURN(vcpu_op(VCPUOP_stop_periodic_timer, 0, NULL), 0);
 }
 
+/* The interrupt of one timer must not bring another. */
+static void two_timers(void)
+{
+    uint32_t count = event_count(timer);
+    uint64_t then = system_time_ns() + 50 * MS;
+    EXPECT_RETURN(set_timer_op(then), 0);
+    for (uint32_t i = 1; i <= 10; i++) {
+        struct sched_poll sleep = {.timeout = then - 50 * MS + i * MS};
+        EXPECT_RETURN(sched_op(SCHEDOP_poll, &sleep), 0);
+    }
+    EXPECT(event_count(timer) == count || system_time_ns() >= then, "it fired %lu ns early",
+           then - system_time_ns());
+    uint64_t now = wait_for(count + 1);
+    EXPECT(now >= then, "it fired %lu ns early", then - now);
+}
+
 static void errors(void)
 {
     EXPECT_RETURN(periodic(MS - 1), -EINVAL);
@@ -181,6 +197,7 @@ void guest_main(void)
     events_allow();
     singleshot_timers();
     periodic_timers();
+    two_timers();
     errors();
     a_running_guest_is_interrupted();
     report_success("the clocks are right and the timers too");

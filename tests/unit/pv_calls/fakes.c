@@ -102,6 +102,11 @@ int get_guest_words8(uint64_t words[8], uint64_t address)
     return copy_from_guest(words, address, 8 * sizeof(words[0]));
 }
 
+int get_guest_u32(uint32_t *value, uint64_t address)
+{
+    return copy_from_guest(value, address, sizeof *value);
+}
+
 int put_guest_u64(uint64_t address, uint64_t value)
 {
     return copy_to_guest(address, &value, sizeof value);
