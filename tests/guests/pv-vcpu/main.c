@@ -11,7 +11,7 @@
  *
  * Errors: -EFAULT, -EINVAL, -ENOENT, -EEXIST, -ENOSYS.
  *
- * run: default
+ * run: default options="premap=off"
  * run: down cmdline="down" status="0" says="^sluice: the guest took its only virtual CPU down"
  */
 #include "common/rule.h"
@@ -92,19 +92,41 @@ static void places_that_will_not_do(uint64_t mfn)
     EXPECT_RETURN(move(UINT64_MAX, 0), -EINVAL);
 }
 
+/* A page of zeros that is mapped nowhere else, as those at the beginning of memory may be. */
+static void *lonely_page(uint64_t *mfn)
+{
+    *mfn = pfn_to_mfn(frame_take_from_end());
+    void *page = map_frame(*mfn, MAP_RAM);
+    EXPECT(page != NULL, "no page: %ld", window_error);
+    return memset(page, 0, PAGE_SIZE);
+}
+
+/* The hypervisor writes there for ever, mapped or not. Another page will do. */
+static void its_page_is_no_page_table(uint64_t mfn)
+{
+    uint64_t other;
+    unmap_frames(lonely_page(&other), 1);
+    EXPECT_RETURN(mmuext(MMUEXT_PIN_L1_TABLE, other, 0), 0);
+    EXPECT_RETURN(mmuext(MMUEXT_UNPIN_TABLE, other, 0), 0);
+
+    void *page = (void *)((uint64_t)(uintptr_t)vcpu_info & ~(PAGE_SIZE - 1));
+    vcpu_info = &shared_info->vcpu_info[0];
+    unmap_frames(page, 1);
+    EXPECT_RETURN(mmuext(MMUEXT_PIN_L1_TABLE, mfn, 0), -EBUSY);
+}
+
 static void vcpu_info_moves(void)
 {
-    uint64_t pfn;
-    uint8_t *page = page_alloc(&pfn);
-    EXPECT(page != NULL, "no page");
-    places_that_will_not_do(pfn_to_mfn(pfn));
+    uint64_t mfn;
+    uint8_t *page = lonely_page(&mfn);
+    places_that_will_not_do(mfn);
 
     struct vcpu_info *old = vcpu_info, *moved = (struct vcpu_info *)(page + PAGE_SIZE - sizeof(*moved));
     old->arch.cr2 = 0x1234;
-    EXPECT_RETURN(move(pfn_to_mfn(pfn), PAGE_SIZE - sizeof(*moved)), 0);
+    EXPECT_RETURN(move(mfn, PAGE_SIZE - sizeof(*moved)), 0);
     EXPECT(memcmp(moved, old, sizeof(*old)) == 0, "it is not what it was");
-    EXPECT_RETURN(move(pfn_to_mfn(pfn), PAGE_SIZE - sizeof(*moved)), -EINVAL);
-    EXPECT_RETURN(move(pfn_to_mfn(pfn), 0), -EINVAL);
+    EXPECT_RETURN(move(mfn, PAGE_SIZE - sizeof(*moved)), -EINVAL);
+    EXPECT_RETURN(move(mfn, 0), -EINVAL);
     vcpu_info = moved;
 
     /* The address of a fault, events and what lets them in: all there. */
@@ -120,6 +142,7 @@ static void vcpu_info_moves(void)
     events_allow();
     EXPECT(event_count(request.port) == 1 && !old->evtchn_upcall_pending, "%u events",
            event_count(request.port));
+    its_page_is_no_page_table(mfn);
 }
 
 /* A guest may take the page back from itself; the hypervisor must not mind. */
