@@ -4,6 +4,7 @@
 #define KIT_GUEST_H
 
 #include "kit/console.h"
+#include "kit/event.h"
 #include "kit/hypercall.h"
 #include "kit/memory.h"
 #include "kit/report.h"

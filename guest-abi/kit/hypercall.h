@@ -4,6 +4,9 @@
 #define KIT_HYPERCALL_H
 
 #include <sluice/errno.h>
+#include <sluice/event_channel.h>
+#include <sluice/platform.h>
+#include <sluice/vcpu.h>
 #include <sluice/xen.h>
 
 #include <stddef.h>
@@ -133,6 +136,42 @@ static inline long mmuext(uint32_t command, uint64_t first, uint64_t second)
 {
     struct mmuext_op request = {.cmd = command, .arg1.mfn = first, .arg2.vcpumask = second};
     return mmuext_op(&request, 1, NULL);
+}
+
+static inline long event_channel_op(uint32_t command, void *argument)
+{
+    return hypercall(__HYPERVISOR_event_channel_op, command, hypercall_pointer(argument), 0, 0, 0);
+}
+
+static inline long vcpu_op(uint32_t command, uint32_t vcpu, void *argument)
+{
+    return hypercall(__HYPERVISOR_vcpu_op, command, vcpu, hypercall_pointer(argument), 0, 0);
+}
+
+/* System time in ns; 0 stops the timer. */
+static inline long set_timer_op(uint64_t time)
+{
+    return hypercall(__HYPERVISOR_set_timer_op, time, 0, 0, 0, 0);
+}
+
+static inline long callback_op(uint32_t command, void *argument)
+{
+    return hypercall(__HYPERVISOR_callback_op, command, hypercall_pointer(argument), 0, 0, 0);
+}
+
+static inline long set_callbacks(uint64_t event, uint64_t failsafe, uint64_t system_call)
+{
+    return hypercall(__HYPERVISOR_set_callbacks, event, failsafe, system_call, 0, 0);
+}
+
+static inline long vm_assist(uint32_t command, uint32_t type)
+{
+    return hypercall(__HYPERVISOR_vm_assist, command, type, 0, 0, 0);
+}
+
+static inline long platform_op(struct xen_platform_op *request)
+{
+    return hypercall(__HYPERVISOR_platform_op, hypercall_pointer(request), 0, 0, 0, 0);
 }
 
 static inline long multicall(struct multicall_entry *entries, uint32_t count)

@@ -8,6 +8,7 @@
 
 const struct start_info *start_info;
 struct shared_info *shared_info;
+struct vcpu_info *vcpu_info;
 long window_error;
 
 extern const char guest_virt_base[], guest_image_end[];
@@ -67,6 +68,7 @@ void memory_init(const struct start_info *info, uint64_t boot_stack)
     if (memory_op(XENMEM_machphys_mapping, &mapping) == 0)
         max_mfn = mapping.max_mfn;
     shared_info = map_frame(info->shared_info >> PAGE_SHIFT, MAP_RAM);
+    vcpu_info = shared_info ? &shared_info->vcpu_info[0] : NULL;
 }
 
 uint64_t pfn_to_mfn(uint64_t pfn)

@@ -33,6 +33,7 @@
 
 extern const struct start_info *start_info;
 extern struct shared_info *shared_info; /* NULL until it is mapped */
+extern struct vcpu_info *vcpu_info;     /* in it, until the guest registers another place */
 
 /* kit_main() has done it. boot_stack: RSP at entry. */
 void memory_init(const struct start_info *info, uint64_t boot_stack);

@@ -70,8 +70,8 @@ trap_stubs: /* 16 bytes each, by vector; trap.c counts on it */
     .set vector, 0
     .rept 33
     .if vector == 32 /* no exception: the event upcall, whose frame has the same shape */
-    .globl event_entry
-event_entry:
+    .globl trap_event
+trap_event:
     .endif
     .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 30
     stub %vector, 1
@@ -152,6 +152,35 @@ trap_leave:
     push %rcx
     push %r11
     push %rax
+    mov  $__HYPERVISOR_iret, %eax
+    syscall
+    ud2
+
+/* The event callback. Its frame becomes that of the iret hypercall; C keeps the registers that are not here. */
+    .globl event_entry
+event_entry:
+    pop  %rcx
+    pop  %r11
+    push $0
+    push %rcx
+    push %r11
+    push %rax
+    push %rdx
+    push %rsi
+    push %rdi
+    push %r8
+    push %r9
+    push %r10
+    sub  $8, %rsp
+    cld
+    call events_dispatch
+    add  $8, %rsp
+    pop  %r10
+    pop  %r9
+    pop  %r8
+    pop  %rdi
+    pop  %rsi
+    pop  %rdx
     mov  $__HYPERVISOR_iret, %eax
     syscall
     ud2

@@ -3,20 +3,19 @@
 
 #include "kit/memory.h"
 
-#define TICKS_PER_MS_UNKNOWN 4000000u
-
-static uint64_t ticks_per_ms(void)
+uint64_t system_time_ns(void)
 {
-    if (!shared_info)
-        return TICKS_PER_MS_UNKNOWN;
-    /* nanoseconds = (ticks << shift) * mul >> 32 */
-    const struct vcpu_time_info *time = &shared_info->vcpu_info[0].time;
-    uint64_t mul = time->tsc_to_system_mul;
-    int32_t shift = (int32_t)time->tsc_shift; /* signed: a slow counter shifts right */
-    if (!mul || shift < -31 || shift > 31)
-        return TICKS_PER_MS_UNKNOWN;
-    uint64_t shifted = (1000000ul << 32) / mul;
-    return shift < 0 ? shifted << -shift : shifted >> shift;
+    const volatile struct vcpu_time_info *time = &vcpu_info->time;
+    uint32_t version;
+    uint64_t ns;
+    do {
+        version = time->version;
+        uint64_t ticks = rdtsc() - time->tsc_timestamp;
+        /* signed: a fast counter may be shifted right */
+        ticks = time->tsc_shift < 0 ? ticks >> -time->tsc_shift : ticks << time->tsc_shift;
+        ns = time->system_time + (uint64_t)((unsigned __int128)ticks * time->tsc_to_system_mul >> 32);
+    } while (version & 1 || version != time->version);
+    return ns;
 }
 
 /* What 2 * rounds instructions and reading the counter take. One copy of it, so that differences are exact.
@@ -42,11 +41,11 @@ uint64_t ticks_per_instruction(void)
 
 uint64_t deadline_after(uint64_t ms)
 {
-    return rdtsc() + ms * ticks_per_ms();
+    return system_time_ns() + ms * 1000000;
 }
 
 bool deadline_passed(uint64_t deadline)
 {
     __asm__ volatile("pause");
-    return (int64_t)(rdtsc() - deadline) >= 0;
+    return system_time_ns() >= deadline;
 }

@@ -77,7 +77,7 @@ static bool __attribute__((noinline)) awaited(struct trap_regs *regs, uint64_t a
 
 void trap_dispatch(struct trap_regs *regs)
 {
-    uint64_t address = shared_info ? shared_info->vcpu_info[0].arch.cr2 : 0;
+    uint64_t address = vcpu_info ? vcpu_info->arch.cr2 : 0;
     if ((trap_landing_stack || user_landing_stack) && awaited(regs, address))
         return;
     if (regs->vector < TRAP_KINDS && handlers[regs->vector]) {

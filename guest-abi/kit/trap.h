@@ -38,7 +38,7 @@ struct trap_regs {
 
 /* Addresses for callback_register() and set_trap_table(). A handler set for the kind is called. */
 extern const char trap_syscall[], trap_syscall32[], trap_sysenter[], trap_failsafe[],
-    trap_software_interrupt[], event_entry[];
+    trap_software_interrupt[], trap_event[];
 /* DS, ES, FS and GS as the last failsafe frame had them. */
 extern uint64_t trap_failsafe_selectors[4];
 

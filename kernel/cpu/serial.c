@@ -22,6 +22,7 @@
 
 #define LINE_8N1   0x03
 #define LINE_DLAB  0x80
+#define RECEIVED   0x01
 #define EMPTY      0x20
 #define FIFO_DEPTH 16u
 
@@ -59,6 +60,17 @@ static void serial_write(const char *text, size_t length)
     }
 }
 
+size_t serial_read(char *text, size_t count)
+{
+    size_t length = 0;
+
+    if (port == 0 || dead)
+        return 0;
+    while (length < count && (in8(port + LINE_STATUS) & RECEIVED) != 0)
+        text[length++] = (char)in8(port + DATA);
+    return length;
+}
+
 static bool exists(void)
 {
     out8(port + SCRATCH, 0x5a);
@@ -88,8 +100,10 @@ void serial_init(void)
         port = COM2;
     else
         return;
-    if (!exists())
+    if (!exists()) {
+        port = 0;
         return;
+    }
     configure();
     log_add_sink(serial_write);
 }

@@ -29,9 +29,9 @@
 #define KHZ_HIGHEST 10000000u
 #define KHZ_ASSUMED 5000000u
 
-static uint64_t tsc_base, tsc_khz = KHZ_ASSUMED;
-static uint64_t ns_per_tick_32; /* 32.32 fixed point */
-static uint64_t lapic_khz;      /* 0: the timer does not run */
+static uint64_t tsc_khz = KHZ_ASSUMED;
+static struct time_scale tsc_scale;
+static uint64_t lapic_khz; /* 0: the timer does not run */
 
 static struct {
     timer_fn fn; /* NULL: free */
@@ -120,14 +120,35 @@ void time_init(uint16_t pm_timer_port)
         log_line("time: no clock to measure the TSC by; taking %u MHz, so waits are too long rather than too "
                  "short, and there are no timers",
                  KHZ_ASSUMED / 1000);
-    ns_per_tick_32 = (1000000ull << 32) / tsc_khz;
-    tsc_base = tsc_read();
+    tsc_scale = time_scale_for(tsc_khz);
+    tsc_scale.base = tsc_read();
     interrupt_set_handler(VECTOR_TIMER, timer_interrupt);
+}
+
+struct time_scale time_scale_for(uint64_t khz)
+{
+    uint64_t ns_per_tick = (1000000ull << 32) / khz; /* 32.32 fixed point */
+    struct time_scale scale = {0};
+
+    for (; ns_per_tick > UINT32_MAX; ns_per_tick >>= 1)
+        scale.shift++;
+    scale.mul = (uint32_t)ns_per_tick;
+    return scale;
+}
+
+uint64_t time_scaled(const struct time_scale *scale, uint64_t tsc)
+{
+    return (uint64_t)((unsigned __int128)((tsc - scale->base) << scale->shift) * scale->mul >> 32);
+}
+
+struct time_scale time_scale(void)
+{
+    return tsc_scale;
 }
 
 uint64_t time_now_ns(void)
 {
-    return (uint64_t)((unsigned __int128)(tsc_read() - tsc_base) * ns_per_tick_32 >> 32);
+    return time_scaled(&tsc_scale, tsc_read());
 }
 
 uint64_t time_tsc_khz(void)
@@ -166,10 +187,9 @@ static void timer_interrupt(void)
     program(time_now_ns());
 }
 
-void timer_start(timer_fn fn, uint64_t delay_ns)
+void timer_start_at(timer_fn fn, uint64_t ns)
 {
     uint32_t slot = TIMERS_MAX;
-    uint64_t now = time_now_ns();
 
     if (lapic_khz == 0)
         return;
@@ -184,7 +204,23 @@ void timer_start(timer_fn fn, uint64_t delay_ns)
     if (slot == TIMERS_MAX)
         return;
     timers[slot].fn = fn;
-    if (__builtin_add_overflow(now, delay_ns, &timers[slot].deadline))
-        timers[slot].deadline = UINT64_MAX - 1;
-    program(now);
+    timers[slot].deadline = ns < UINT64_MAX ? ns : UINT64_MAX - 1;
+    program(time_now_ns());
+}
+
+void timer_start(timer_fn fn, uint64_t delay_ns)
+{
+    uint64_t deadline;
+
+    if (__builtin_add_overflow(time_now_ns(), delay_ns, &deadline))
+        deadline = UINT64_MAX;
+    timer_start_at(fn, deadline);
+}
+
+void timer_stop(timer_fn fn)
+{
+    for (uint32_t i = 0; i < TIMERS_MAX; i++) {
+        if (timers[i].fn == fn)
+            timers[i].fn = NULL; /* what the interrupt finds then is nothing to do */
+    }
 }

@@ -155,6 +155,24 @@ static inline int put_guest_u64(uint64_t address, uint64_t value)
     return error;
 }
 
+static inline int get_guest_u32(uint32_t *value, uint64_t address)
+{
+    int error = -EFAULT;
+    uint32_t word = 0;
+    if (!in_guest(address, sizeof(word)))
+        return -EFAULT;
+    open_guest();
+    __asm__ volatile("1: mov (%2), %1\n\t"
+                     "xor %0, %0\n"
+                     "2:\n\t" FAULTS_TO("1b", "2b")
+                     : "+r"(error), "+&r"(word)
+                     : "r"(address)
+                     : "memory", "cc");
+    close_guest();
+    *value = word;
+    return error;
+}
+
 static inline int put_guest_u32(uint64_t address, uint32_t value)
 {
     int error = -EFAULT;

@@ -40,6 +40,7 @@ int get_guest_words8(uint64_t words[8], uint64_t address);
 int get_guest_words(uint64_t *words, uint64_t address, size_t count);
 int put_guest_words(uint64_t address, const uint64_t *words, size_t count);
 int put_guest_u64(uint64_t address, uint64_t value);
+int get_guest_u32(uint32_t *value, uint64_t address);
 int put_guest_u32(uint64_t address, uint32_t value);
 #else
 #include "mem/guest_access.h"

@@ -15,10 +15,12 @@
 #include "mem/frame.h"
 #include "mem/map.h"
 #include "pv/bus.h"
+#include "pv/clock.h"
 #include "pv/elf.h"
 #include "pv/guest.h"
 #include "pv/l1.h"
 #include "pv/p2m.h"
+#include "pv/platform.h"
 #include "pv/start_info.h"
 #include "pv/summary.h"
 #include "pv/tlb.h"
@@ -224,6 +226,7 @@ static bool make_shared_info(void)
     guest.shared = phys_to_virt(guest.shared_mfn << FRAME_SHIFT);
     shared_info_fill(guest.shared);
     guest.vcpu = &guest.shared->vcpu_info[0];
+    clock_init();
     return true;
 }
 
@@ -280,6 +283,7 @@ static void set_registers(struct cpu_regs *entry)
 bool guest_build(const struct boot_info *info, struct cpu_regs *entry)
 {
     build.info = info;
+    platform_init(info);
     uint64_t wanted = wanted_frames();
     if (!parse_image() || !guest_bus_options() || !guest_bus_create(wanted) || !make_shared_info() ||
         !make_m2p() || !take_frames(wanted) || !plan() || !arrange_frames())

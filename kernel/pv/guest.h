@@ -104,15 +104,21 @@ long do_fpu_taskswitch(struct cpu_regs *regs, const struct hypercall_args *args)
 long do_set_debugreg(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_get_debugreg(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_update_descriptor(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_set_callbacks(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_platform_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_memory_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_multicall(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_update_va_mapping(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_set_timer_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_xen_version(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_console_io(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_vm_assist(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_iret(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_set_segment_base(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_vcpu_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_sched_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_callback_op(struct cpu_regs *regs, const struct hypercall_args *args);
+long do_event_channel_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_physdev_op(struct cpu_regs *regs, const struct hypercall_args *args);
 long do_iommu_op(struct cpu_regs *regs, const struct hypercall_args *args);
 

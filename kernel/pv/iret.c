@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The iret hypercall, callback_op, and what happens when the way back into the guest is barred. */
+/* The iret hypercall, and what happens when the way back into the guest is barred. */
 #include "cpu/trap.h"
 #include "guest-abi/include/sluice/errno.h"
 #include "mem/guest_copy.h"
@@ -103,42 +103,4 @@ void pv_guest_iret_fault(struct cpu_regs *regs)
     if (!guest_bounce_to(regs, &bounce, &stack))
         guest_crash(regs, "cannot return to rip 0x%llx, and the stack at 0x%llx cannot take a failsafe frame",
                     (unsigned long long)regs->rip, (unsigned long long)stack);
-}
-
-/* ---- callback_op(cmd, argument) ---- */
-
-static long callback_register(uint64_t argument)
-{
-    struct callback_register request;
-
-    if (copy_from_guest(&request, argument, sizeof request))
-        return -EFAULT;
-    switch (request.type) {
-    case CALLBACKTYPE_event:
-    case CALLBACKTYPE_failsafe:
-    case CALLBACKTYPE_syscall:
-    case CALLBACKTYPE_sysenter:
-    case CALLBACKTYPE_syscall32:
-        break;
-    default:
-        return -ENOSYS;
-    }
-    if (!address_is_canonical(request.address))
-        return -EINVAL;
-    guest.callbacks[request.type] = request.address;
-    guest.callback_flags[request.type] = request.flags;
-    if (request.type == CALLBACKTYPE_sysenter)
-        cpu_sysenter_enable();
-    return 0;
-}
-
-long do_callback_op(struct cpu_regs *regs, const struct hypercall_args *args)
-{
-    (void)regs;
-    switch ((uint32_t)args->a[0]) {
-    case CALLBACKOP_register:
-        return callback_register(args->a[1]);
-    default:
-        return -ENOSYS;
-    }
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* xen_version(cmd, buffer): who is below, and what it offers. */
+/* xen_version(cmd, buffer): who is below, and what it offers; vm_assist(cmd, type): what it should assist
+ * with. */
 #include "guest-abi/include/sluice/errno.h"
+#include "guest-abi/include/sluice/vcpu.h"
 #include "lib/string.h"
 #include "mem/guest_copy.h"
 #include "pv/guest.h"
@@ -70,5 +72,26 @@ long do_xen_version(struct cpu_regs *regs, const struct hypercall_args *args)
         return put_text(buffer, "", sizeof(xen_commandline_t));
     default:
         return -ENOSYS;
+    }
+}
+
+/*
+ * What is accepted changes nothing: 4 GiB segments and extended CR3 are for 32-bit guests, page tables are
+ * emulated always, and a runstate copy is never seen half written.
+ */
+long do_vm_assist(struct cpu_regs *regs, const struct hypercall_args *args)
+{
+    uint32_t command = (uint32_t)args->a[0];
+
+    (void)regs;
+    switch ((uint32_t)args->a[1]) {
+    case VMASST_TYPE_4gb_segments:
+    case VMASST_TYPE_4gb_segments_notify:
+    case VMASST_TYPE_writable_pagetables:
+    case VMASST_TYPE_pae_extended_cr3:
+    case VMASST_TYPE_runstate_update_flag:
+        return command == VMASST_CMD_enable || command == VMASST_CMD_disable ? 0 : -ENOSYS;
+    default:
+        return -EINVAL;
     }
 }

@@ -41,6 +41,7 @@ OTHERS = {
     ("page-fault-and-iret", 1): ("#PF to the guest's handler and back", aim(350), "Xen 685 to 718"),
     ("rdmsr", 1): ("emulated RDMSR", must(500), "Xen 1,153 to 1,168"),
     ("in", 1): ("emulated IN, PM timer", aim(500), ""),
+    ("event-to-self", 1): ("event to oneself, upcall and back", aim(400), "Xen 864 to 898"),
 }
 
 

@@ -178,6 +178,7 @@ def texts() -> list:
         on("calls", "hypercalls.md"),
         on("instructions", "instructions.md"),
         on("modes", "modes.md"),
+        on("events", "events.md"),
         on("finder", "guest-abi/README.md"),
         on("windows", "devices.md"),
     ]

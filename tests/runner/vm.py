@@ -54,6 +54,7 @@ class Machine:
     icount: bool = True
     image: bool = False  # a FAT image as a disk, instead of -kernel with a FAT folder beside it
     trace: tuple = ()  # QEMU trace events
+    typed: str = ""  # "WORD: TEXT": the line TEXT is typed on the serial console when a line WORD has come from there
     timeout: int = 60
     efi: Path = EFI
     guests: Path = GUESTS
@@ -104,7 +105,7 @@ def build_machine(machine: Machine, folder: Path) -> pc.Machine:
                         options=f"p2m={machine.p2m} {machine.options}".strip(), conf=machine.conf,
                         append=machine.append, acpi_override=machine.acpi_override, iommu=machine.iommu,
                         cpu=machine.cpu, memory_mib=machine.memory, by_kernel=not machine.image,
-                        icount=machine.icount, exit_port=machine.exit_port, qemu_args=arguments)
+                        icount=machine.icount, exit_port=machine.exit_port, qemu_args=arguments, typed=machine.typed)
     built.devices = machine.devices
     return built
 

@@ -63,6 +63,7 @@ class Machine:
     exit_port: bool = True
     qemu: str = field(default_factory=lambda: os.environ.get("QEMU", "qemu-system-x86_64"))
     qemu_args: list = field(default_factory=list)
+    typed: str = ""                # "WORD: TEXT": types TEXT, a line, when the line WORD has come
     extra_files: dict = field(default_factory=dict)  # on the boot volume; None takes one away
     disk_used: Path | None = field(default=None, init=False)  # of the last run
 
@@ -215,16 +216,20 @@ def run_machine(machine, timeout=120.0, on_line=lambda line: None, folder=None, 
         if on_command:
             on_command(command)
         tracker = story.Tracker()
+        prompt, _, typed = machine.typed.partition(": ")
 
         def each(line):
             tracker.see(line)
             lines.strict = tracker.kernel_entered
+            if prompt and line == prompt:
+                os.write(process.stdin.fileno(), f"{typed}\n".encode())
             on_line(line)
 
         lines = _Lines(each)
         started = time.monotonic()
         with open(Path(scratch) / "qemu.err", "w+b") as errors:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            process = subprocess.Popen(command, stdin=subprocess.PIPE if prompt else subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE,
                                        stderr=errors, start_new_session=True)
             try:
                 late = _watch(process, lines, tracker, started + timeout)
@@ -236,6 +241,8 @@ def run_machine(machine, timeout=120.0, on_line=lambda line: None, folder=None, 
                 ended_itself = process.poll() is not None
                 _stop(process)
                 process.stdout.close()
+                if process.stdin:
+                    process.stdin.close()
             lines.finish()
             errors.seek(0)
             complaints = errors.read().decode("utf-8", "replace").strip()

@@ -24,6 +24,7 @@
 #define ENOSPC        28
 #define ERANGE        34
 #define ENOSYS        38
+#define ETIME         62
 #define EOPNOTSUPP    95
 #define EADDRINUSE    98
 #define EADDRNOTAVAIL 99

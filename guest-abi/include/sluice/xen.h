@@ -11,6 +11,7 @@
 #define __HYPERVISOR_mmu_update        1
 #define __HYPERVISOR_set_gdt           2
 #define __HYPERVISOR_stack_switch      3
+#define __HYPERVISOR_set_callbacks     4
 #define __HYPERVISOR_fpu_taskswitch    5
 #define __HYPERVISOR_platform_op       7
 #define __HYPERVISOR_set_debugreg      8
@@ -182,6 +183,13 @@ struct sched_shutdown {
     uint32_t reason;
 };
 
+struct sched_poll {
+    uint64_t ports;    /* virtual address of 32-bit port numbers */
+    uint32_t nr_ports; /* at most SCHED_POLL_PORTS_MAX */
+    uint64_t timeout;  /* system time, ns; 0 = none */
+};
+#define SCHED_POLL_PORTS_MAX 128u
+
 /* ---- xen_version(cmd, buffer) ---- */
 #define XENVER_version             0
 #define XENVER_extraversion        1
@@ -234,11 +242,12 @@ struct physdev_set_iobitmap {
 };
 
 /* ---- callback_op ---- */
-#define CALLBACKOP_register   0
-#define CALLBACKOP_unregister 1
-#define CALLBACKTYPE_event    0
-#define CALLBACKTYPE_failsafe 1
+#define CALLBACKOP_register    0
+#define CALLBACKOP_unregister  1
+#define CALLBACKTYPE_event     0
+#define CALLBACKTYPE_failsafe  1
 #define CALLBACKTYPE_syscall   2
+#define CALLBACKTYPE_nmi       4
 #define CALLBACKTYPE_sysenter  5
 #define CALLBACKTYPE_syscall32 7
 
@@ -248,6 +257,11 @@ struct callback_register {
     uint16_t type;
     uint16_t flags; /* bit 0 mask events */
     uint64_t address;
+};
+
+struct callback_unregister {
+    uint16_t type;
+    uint16_t unused;
 };
 
 /* ---- set_segment_base(which, base) ---- */
@@ -269,13 +283,17 @@ struct arch_vcpu_info {
     uint64_t pad;
 };
 
+/* System time in ns: system_time + ((TSC - tsc_timestamp) * 2^tsc_shift * tsc_to_system_mul >> 32). */
 struct vcpu_time_info {
-    uint32_t version, pad0;
+    uint32_t version; /* odd while it is being changed */
+    uint32_t pad0;
     uint64_t tsc_timestamp, system_time;
     uint32_t tsc_to_system_mul;
     int8_t tsc_shift;
-    uint8_t flags, pad1[2];
+    uint8_t flags; /* PVCLOCK_* */
+    uint8_t pad1[2];
 };
+#define PVCLOCK_TSC_STABLE 0x1 /* the same on all virtual CPUs, and never steps */
 
 struct vcpu_info {
     uint8_t evtchn_upcall_pending;
@@ -296,7 +314,7 @@ struct shared_info {
     struct vcpu_info vcpu_info[XEN_LEGACY_MAX_VCPUS];
     uint64_t evtchn_pending[64];
     uint64_t evtchn_mask[64];
-    uint32_t wc_version, wc_sec, wc_nsec, wc_sec_hi;
+    uint32_t wc_version, wc_sec, wc_nsec, wc_sec_hi; /* UTC at system time 0 */
     struct arch_shared_info arch;
 };
 
@@ -359,6 +377,7 @@ _Static_assert(sizeof(struct e820_entry) == 20, "public ABI");
 _Static_assert(sizeof(struct mmuext_op) == 24, "public ABI");
 _Static_assert(sizeof(struct multicall_entry) == 64, "public ABI");
 _Static_assert(sizeof(struct vcpu_info) == 64, "public ABI");
+_Static_assert(sizeof(struct sched_poll) == 24, "public ABI");
 _Static_assert(__builtin_offsetof(struct shared_info, evtchn_pending) == 2048, "public ABI");
 _Static_assert(__builtin_offsetof(struct start_info, flags) == 48, "public ABI");
 _Static_assert(__builtin_offsetof(struct start_info, pt_base) == 88, "public ABI");

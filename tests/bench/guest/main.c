@@ -58,6 +58,26 @@ static void empty_iommu_call(uint64_t n)
     iommu_probe();
 }
 
+/* ---- an event: sent, and its upcall taken ---- */
+
+static struct evtchn_port_op to_self;
+
+static void event_call(uint64_t n)
+{
+    (void)n;
+    event_channel_op(EVTCHNOP_send, &to_self);
+}
+
+static void event_to_self(void)
+{
+    struct evtchn_bind_ipi request = {0};
+    if (events_init() || event_channel_op(EVTCHNOP_bind_ipi, &request))
+        report_error("there are no events here");
+    to_self.port = request.port;
+    events_allow();
+    show("event-to-self", nothing, event_call, 1);
+}
+
 /* ---- IOMMUOP ---- */
 
 static uint64_t bfn, mfns[MANY];
@@ -235,5 +255,6 @@ void guest_main(void)
     show("physdev-map", fill_and_unmap, map_by_physdev, 1);
     page_tables();
     emulated();
+    event_to_self();
     report_success("bench: done");
 }

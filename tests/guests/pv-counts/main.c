@@ -104,7 +104,7 @@ static void unknown_commands(void)
 {
     uint64_t word = 0;
     EXPECT_RETURN(sched_op(SCHEDOP_yield, (void *)(uintptr_t)0x8000000000000000), 0);
-    EXPECT_RETURN(sched_op(SCHEDOP_poll, &word), -ENOSYS);
+    EXPECT_RETURN(sched_op(SCHEDOP_poll + 1, &word), -ENOSYS);
     EXPECT_RETURN(sched_op(0xffffffff, &word), -ENOSYS);
     EXPECT_RETURN(xen_version(10, &word), -ENOSYS);
     EXPECT_RETURN(xen_version(0xffffffff, &word), -ENOSYS);

@@ -14,7 +14,7 @@
  */
 #include "kit/guest.h"
 
-static const uint64_t offered[] = {0, 1, 3, 12, 13, 14, 17, 18, 23, 29, 30, 33, 57};
+static const uint64_t offered[] = {0, 1, 3, 4, 7, 12, 13, 14, 15, 17, 18, 21, 23, 24, 26, 29, 30, 32, 33, 57};
 
 static bool is_offered(uint64_t slot)
 {

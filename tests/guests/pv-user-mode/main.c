@@ -186,7 +186,7 @@ static void an_event(void)
     struct vcpu_info *vcpu = &shared_info->vcpu_info[0];
 
     vcpu->evtchn_upcall_mask = 1;
-    EXPECT_RETURN(callback_register(CALLBACKTYPE_event, 0, event_entry), 0);
+    EXPECT_RETURN(callback_register(CALLBACKTYPE_event, 0, trap_event), 0);
     trap_set_handler(TRAP_EVENT, take_event);
     vcpu->evtchn_upcall_pending = 1;
     struct trap_regs seen = run(code_syscall);

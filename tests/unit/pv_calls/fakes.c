@@ -2,8 +2,11 @@
 #include "fakes.h"
 
 #include "cpu/features.h"
+#include "cpu/rtc.h"
+#include "cpu/serial.h"
 #include "cpu/time.h"
 #include "lib/log.h"
+#include "mem/frame.h"
 #include "pv/ptwr.h"
 #include "pv/tlb.h"
 
@@ -15,6 +18,10 @@ struct memory_range memory_ranges[MEMORY_RANGES_MAX];
 uint32_t memory_range_count;
 
 static struct shared_info shared;
+static struct frame frames[FAKE_FRAMES];
+struct frame *frame_table = frames;
+uint64_t frame_table_count = FAKE_FRAMES;
+uint64_t test_direct_base;
 
 int fresh(void **state)
 {
@@ -22,6 +29,9 @@ int fresh(void **state)
     memset(&fake, 0, sizeof fake);
     memset(&guest, 0, sizeof guest);
     memset(&shared, 0, sizeof shared);
+    for (unsigned int mfn = 0; mfn < FAKE_FRAMES; mfn++)
+        frames[mfn] = (struct frame){.owner = FRAME_GUEST};
+    test_direct_base = (uint64_t)(uintptr_t)fake.memory;
     guest.shared = &shared;
     guest.vcpu = &shared.vcpu_info[0];
     guest.nr_pages = 1000;
@@ -105,7 +115,7 @@ int get_guest_words3(uint64_t words[3], uint64_t address)
 
 int copy_to_guest(uint64_t address, const void *source, size_t count)
 {
-    if (bad_range(address, count))
+    if (bad_range(address, count) || (fake.read_only_from && address + count > fake.read_only_from))
         return -EFAULT;
     memcpy(at(address), source, count);
     return 0;
@@ -126,6 +136,11 @@ int put_guest_words(uint64_t address, const uint64_t *words, size_t count)
     return copy_to_guest(address, words, count * sizeof *words);
 }
 
+int get_guest_u32(uint32_t *value, uint64_t address)
+{
+    return copy_from_guest(value, address, sizeof *value);
+}
+
 int put_guest_u64(uint64_t address, uint64_t value)
 {
     return copy_to_guest(address, &value, sizeof value);
@@ -134,6 +149,95 @@ int put_guest_u64(uint64_t address, uint64_t value)
 int put_guest_u32(uint64_t address, uint32_t value)
 {
     return copy_to_guest(address, &value, sizeof value);
+}
+
+void cpu_request_preemption(void)
+{
+    fake.preemption_requests++;
+}
+
+/* ---- time ---- */
+
+uint64_t time_now_ns(void)
+{
+    return fake.now;
+}
+
+struct time_scale time_scale(void)
+{
+    return (struct time_scale){.base = 1000, .mul = 0x80000000, .shift = 1};
+}
+
+uint64_t rtc_read(void)
+{
+    return fake.rtc;
+}
+
+static struct fake_timer *timer_of(timer_fn fn)
+{
+    for (unsigned int i = 0; i < FAKE_TIMERS; i++) {
+        if (fake.timers[i].fn == fn)
+            return &fake.timers[i];
+    }
+    return NULL;
+}
+
+void timer_start_at(timer_fn fn, uint64_t ns)
+{
+    struct fake_timer *timer = timer_of(fn);
+
+    if (!timer)
+        timer = timer_of(NULL);
+    *timer = (struct fake_timer){fn, ns};
+}
+
+void timer_start(timer_fn fn, uint64_t delay_ns)
+{
+    timer_start_at(fn, fake.now + delay_ns);
+}
+
+void timer_stop(timer_fn fn)
+{
+    struct fake_timer *timer = timer_of(fn);
+
+    if (timer)
+        timer->fn = NULL;
+}
+
+unsigned int run_timers(uint64_t now)
+{
+    unsigned int ran = 0;
+
+    fake.now = now;
+    for (unsigned int i = 0; i < FAKE_TIMERS; i++) {
+        timer_fn fn = fake.timers[i].fn;
+        if (!fn || fake.timers[i].deadline > now)
+            continue;
+        fake.timers[i].fn = NULL;
+        fn();
+        ran++;
+    }
+    return ran;
+}
+
+size_t serial_read(char *text, size_t count)
+{
+    size_t length = strnlen(fake.typed, count);
+
+    memcpy(text, fake.typed, length);
+    memmove(fake.typed, fake.typed + length, sizeof fake.typed - length);
+    return length;
+}
+
+void log_line(const char *format, ...)
+{
+    (void)format;
+}
+
+_Noreturn void machine_stop(enum stop_reason reason)
+{
+    fake.stop_reason = reason;
+    longjmp(fake.crash, 1);
 }
 
 bool cpu_preemption_point(void)
@@ -200,6 +304,7 @@ long do_mmu_update(struct cpu_regs *regs, const struct hypercall_args *args)
         (void)args;                                                                                          \
         return 0;                                                                                            \
     }
+UNUSED_CALL(do_platform_op)
 UNUSED_CALL(do_update_va_mapping)
 UNUSED_CALL(do_set_gdt)
 UNUSED_CALL(do_update_descriptor)

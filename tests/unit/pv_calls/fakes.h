@@ -3,6 +3,7 @@
 #ifndef SLUICE_TEST_PV_CALLS_FAKES_H
 #define SLUICE_TEST_PV_CALLS_FAKES_H
 
+#include "cpu/time.h"
 #include "cpu/trap.h"
 #include "guest-abi/include/sluice/errno.h"
 #include "guest-abi/include/sluice/iommu_op.h"
@@ -24,6 +25,14 @@
 #define GUEST_BYTES (8u * 4096u)
 #define GUEST_END   (GUEST_BASE + GUEST_BYTES)
 
+#define FAKE_FRAMES 8u /* frame 0 is what the guest has at GUEST_BASE, and so on */
+#define FAKE_TIMERS 4u
+
+struct fake_timer {
+    timer_fn fn; /* NULL = free */
+    uint64_t deadline;
+};
+
 struct fakes {
     _Alignas(16) uint8_t memory[GUEST_BYTES];
     /* do_mmu_update: returns `result`, and continues `continuations` times with a[1] advanced by one. */
@@ -39,6 +48,12 @@ struct fakes {
     unsigned int gs_swaps;
     bool level_covers;
     bool sysenter_enabled;
+    uint64_t read_only_from; /* guest address; 0 = all of it can be written */
+    unsigned int preemption_requests;
+    uint64_t now, rtc;
+    struct fake_timer timers[FAKE_TIMERS];
+    char typed[1024];             /* what the serial line has to give, ended by 0 */
+    enum stop_reason stop_reason; /* of machine_stop(), which ends like a crash */
 };
 extern struct fakes fake;
 
@@ -52,7 +67,11 @@ uint64_t word(uint64_t guest_address);
 /* A SYSCALL at RIP - 2. */
 long syscall_with(struct cpu_regs *regs, uint64_t number, uint64_t a0, uint64_t a1, uint64_t a2);
 
-/* test_traps.c; the number of tests that failed. */
+/* Time goes on to `now`; how many timers ran. */
+unsigned int run_timers(uint64_t now);
+
+/* test_traps.c, test_events.c; the number of tests that failed. */
 int run_trap_tests(void);
+int run_event_tests(void);
 
 #endif

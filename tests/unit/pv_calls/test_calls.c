@@ -294,5 +294,5 @@ int main(void)
     };
     int failed = cmocka_run_group_tests(calls, NULL, NULL);
 
-    return failed + run_trap_tests();
+    return failed + run_trap_tests() + run_event_tests();
 }

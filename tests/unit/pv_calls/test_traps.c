@@ -355,25 +355,48 @@ static void a_trap_table_without_end_is_preempted(void **state)
     assert_int_equal((long)regs.rax, -EFAULT); /* it ran off the guest's memory */
 }
 
+static long callback_op(uint32_t command)
+{
+    struct cpu_regs regs = running();
+
+    return syscall_with(&regs, __HYPERVISOR_callback_op, command, GUEST_BASE, 0);
+}
+
 static void callbacks_are_checked(void **state)
 {
     struct callback_register *request = at(GUEST_BASE);
     struct cpu_regs regs = running();
+    const uint32_t known = 0xb7; /* types 0, 1, 2, 4, 5 and 7 */
 
     (void)state;
-    for (uint16_t type = 0; type < 12; type++) {
+    for (uint16_t type = 0; type < 32; type++) {
         *request = (struct callback_register){type, 1, HANDLER};
-        assert_int_equal(syscall_with(&regs, __HYPERVISOR_callback_op, CALLBACKOP_register, GUEST_BASE, 0),
-                         type <= 2 || type == 5 || type == 7 ? 0 : -ENOSYS);
-        assert_int_equal(fake.sysenter_enabled, type >= CALLBACKTYPE_sysenter);
+        assert_int_equal(callback_op(CALLBACKOP_register), known >> type & 1 ? 0 : -ENOSYS);
+        assert_int_equal(callback_op(CALLBACKOP_unregister), !(known >> type & 1)       ? -ENOSYS
+                                                             : type == CALLBACKTYPE_nmi ? 0
+                                                                                        : -EINVAL);
     }
+    assert_int_equal(guest.callbacks[CALLBACKTYPE_nmi], 0);
+    assert_int_equal(guest.callbacks[CALLBACKTYPE_syscall32], HANDLER);
     *request = (struct callback_register){1, 1, 0x800000000000};
-    assert_int_equal(syscall_with(&regs, __HYPERVISOR_callback_op, CALLBACKOP_register, GUEST_BASE, 0),
-                     -EINVAL);
+    assert_int_equal(callback_op(CALLBACKOP_register), -EINVAL);
     assert_int_equal(guest.callbacks[1], HANDLER);
+    assert_int_equal(callback_op(2), -ENOSYS);
     assert_int_equal(syscall_with(&regs, __HYPERVISOR_callback_op, CALLBACKOP_register, 0, 0), -EFAULT);
-    assert_int_equal(syscall_with(&regs, __HYPERVISOR_callback_op, CALLBACKOP_unregister, GUEST_BASE, 0),
-                     -ENOSYS);
+    assert_int_equal(syscall_with(&regs, __HYPERVISOR_callback_op, CALLBACKOP_unregister, 0, 0), -EFAULT);
+}
+
+static void three_callbacks_at_once(void **state)
+{
+    struct cpu_regs regs = running();
+
+    (void)state;
+    assert_int_equal(syscall_with(&regs, __HYPERVISOR_set_callbacks, 1, 2, 0x800000000000), -EINVAL);
+    assert_int_equal(guest.callbacks[CALLBACKTYPE_event], 0);
+    assert_int_equal(syscall_with(&regs, __HYPERVISOR_set_callbacks, 1, 2, 3), 0);
+    assert_int_equal(guest.callbacks[CALLBACKTYPE_event], 1);
+    assert_int_equal(guest.callbacks[CALLBACKTYPE_failsafe], 2);
+    assert_int_equal(guest.callbacks[CALLBACKTYPE_syscall], 3);
 }
 
 #define TEST(function) cmocka_unit_test_setup(function, fresh)
@@ -395,6 +418,7 @@ int run_trap_tests(void)
         TEST(trap_table_is_checked_and_its_rpl_forced),
         TEST(a_trap_table_without_end_is_preempted),
         TEST(callbacks_are_checked),
+        TEST(three_callbacks_at_once),
     };
 
     return cmocka_run_group_tests(traps, NULL, NULL);
