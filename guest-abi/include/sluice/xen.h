@@ -234,10 +234,10 @@ struct physdev_set_iobitmap {
 };
 
 /* ---- callback_op ---- */
-#define CALLBACKOP_register   0
-#define CALLBACKOP_unregister 1
-#define CALLBACKTYPE_event    0
-#define CALLBACKTYPE_failsafe 1
+#define CALLBACKOP_register    0
+#define CALLBACKOP_unregister  1
+#define CALLBACKTYPE_event     0
+#define CALLBACKTYPE_failsafe  1
 #define CALLBACKTYPE_syscall   2
 #define CALLBACKTYPE_sysenter  5
 #define CALLBACKTYPE_syscall32 7
