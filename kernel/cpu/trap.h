@@ -72,6 +72,7 @@ uint64_t trap_stray_count(void);
 
 /* The error code of the last fault that a fixup took; until the next, CR2 has its address. */
 uint64_t trap_fixed_error(void);
+
 /* Lets SYSENTER in; until then the instruction raises #GP, with the place where it stood. */
 void cpu_sysenter_enable(void);
 
