@@ -487,7 +487,7 @@ __attribute__((noinline)) static long run_call(struct cpu_regs *regs, const stru
     uint64_t array = args->a[1];
     uint32_t count = (uint32_t)args->a[2];
 
-    if (guest.iommu_doors == IOMMU_DOORS_CLOSED || !is_known(subop))
+    if (!is_known(subop))
         return -ENOSYS;
     if (count > INT32_MAX)
         return -EINVAL;
@@ -510,12 +510,12 @@ long do_iommu_op(struct cpu_regs *regs, const struct hypercall_args *args)
     uint64_t array = args->a[1];
     uint32_t count = (uint32_t)args->a[2];
 
-    if (count == 1 && guest.iommu_doors == IOMMU_DOORS_CHECK) {
-        if (subop == IOMMUOP_map_page)
-            return map_only(array);
-        if (subop == IOMMUOP_unmap_page)
-            return unmap_only(array);
-    }
+    if (guest.iommu_doors != IOMMU_DOORS_CHECK)
+        return is_trusted() ? run_call(regs, args) : -ENOSYS;
+    if (count == 1 && subop == IOMMUOP_map_page)
+        return map_only(array);
+    if (count == 1 && subop == IOMMUOP_unmap_page)
+        return unmap_only(array);
     return run_call(regs, args);
 }
 
