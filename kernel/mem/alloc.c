@@ -193,10 +193,11 @@ static uint64_t take_for_guest(uint64_t *list, uint64_t count, uint64_t mfn, uin
 /* The lowest of the `kept` highest free frames below end. */
 static uint64_t first_kept(uint64_t end, uint64_t kept)
 {
-    uint64_t mfn = end;
+    const struct frame *frames = frame_of(0);
+    uint64_t mfn = end, lowest = lowest_free;
 
-    while (kept != 0 && mfn > lowest_free)
-        kept -= frame_of(--mfn)->owner == FRAME_FREE;
+    while (kept != 0 && mfn > lowest)
+        kept -= frames[--mfn].owner == FRAME_FREE;
     return mfn;
 }
 
@@ -218,17 +219,18 @@ uint64_t frames_alloc_guest(uint64_t *list, uint64_t count, uint64_t kept)
 
 void memory_settle(void)
 {
-    uint64_t spare = frames_alloc(SPARE_FRAMES), run = 0, mfn = lowest_free;
+    uint64_t spare = frames_alloc(SPARE_FRAMES), mfn = lowest_free, end = highest_free;
+    const struct frame *frames = frame_of(0);
 
-    for (; mfn < highest_free; mfn++) {
-        if (frame_of(mfn)->owner == FRAME_FREE) {
-            run++;
-            continue;
-        }
-        extents_add(mfn - run, run);
-        run = 0;
+    while (mfn < end) {
+        uint64_t first = mfn;
+
+        while (mfn < end && frames[mfn].owner == FRAME_FREE)
+            mfn++;
+        extents_add(first, mfn - first);
+        while (mfn < end && frames[mfn].owner != FRAME_FREE)
+            mfn++;
     }
-    extents_add(mfn - run, run);
     settled = true;
     free_count = 0;
     lowest_free = highest_free = spare;
