@@ -167,7 +167,6 @@ static void take_devices(void)
 
 static _Noreturn void enter(struct cpu_regs *entry)
 {
-    memory_release_loader();
     options_report_unknown();
     timer_start(tick, TICK_NS);
     log_line("entering the guest, %llu TSC ticks after the loader's last instruction",

@@ -15,7 +15,7 @@ extern const char guest_virt_base[], guest_image_end[];
 extern char guest_window[], guest_window_end[];
 
 static const uint64_t *const m2p = (const uint64_t *)MACH2PHYS_VIRT_START;
-static const uint64_t *p2m;
+static uint64_t *p2m;
 static uint64_t first_spare, end_spare; /* PFNs */
 static uint64_t max_mfn = NO_FRAME;
 
@@ -62,7 +62,7 @@ static void find_spare_frames(uint64_t boot_stack)
 void memory_init(const struct start_info *info, uint64_t boot_stack)
 {
     start_info = info;
-    p2m = (const uint64_t *)(uintptr_t)info->mfn_list;
+    p2m = (uint64_t *)(uintptr_t)info->mfn_list;
     find_spare_frames(boot_stack);
     struct xen_machphys_mapping mapping = {0};
     if (memory_op(XENMEM_machphys_mapping, &mapping) == 0)
@@ -74,6 +74,12 @@ void memory_init(const struct start_info *info, uint64_t boot_stack)
 uint64_t pfn_to_mfn(uint64_t pfn)
 {
     return pfn < start_info->nr_pages ? p2m[pfn] : NO_FRAME;
+}
+
+void p2m_set(uint64_t pfn, uint64_t mfn)
+{
+    if (pfn < start_info->nr_pages)
+        p2m[pfn] = mfn;
 }
 
 uint64_t mfn_to_pfn(uint64_t mfn)

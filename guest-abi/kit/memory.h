@@ -41,6 +41,8 @@ void memory_init(const struct start_info *info, uint64_t boot_stack);
 /* NO_FRAME when the number is out of range; mfn_to_pfn() also when the frame is not the guest's. */
 uint64_t pfn_to_mfn(uint64_t pfn);
 uint64_t mfn_to_pfn(uint64_t mfn);
+/* The PFN's frame has changed: another one, or NO_FRAME. The M2P is the hypervisor's. */
+void p2m_set(uint64_t pfn, uint64_t mfn);
 /* The highest machine frame that the M2P knows, or NO_FRAME. */
 uint64_t highest_mfn(void);
 

@@ -15,6 +15,10 @@ static uint64_t own_count; /* frames of the hypervisor's without image and frame
 static uint64_t image_first, image_frames;
 static uint64_t highest_free; /* no free frame at or above it */
 static uint64_t lowest_free;  /* nor below it */
+static bool settled;          /* "free" is what was kept for the hypervisor */
+
+#define SPARE_FRAMES 64u /* interrupt tables of devices that ask for them, two each */
+#define LOW_END      (1ull << (32 - FRAME_SHIFT)) /* what 32 bits of address reach */
 
 /* ---- boot ---- */
 
@@ -103,15 +107,20 @@ void memory_release_loader(void)
 
 /* ---- the hypervisor's ---- */
 
+static bool is_free(const struct frame *frame)
+{
+    return settled ? (frame->flags & FRAME_SPARE) != 0 : frame->owner == FRAME_FREE;
+}
+
 /* Lowest frame of the highest run of count free ones; 0 when there is none. */
 static uint64_t find_run(uint64_t count)
 {
-    while (highest_free > lowest_free && frame_of(highest_free - 1)->owner != FRAME_FREE)
+    while (highest_free > lowest_free && !is_free(frame_of(highest_free - 1)))
         highest_free--;
     uint64_t run = 0;
     for (uint64_t mfn = highest_free; mfn > lowest_free;) {
         mfn--;
-        run = frame_of(mfn)->owner == FRAME_FREE ? run + 1 : 0;
+        run = is_free(frame_of(mfn)) ? run + 1 : 0;
         if (run == count)
             return mfn;
     }
@@ -125,34 +134,47 @@ uint64_t frames_alloc(uint64_t count)
     uint64_t mfn = find_run(count);
     if (mfn == 0)
         return 0;
-    for (uint64_t i = 0; i < count; i++)
+    for (uint64_t i = 0; i < count; i++) {
         frame_of(mfn + i)->owner = FRAME_HYPERVISOR;
+        frame_of(mfn + i)->flags = 0;
+    }
     free_count -= count;
-    own_count += count;
+    own_count += settled ? 0 : count; /* what was kept is counted already */
     memset(phys_to_virt(mfn << FRAME_SHIFT), 0, count << FRAME_SHIFT);
     return mfn;
+}
+
+static void keep_spare(uint64_t mfn, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++)
+        frame_of(mfn + i)->flags = FRAME_SPARE;
+    if (mfn + count > highest_free)
+        highest_free = mfn + count;
+    free_count += count;
 }
 
 void frames_free(uint64_t mfn, uint64_t count)
 {
     if (mfn == 0 || count == 0)
         return;
+    if (settled) {
+        keep_spare(mfn, count);
+        return;
+    }
     own_count -= count;
     release(mfn, mfn + count);
 }
 
 /* ---- the guest's ---- */
 
-uint64_t frames_alloc_guest(uint64_t *list, uint64_t count)
+/* Up to count of the free frames in [mfn, end), lowest first; all of it in locals: the list may alias
+ * anything. *next: none of them is below it. */
+static uint64_t take_for_guest(uint64_t *list, uint64_t count, uint64_t mfn, uint64_t end, uint64_t *next)
 {
-    struct frame *frame = frame_of(lowest_free);
+    struct frame *frame = frame_of(mfn);
     uint64_t taken = 0;
-    uint64_t mfn = lowest_free;
 
-    if (frame == NULL) /* not one is left */
-        return 0;
-    /* Run by run, all of it in locals: the list may alias anything. */
-    for (const uint64_t end = highest_free; mfn < end && taken < count;) {
+    while (mfn < end && taken < count) {
         uint64_t most = end - mfn < count - taken ? end - mfn : count - taken;
         uint64_t run = 0;
         for (; run < most && frame[run].owner == FRAME_FREE; run++) {
@@ -164,9 +186,56 @@ uint64_t frames_alloc_guest(uint64_t *list, uint64_t count)
         mfn += step;
         frame += step;
     }
-    lowest_free = mfn;
+    *next = mfn;
+    return taken;
+}
+
+/* The lowest of the `kept` highest free frames below end. */
+static uint64_t first_kept(uint64_t end, uint64_t kept)
+{
+    const struct frame *frames = frame_of(0);
+    uint64_t mfn = end, lowest = lowest_free;
+
+    while (kept != 0 && mfn > lowest)
+        kept -= frames[--mfn].owner == FRAME_FREE;
+    return mfn;
+}
+
+uint64_t frames_alloc_guest(uint64_t *list, uint64_t count, uint64_t kept)
+{
+    uint64_t hole_end = highest_free < LOW_END ? highest_free : LOW_END;
+    uint64_t hole = first_kept(hole_end, kept), lowest = lowest_free;
+
+    if (hole_end < lowest) /* no low memory is left */
+        hole = hole_end = lowest;
+    uint64_t taken = take_for_guest(list, count, lowest, hole, &lowest_free);
+    if (taken < count)
+        taken += take_for_guest(list + taken, count - taken, hole_end, highest_free, &lowest);
+    if (hole == hole_end && lowest > lowest_free)
+        lowest_free = lowest;
     free_count -= taken;
     return taken;
+}
+
+void memory_settle(void)
+{
+    uint64_t spare = frames_alloc(SPARE_FRAMES), mfn = lowest_free, end = highest_free;
+    const struct frame *frames = frame_of(0);
+
+    while (mfn < end) {
+        uint64_t first = mfn;
+
+        while (mfn < end && frames[mfn].owner == FRAME_FREE)
+            mfn++;
+        extents_add(first, mfn - first);
+        while (mfn < end && frames[mfn].owner != FRAME_FREE)
+            mfn++;
+    }
+    settled = true;
+    free_count = 0;
+    lowest_free = highest_free = spare;
+    if (spare != 0)
+        frames_free(spare, SPARE_FRAMES);
 }
 
 uint64_t memory_usable_frames(void)

@@ -55,13 +55,33 @@ uint64_t memory_withhold(uint64_t first, uint64_t count);
 void memory_release_loader(void);
 
 /* Contiguous zeroed frames, MFN of the first; 0 when there are none. Owner becomes the hypervisor. Taken from
- * the top of memory downwards. */
+ * the top of memory downwards; after boot from what memory_settle() kept. */
 uint64_t frames_alloc(uint64_t count);
 void frames_free(uint64_t mfn, uint64_t count);
 
-/* Up to count free frames for the guest, lowest first: their MFNs in list, owner FRAME_GUEST, not zeroed.
- * Returns how many there were. */
-uint64_t frames_alloc_guest(uint64_t *list, uint64_t count);
+/* Up to count free frames for the guest, lowest first, but not the `kept` highest free ones below 4 GiB:
+ * their MFNs in list, owner FRAME_GUEST, not zeroed. Returns how many there were. */
+uint64_t frames_alloc_guest(uint64_t *list, uint64_t count, uint64_t kept);
+
+/*
+ * The end of boot: a few frames are set aside for frames_alloc(), which takes nothing else from now on, since
+ * devices may reach what is free. The rest of free memory is for the guest, by extents.
+ */
+void memory_settle(void);
+
+/* ---- extents.c: free memory for the guest, 2^order frames at a time, naturally aligned ---- */
+
+#define EXTENT_ORDER_MAX 18u /* 1 GiB */
+
+/* Free frames [mfn, mfn + count) can be allocated from now on. */
+void extents_add(uint64_t mfn, uint64_t count);
+
+/* MFN of the first of 2^order frames below 2^mfn_bits, zeroed, owner FRAME_GUEST; 0 when there are none.
+ * Order at most EXTENT_ORDER_MAX. */
+uint64_t extent_alloc(uint32_t order, uint32_t mfn_bits);
+
+/* Gives them back, in whole or in aligned parts; nothing refers to them. */
+void extent_free(uint64_t mfn, uint32_t order);
 
 /* Bytes of RAM the hypervisor holds without the frame table. */
 uint64_t memory_resident_bytes(void);

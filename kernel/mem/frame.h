@@ -25,6 +25,7 @@ enum frame_owner {
     FRAME_GUEST,
     FRAME_FREE,     /* usable RAM that nobody has yet */
     FRAME_FIRMWARE, /* ACPI tables, NVS, runtime services: the guest may map it, devices may not */
+    FRAME_PARKED,   /* has left the guest, but entries that the guest made still lead its devices there */
 };
 
 enum frame_type {
@@ -40,11 +41,12 @@ enum frame_type {
 #define FRAME_PINNED    0x1u /* holds a type reference until unpinned */
 #define FRAME_SHARED_RW 0x2u /* hypervisor page the guest may map writable (shared_info) */
 #define FRAME_SHARED_RO 0x4u /* hypervisor page the guest may map read-only */
-#define FRAME_PREMAPPED 0x8u /* the boot-time bus entry at BFN = MFN stands */
+#define FRAME_PREMAPPED 0x8u /* the hypervisor's bus entry at BFN = MFN stands */
 /* pv/types.c: the type's only reference is that of the work under way, and `progress` entries hold theirs. */
 #define FRAME_PARTIAL   0x10u /* a table that is being validated */
 #define FRAME_DYING     0x20u /* a table or descriptor page that is being let go */
 #define FRAME_LINEAR    0x40u /* an L4 with an entry that leads back to it */
+#define FRAME_SPARE     0x80u /* the hypervisor's, kept for what it needs after boot, and not in use */
 
 struct frame {
     uint32_t references;      /* every use: bus entries, page-table entries, types */
@@ -52,19 +54,18 @@ struct frame {
     uint8_t owner;            /* enum frame_owner */
     uint8_t type;             /* enum frame_type */
     uint8_t flags;            /* FRAME_* */
-    uint8_t reserved;
-    uint32_t bus_writable; /* guest-made bus entries with W, effective or withheld */
-    uint64_t bus_bfn;      /* a hint: BFN that one was last asked for at, which may have been refused */
+    uint8_t order;            /* a free extent of 2^(order - 1) frames begins here; 0 = none */
+    uint32_t bus_writable;    /* guest-made bus entries with W, effective or withheld */
     union {
-        uint64_t link; /* free list, parked lists: MFN of the next, or FRAME_NO_LINK */
-        struct {
-            uint32_t next; /* of the frames that are FRAME_DYING */
-            uint32_t progress;
-        } work;
+        uint64_t bus_bfn;  /* a hint: BFN that one was last asked for at, which may have been refused */
+        uint64_t previous; /* in the list of free extents */
     };
+    uint32_t next;        /* MFN of the next in a list: free extents, FRAME_DYING, frames on their way out */
+    uint16_t progress;    /* entries of a table that is FRAME_PARTIAL or FRAME_DYING */
+    uint16_t bus_readers; /* guest-made bus entries without W; one that has reached the most stays there */
 };
 
-#define FRAME_NO_LINK UINT64_MAX
+#define FRAME_READERS_MAX UINT16_MAX
 _Static_assert(sizeof(struct frame) == 32, "two a cache line");
 
 /* The table, and how many records it has. In line: a hypercall asks several times an element. */
@@ -164,29 +165,39 @@ static inline int frame_bus_get(uint64_t mfn, uint64_t bfn, bool want_write, boo
     if (*effective_write) {
         frame->bus_writable++; /* never more than references */
         frame->bus_bfn = bfn;
-    } else if (want_write && frame->bus_writable++ == 0) {
-        frame->bus_bfn = bfn;
+    } else if (want_write) {
+        if (frame->bus_writable++ == 0)
+            frame->bus_bfn = bfn;
+    } else if (frame->bus_readers != FRAME_READERS_MAX) {
+        frame->bus_readers++;
     }
     return 0;
 }
 
-/* Drops it, after the invalidation has completed. had_write as it was asked for. Nothing for a frame that is
- * not the guest's. */
+/* The last entry that led to a parked frame is gone: the frame is free (mem/extents.c). */
+void frame_unpark(uint64_t mfn);
+
+/* Drops it, after the invalidation has completed. had_write as it was asked for. Nothing for a frame that no
+ * entry can hold: one that neither is nor was the guest's. */
 static inline void frame_bus_put(uint64_t mfn, bool had_write)
 {
     struct frame *frame = frame_of(mfn);
 
-    if (!frame || frame->owner != FRAME_GUEST || frame->references == 0)
+    if (!frame || frame->references == 0)
         return;
     frame->references--;
-    if (had_write && frame->bus_writable != 0)
+    if (!had_write)
+        frame->bus_readers -= frame->bus_readers != 0 && frame->bus_readers != FRAME_READERS_MAX;
+    else if (frame->bus_writable != 0)
         frame->bus_writable--;
+    if (frame->owner == FRAME_PARKED && frame->references == 0)
+        frame_unpark(mfn);
 }
 
 /* The same of `count` frames. */
 void frames_bus_put(uint64_t mfn, uint64_t count, bool had_write);
 
-/* Drops what the boot-time bus entries of FRAME_PREMAPPED frames held, after the invalidation. */
+/* Drops what the hypervisor's bus entries of FRAME_PREMAPPED frames held, after the invalidation. */
 void frames_premap_put(uint64_t mfn, uint64_t count);
 
 #endif

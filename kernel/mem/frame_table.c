@@ -111,7 +111,7 @@ static void fill(uint64_t from, uint64_t to, enum frame_owner owner)
         word[0] = 0;
         word[1] = second;
         word[2] = 0;
-        word[3] = FRAME_NO_LINK;
+        word[3] = 0;
     }
 }
 

@@ -2,7 +2,7 @@
 /*
  * From the files that the loader read to a guest that can be entered: its frames in the order the p2m= option
  * asks for, its image, the pages it finds filled, its tables, its bus.
- * Options: guest-memory=MIB, p2m=identity|linear|scramble[:SEED].
+ * Options: guest-memory=MIB, reserve=MIB, p2m=identity|linear|scramble[:SEED].
  */
 #include "pv/build.h"
 
@@ -28,6 +28,10 @@
 struct guest guest;
 
 #define FRAMES_PER_MIB 256u
+#define MIB_MAX        (UINT64_MAX / FRAMES_PER_MIB / 8)
+/* Kept free for exchanges when the guest may have all: a part of memory, and the most. */
+#define KEPT_PART      16u
+#define KEPT_MOST      (128u * FRAMES_PER_MIB)
 /* Kept from the guest: attaching its devices may still take a table for each of 256 buses. */
 #define RESERVE_FRAMES 320u
 
@@ -38,6 +42,8 @@ struct build {
     struct guest_layout layout;
     uint64_t *p2m;
     uint64_t p2m_first_frame, p2m_frames;
+    bool takes_all; /* of memory but what is kept */
+    uint64_t kept;  /* frames that stay free, for XENMEM_exchange and such */
 };
 static struct build build;
 
@@ -107,9 +113,26 @@ static uint64_t drop_identity_frames(uint64_t *list, uint64_t count)
 static uint64_t wanted_frames(void)
 {
     uint64_t most = memory_usable_frames();
-    uint64_t mib = option_number("guest-memory", 0, UINT64_MAX / FRAMES_PER_MIB / 8, 0); /* 0: all */
+    uint64_t mib = option_number("guest-memory", 0, MIB_MAX, 0); /* 0: all but what is kept */
     uint64_t wanted = mib * FRAMES_PER_MIB;
+    uint64_t kept = most / KEPT_PART < KEPT_MOST ? most / KEPT_PART : KEPT_MOST;
+
+    build.kept = option_number("reserve", 0, MIB_MAX, kept / FRAMES_PER_MIB) * FRAMES_PER_MIB;
+    build.takes_all = wanted == 0;
     return wanted == 0 || wanted > most ? most : wanted;
+}
+
+/* How many of the frames that are free now the guest gets; of the others `kept` stay free below 4 GiB. */
+static uint64_t guest_share(uint64_t wanted)
+{
+    uint64_t most = memory_usable_frames();
+
+    if (build.takes_all)
+        most -= build.kept < most ? build.kept : 0;
+    wanted = wanted < most ? wanted : most;
+    most = memory_usable_frames() - wanted;
+    build.kept = build.kept < most ? build.kept : most;
+    return wanted;
 }
 
 static bool take_frames(uint64_t wanted)
@@ -123,9 +146,10 @@ static bool take_frames(uint64_t wanted)
         return false;
     }
     build.p2m = phys_to_virt(build.p2m_first_frame << FRAME_SHIFT);
-    guest.nr_pages = frames_alloc_guest(build.p2m, wanted);
+    guest.nr_pages = frames_alloc_guest(build.p2m, guest_share(wanted), build.kept);
     if (has_identity_ranges())
         guest.nr_pages = drop_identity_frames(build.p2m, guest.nr_pages);
+    guest.pages_now = guest.nr_pages;
     frames_free(reserve, RESERVE_FRAMES);
     return true;
 }
@@ -285,8 +309,8 @@ bool guest_build(const struct boot_info *info, struct cpu_regs *entry)
     build.info = info;
     platform_init(info);
     uint64_t wanted = wanted_frames();
-    if (!parse_image() || !guest_bus_options() || !guest_bus_create(wanted) || !make_shared_info() ||
-        !make_m2p() || !take_frames(wanted) || !plan() || !arrange_frames())
+    if (!parse_image() || !guest_bus_options() || !guest_bus_create(wanted + build.kept) ||
+        !make_shared_info() || !make_m2p() || !take_frames(wanted) || !plan() || !arrange_frames())
         return false;
 
     l1_rules_init();
@@ -295,9 +319,12 @@ bool guest_build(const struct boot_info *info, struct cpu_regs *entry)
     load_module();
     load_p2m();
     load_start_info();
-    if (!build_tables() || !guest_bus_open())
+    if (!build_tables())
         return false;
     frames_free(build.p2m_first_frame, build.p2m_frames);
+    memory_release_loader();
+    if (!guest_bus_open())
+        return false;
     set_registers(entry);
     guest.slots = HYPERCALL_SLOTS;
     tlb_load(guest.l4_mfn);

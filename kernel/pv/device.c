@@ -184,6 +184,11 @@ static bool touches_memory(uint64_t first, uint64_t last, bool ram_only)
     return false;
 }
 
+bool device_frame_is_kept(uint64_t mfn)
+{
+    return touches_kept(mfn, mfn);
+}
+
 bool device_range_is_forbidden(uint64_t base, uint64_t size)
 {
     uint64_t first = PAGE(base), last = PAGE(base + size - 1);

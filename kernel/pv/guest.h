@@ -14,10 +14,15 @@ struct iommu_context;
 
 #define HYPERCALL_SLOTS 64u
 
-enum iommu_mode { IOMMU_MODE_OWNED = 0, IOMMU_MODE_NONE };
+/* Relaxed and literal: the guest is trusted. With `strict` the bus is that of OWNED. */
+enum iommu_mode { IOMMU_MODE_OWNED = 0, IOMMU_MODE_NONE, IOMMU_MODE_RELAXED, IOMMU_MODE_LITERAL };
+
+/* What IOMMUOP's doors do: nothing (-ENOSYS), check whose a frame is, or take any but the hypervisor's. */
+enum iommu_doors { IOMMU_DOORS_CLOSED = 0, IOMMU_DOORS_CHECK, IOMMU_DOORS_TRUST };
 
 struct guest {
-    uint64_t nr_pages;                   /* PFN 0 .. nr_pages - 1 exist */
+    uint64_t nr_pages;                   /* PFN 0 .. nr_pages - 1 exist; the most that it may have */
+    uint64_t pages_now;                  /* frames that are its own */
     uint64_t l4_mfn;                     /* kernel L4 in use */
     uint64_t user_l4_mfn;                /* user L4 in use; 0 = none */
     bool in_user;                        /* user mode runs: on the user L4, with the user's GS base */
@@ -35,6 +40,7 @@ struct guest {
     struct iommu_context *context; /* NULL with iommu=off or mode none */
     bool iommu_on;                 /* translation is on */
     enum iommu_mode iommu_mode;
+    enum iommu_doors iommu_doors;
     bool premap;
     uint32_t continue_every; /* test option: force a continuation after this many elements; 0 = off */
 
@@ -131,6 +137,8 @@ enum device_frame {
 };
 void device_policy_init(void); /* after pci_size_bars(): fixes own MMIO from the BARs, once */
 enum device_frame device_frame_kind(uint64_t mfn);
+/* Registers that nobody but the hypervisor may reach: interrupts, IOMMUs, timers, configuration space. */
+bool device_frame_is_kept(uint64_t mfn);
 
 /* ---- config.c: emulation of configuration cycles ---- */
 uint32_t config_guest_read(uint16_t id, uint16_t offset, uint8_t bytes);

@@ -135,6 +135,32 @@ static int map_frame(struct iommu_element *element)
     return error;
 }
 
+/* Whose the frame is does not matter, but it is never the hypervisor's. */
+static bool is_hypervisors(uint64_t mfn)
+{
+    const struct frame *frame = frame_of(mfn);
+
+    return (frame && frame->owner == FRAME_HYPERVISOR) || device_frame_is_kept(mfn);
+}
+
+/* For a guest that is trusted. The entry holds no reference, like those of the boot-time map. */
+static int map_trusted(const struct iommu_element *element)
+{
+    struct iommu_element entry = *element;
+    int error;
+
+    if (is_hypervisors(entry.mfn))
+        return -EPERM;
+    entry.flags |= IOMMU_PREMAP;
+    error = replace_entry(&entry);
+    return error == -EINVAL ? -EPERM : error; /* the BFN is in reach, so that the MFN is not */
+}
+
+static bool is_trusted(void)
+{
+    return guest.iommu_doors == IOMMU_DOORS_TRUST;
+}
+
 /* Whatever the element asks for: the one place that decides on a status. */
 __attribute__((noinline)) static int map_any(struct iommu_element *element)
 {
@@ -144,11 +170,12 @@ __attribute__((noinline)) static int map_any(struct iommu_element *element)
         return -EINVAL;
     if (!element->flags)
         return unmap_element(element);
-    error = map_frame(element);
+    error = is_trusted() ? map_trusted(element) : map_frame(element);
     return error ? refusal(error, element) : 0;
 }
 
-/* An element that maps an own frame, as nearly all do, is quickly done; the rest is for map_any(). */
+/* Of a guest that is not trusted. One that maps an own frame, as nearly all do, is quickly done; the rest is
+ * for map_any(). */
 __attribute__((always_inline)) static inline int map_element(struct iommu_element *element)
 {
     if (element->flags - 1 < PERMISSIONS && !own_frame_get(element)) {
@@ -250,6 +277,8 @@ static uint32_t take_frames(struct iommu_element *list, uint32_t count)
 {
     uint32_t taken = 0;
 
+    if (is_trusted())
+        return 0;
     while (taken < count && list[taken].flags - 1 < PERMISSIONS && !own_frame_get(&list[taken]))
         taken++;
     return taken;
@@ -409,8 +438,7 @@ static long query(uint64_t address, uint32_t count)
 {
     struct iommu_query answer = {
         .version = 1,
-        .features = IOMMU_QUERY_map_replaces | IOMMU_QUERY_zero_flags_unmaps | IOMMU_QUERY_owned |
-                    IOMMU_QUERY_physdev_door,
+        .features = IOMMU_QUERY_map_replaces | IOMMU_QUERY_zero_flags_unmaps | IOMMU_QUERY_physdev_door,
         .max_bfn = iommu_max_bfn(guest.context),
         .premap = IOMMU_PREMAP_none,
         .reserved_ranges = iommu_reserved_count(),
@@ -420,9 +448,10 @@ static long query(uint64_t address, uint32_t count)
 
     if (count != 1)
         return -EINVAL;
+    answer.features |= is_trusted() ? IOMMU_QUERY_relaxed : IOMMU_QUERY_owned;
     if (guest.premap) {
         answer.features |= IOMMU_QUERY_premapped;
-        answer.premap = IOMMU_PREMAP_own_frames;
+        answer.premap = is_trusted() ? IOMMU_PREMAP_all_ram : IOMMU_PREMAP_own_frames;
     }
     return copy_to_guest(address, &answer, sizeof answer) ? -EFAULT : 0;
 }
@@ -481,8 +510,8 @@ long do_iommu_op(struct cpu_regs *regs, const struct hypercall_args *args)
     uint64_t array = args->a[1];
     uint32_t count = (uint32_t)args->a[2];
 
-    if (!guest.context)
-        return -ENOSYS;
+    if (guest.iommu_doors != IOMMU_DOORS_CHECK)
+        return is_trusted() ? run_call(regs, args) : -ENOSYS;
     if (count == 1 && subop == IOMMUOP_map_page)
         return map_only(array);
     if (count == 1 && subop == IOMMUOP_unmap_page)
@@ -495,12 +524,12 @@ long iommu_map_one(uint64_t address)
     struct iommu_element element;
     int status;
 
-    if (!guest.context)
+    if (guest.iommu_doors == IOMMU_DOORS_CLOSED)
         return -ENOSYS;
     if (copy_from_guest(&element, address, sizeof element))
         return -EFAULT;
     begin();
-    status = map_element(&element);
+    status = is_trusted() ? map_any(&element) : map_element(&element);
 
     bool written = !put_status(address, status);
 

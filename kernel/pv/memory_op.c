@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* memory_op(cmd, argument): what memory there is, and how much of it is the guest's. */
+#include "drivers/iommu/iommu.h"
 #include "guest-abi/include/sluice/errno.h"
 #include "mem/alloc.h"
 #include "mem/frame.h"
 #include "mem/guest_copy.h"
 #include "mem/map.h"
 #include "pv/guest.h"
+#include "pv/reservation.h"
 
 /* The guest sees the hypervisor's memory as RAM: a PFN is not an MFN, and Linux wants its text on RAM. */
 static uint32_t e820_type(enum memory_kind kind)
@@ -87,34 +89,74 @@ static long machphys_mapping(uint64_t argument)
     return copy_to_guest(argument, &mapping, sizeof mapping) ? -EFAULT : 0;
 }
 
-static long reservation(uint64_t argument)
+static long reservation(uint64_t argument, uint64_t pages)
 {
     domid_t domid;
 
     if (copy_from_guest(&domid, argument, sizeof domid))
         return -EFAULT;
-    if (domid != DOMID_SELF && domid != 0)
-        return -ESRCH;
-    return (long)guest.nr_pages;
+    return reservation_is_own(domid) ? (long)pages : -ESRCH;
+}
+
+static uint32_t identity_ranges(uint64_t buffer, uint32_t capacity, int *error)
+{
+    uint32_t found = 0;
+
+    for (uint32_t i = 0; i < iommu_reserved_count(); i++) {
+        struct iommu_reserved range = iommu_reserved_at(i);
+        struct xen_reserved_device_memory entry = {.start_pfn = range.bfn, .nr_pages = range.frames};
+
+        if (range.kind != IOMMU_KIND_IDENTITY)
+            continue;
+        if (found < capacity && !*error)
+            *error = copy_to_guest(buffer + found * sizeof entry, &entry, sizeof entry);
+        found++;
+    }
+    return found;
+}
+
+/* The guest's devices share one address space, so that a range for one of them is there for each. */
+static long reserved_device_memory_map(uint64_t argument)
+{
+    struct xen_reserved_device_memory_map map;
+    int error = 0;
+
+    if (copy_from_guest(&map, argument, sizeof map))
+        return -EFAULT;
+    if (map.flags & ~XENMEM_RDM_ALL)
+        return -EINVAL;
+    uint32_t ranges = guest.iommu_on ? identity_ranges(map.buffer, map.nr_entries, &error) : 0;
+    if (put_guest_u32(argument + offsetof(struct xen_reserved_device_memory_map, nr_entries), ranges))
+        return -EFAULT;
+    return error ? error : ranges > map.nr_entries ? -ENOBUFS : 0;
 }
 
 long do_memory_op(struct cpu_regs *regs, const struct hypercall_args *args)
 {
-    uint64_t argument = args->a[1];
+    uint64_t argument = args->a[1], start = args->a[0] >> MEMOP_COMMAND_BITS;
+    uint64_t command = args->a[0] & ((1u << MEMOP_COMMAND_BITS) - 1);
 
-    (void)regs;
+    if (command == XENMEM_decrease_reservation)
+        return decrease_reservation(regs, args, start);
+    if (command == XENMEM_populate_physmap)
+        return populate_physmap(regs, args, start);
     switch (args->a[0]) {
     case XENMEM_maximum_ram_page:
         return (long)memory_max_mfn();
     case XENMEM_current_reservation:
+        return reservation(argument, guest.pages_now);
     case XENMEM_maximum_reservation:
-        return reservation(argument);
+        return reservation(argument, guest.nr_pages);
     case XENMEM_memory_map:
         return guest_memory_map(argument);
     case XENMEM_machine_memory_map:
         return machine_memory_map(argument);
+    case XENMEM_exchange:
+        return memory_exchange(argument);
     case XENMEM_machphys_mapping:
         return machphys_mapping(argument);
+    case XENMEM_reserved_device_memory_map:
+        return reserved_device_memory_map(argument);
     default:
         return -ENOSYS;
     }

@@ -7,6 +7,7 @@
 #include "lib/printf.h"
 #include "mem/alloc.h"
 #include "mem/frame.h"
+#include "pv/bus.h"
 #include "pv/hypercall.h"
 
 /* Static: a panic may come on a stack that has no room left. */
@@ -100,8 +101,7 @@ static void add_iommu(void)
     uint32_t dead = 0;
     for (uint32_t i = 0; i < units; i++)
         dead += iommu_unit_dead(i) ? 1 : 0;
-    add(",\"iommu\":\"%s\",\"mode\":\"%s\"", guest.iommu_on ? iommu_vendor_name() : "none",
-        guest.context != NULL ? "owned" : "none");
+    add(",\"iommu\":\"%s\",\"mode\":\"%s\"", guest.iommu_on ? iommu_vendor_name() : "none", guest_bus_mode());
     add_number("units", units);
     add_number("dead_units", dead);
     add_number("elements_mapped", guest.elements_mapped);

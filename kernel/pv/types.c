@@ -15,7 +15,7 @@
 
 #define ENTRIES 512u
 
-/* Frames that are FRAME_DYING, linked by work.next; the latest first, so that trees go depth first. */
+/* Frames that are FRAME_DYING, linked by next; the latest first, so that trees go depth first. */
 uint32_t types_first_dying = TYPES_NOBODY;
 static bool flush_owed;   /* the TLB may still know translations through one of them */
 static bool table_worked; /* a whole table was gone through since the last preemption point */
@@ -92,8 +92,8 @@ void upper_entry_put(uint64_t mfn, unsigned level, uint64_t entry)
 static void let_go(struct frame *frame, uint32_t progress)
 {
     frame->flags = (uint8_t)((frame->flags & ~FRAME_PARTIAL) | FRAME_DYING);
-    frame->work.progress = progress;
-    frame->work.next = types_first_dying;
+    frame->progress = (uint16_t)progress;
+    frame->next = types_first_dying;
     types_first_dying = (uint32_t)mfn_of(frame);
     flush_owed = true;
 }
@@ -108,7 +108,7 @@ void type_put(struct frame *frame)
 
 void type_abandon(struct frame *frame)
 {
-    let_go(frame, frame->work.progress);
+    let_go(frame, frame->progress);
 }
 
 /* Backwards from the last entry that holds anything. */
@@ -117,7 +117,7 @@ static void drop_entries(struct frame *frame, uint64_t mfn)
     const uint64_t *table = table_of(mfn);
     unsigned level = level_of((enum frame_type)frame->type);
 
-    for (uint32_t i = frame->work.progress; i-- != 0;) {
+    for (uint32_t i = frame->progress; i-- != 0;) {
         if (level == 1)
             l1_entry_put(table[i]);
         else if (!is_hypervisor_slot(level, i))
@@ -146,7 +146,7 @@ bool types_settle(void)
         if (flush_owed)
             tlb_flush_all();
         flush_owed = false;
-        types_first_dying = frame->work.next;
+        types_first_dying = frame->next;
         take_apart(frame);
         whole = types_first_dying == TYPES_NOBODY || !cpu_preemption_point();
     }
@@ -192,13 +192,13 @@ static int upper_validate(uint64_t mfn, unsigned level, uint32_t *at)
 /* The frame has its type's reference, which is the caller's when this returns 0. */
 static int validate(struct frame *frame, uint64_t mfn)
 {
-    uint32_t at = (frame->flags & FRAME_PARTIAL) != 0 ? frame->work.progress : 0;
+    uint32_t at = (frame->flags & FRAME_PARTIAL) != 0 ? frame->progress : 0;
     unsigned level = level_of((enum frame_type)frame->type);
     int error = level == 1 ? l1_validate(table_of(mfn), &at) : upper_validate(mfn, level, &at);
 
     if (error == TYPES_PREEMPTED) {
         frame->flags |= FRAME_PARTIAL;
-        frame->work.progress = at;
+        frame->progress = (uint16_t)at;
         return error;
     }
     table_worked = true;

@@ -134,12 +134,49 @@ struct mmuext_op {
 };
 
 /* ---- memory_op ---- */
-#define XENMEM_maximum_ram_page    2
-#define XENMEM_current_reservation 3
-#define XENMEM_maximum_reservation 4
-#define XENMEM_memory_map          9
-#define XENMEM_machine_memory_map  10
-#define XENMEM_machphys_mapping    12
+#define XENMEM_increase_reservation       0
+#define XENMEM_decrease_reservation       1
+#define XENMEM_maximum_ram_page           2
+#define XENMEM_current_reservation        3
+#define XENMEM_maximum_reservation        4
+#define XENMEM_populate_physmap           6
+#define XENMEM_memory_map                 9
+#define XENMEM_machine_memory_map         10
+#define XENMEM_exchange                   11
+#define XENMEM_machphys_mapping           12
+#define XENMEM_get_pod_target             17
+#define XENMEM_reserved_device_memory_map 27
+
+/* mem_flags: the extents lie below 2^bits bytes. */
+#define XENMEMF_address_bits(bits) (bits)
+
+struct xen_memory_reservation {
+    uint64_t extent_start; /* guest virtual address of uint64_t[nr_extents] */
+    uint64_t nr_extents;
+    uint32_t extent_order; /* an extent is 2^order frames */
+    uint32_t mem_flags;    /* XENMEMF_* */
+    domid_t domid;
+};
+
+struct xen_memory_exchange {
+    struct xen_memory_reservation in;  /* MFNs that go */
+    struct xen_memory_reservation out; /* in: PFNs; out: the MFNs that are theirs now */
+    uint64_t nr_exchanged;             /* in: 0; out: extents of `in` that went */
+};
+
+#define XENMEM_RDM_ALL 1u
+
+struct xen_reserved_device_memory_map {
+    uint32_t flags;
+    uint32_t nr_entries; /* in: capacity; out: ranges there are */
+    uint64_t buffer;     /* guest virtual address of struct xen_reserved_device_memory[] */
+    uint16_t seg;
+    uint8_t bus, devfn;
+};
+
+struct xen_reserved_device_memory {
+    uint64_t start_pfn, nr_pages;
+};
 
 struct xen_memory_map {
     uint32_t nr_entries; /* in: capacity; out: entries written */
@@ -375,6 +412,12 @@ struct dom0_vga_console_info {
 _Static_assert(sizeof(struct trap_info) == 16, "public ABI");
 _Static_assert(sizeof(struct e820_entry) == 20, "public ABI");
 _Static_assert(sizeof(struct mmuext_op) == 24, "public ABI");
+_Static_assert(sizeof(struct xen_memory_reservation) == 32, "public ABI");
+_Static_assert(__builtin_offsetof(struct xen_memory_reservation, domid) == 24, "public ABI");
+_Static_assert(__builtin_offsetof(struct xen_memory_exchange, nr_exchanged) == 64, "public ABI");
+_Static_assert(__builtin_offsetof(struct xen_reserved_device_memory_map, buffer) == 8 &&
+                   sizeof(struct xen_reserved_device_memory_map) == 24,
+               "public ABI");
 _Static_assert(sizeof(struct multicall_entry) == 64, "public ABI");
 _Static_assert(sizeof(struct vcpu_info) == 64, "public ABI");
 _Static_assert(sizeof(struct sched_poll) == 24, "public ABI");

@@ -3,254 +3,7 @@
  * The guest's bus at boot: its own frames and nothing else at BFN = MFN, tables without W, every entry with a
  * reference; and each device it owns, under every id its DMA can carry.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "../fakes/machine.h"
-#include "drivers/iommu/iommu.h"
-#include "guest-abi/include/sluice/errno.h"
-#include "lib/log.h"
-#include "lib/options.h"
-#include "mem/alloc.h"
-#include "pci/group.h"
-#include "pci/pci.h"
-#include "pv/bus.h"
-
-struct iommu_context {
-    uint32_t quota;
-};
-
-static struct iommu_context the_context;
-static uint32_t entry_flags[MACHINE_FRAMES];
-static uint64_t max_bfn;
-static int map_error;
-static int flushes;
-static const char *mode_option;
-static bool premap_option;
-static char log_text[4096];
-
-#define FUNCTIONS 9u
-static struct pci_function functions[FUNCTIONS];
-static uint16_t attached[32];
-static uint32_t attached_count;
-static uint32_t attach_calls;
-static uint16_t uncovered; /* no unit covers this id; 0 = all are covered */
-static int attach_error;   /* what it gets when it is attached */
-static uint16_t alias_from, alias_to;
-static uint16_t master_cleared[16]; /* ids whose bus mastering was switched off */
-static uint32_t cleared_count;
-uint32_t memory_range_count = 5;
-
-/* ---- fakes of the rooms below ---- */
-
-void log_line(const char *format, ...)
-{
-    va_list args;
-    size_t used = strlen(log_text);
-    va_start(args, format);
-    vsnprintf(log_text + used, sizeof(log_text) - used, format, args);
-    va_end(args);
-}
-
-const char *option_value(const char *name)
-{
-    return strcmp(name, "iommu-mode") == 0 ? mode_option : NULL;
-}
-
-bool option_bool(const char *name, bool fallback)
-{
-    return strcmp(name, "premap") == 0 ? premap_option : fallback;
-}
-
-uint64_t option_number(const char *name, uint64_t low, uint64_t high, uint64_t fallback)
-{
-    (void)low;
-    (void)high;
-    return strcmp(name, "continue-every") == 0 ? 3 : fallback;
-}
-
-int iommu_context_create(struct iommu_context **context, uint32_t quota)
-{
-    the_context.quota = quota;
-    *context = &the_context;
-    return 0;
-}
-
-uint64_t iommu_max_bfn(const struct iommu_context *context)
-{
-    (void)context;
-    return max_bfn;
-}
-
-uint32_t iommu_tables_used(const struct iommu_context *context)
-{
-    (void)context;
-    return 1;
-}
-
-uint32_t iommu_tables_kept(const struct iommu_context *context)
-{
-    assert_ptr_equal(context, &the_context);
-    return 0;
-}
-
-uint32_t iommu_tables_quota(const struct iommu_context *context)
-{
-    return context->quota;
-}
-
-void iommu_flush_begin(struct iommu_flush *flush, struct iommu_context *context)
-{
-    flush->context = context;
-}
-
-int iommu_flush(struct iommu_flush *flush)
-{
-    (void)flush;
-    flushes++;
-    return 0;
-}
-
-int iommu_map_run(struct iommu_context *context, uint64_t bfn, uint64_t mfn, uint64_t frames, uint32_t flags,
-                  struct iommu_flush *flush, uint64_t *done)
-{
-    assert_ptr_equal(context, &the_context);
-    assert_ptr_equal(flush->context, context);
-    assert_int_equal(bfn, mfn);
-    assert_true(frames != 0 && bfn + frames - 1 <= max_bfn);
-    if (map_error != 0)
-        return map_error;
-    for (uint64_t i = 0; i < frames; i++) {
-        assert_int_equal(entry_flags[bfn + i], 0);
-        entry_flags[bfn + i] = flags;
-    }
-    *done = frames;
-    return 0;
-}
-
-int iommu_attach(struct iommu_context *context, uint16_t segment, uint16_t requester_id)
-{
-    assert_ptr_equal(context, &the_context);
-    assert_int_equal(segment, 0);
-    attach_calls++;
-    if (uncovered != 0 && requester_id == uncovered)
-        return attach_error;
-    attached[attached_count++] = requester_id;
-    return 0;
-}
-
-int iommu_detach(uint16_t segment, uint16_t requester_id)
-{
-    assert_int_equal(segment, 0);
-    for (uint32_t i = 0; i < attached_count; i++) {
-        if (attached[i] == requester_id)
-            attached[i--] = attached[--attached_count];
-    }
-    return requester_id == uncovered ? -ENODEV : 0;
-}
-
-bool iommu_covers(uint16_t segment, uint16_t requester_id)
-{
-    assert_int_equal(segment, 0);
-    return uncovered == 0 || requester_id != uncovered;
-}
-
-uint16_t iommu_alias(uint16_t segment, uint16_t requester_id)
-{
-    assert_int_equal(segment, 0);
-    return alias_from != 0 && requester_id == alias_from ? alias_to : requester_id;
-}
-
-void pci_form_groups(uint16_t (*alias)(uint16_t id))
-{
-    pci_group(functions, FUNCTIONS, alias);
-}
-
-uint32_t pci_count(void)
-{
-    return FUNCTIONS;
-}
-
-struct pci_function *pci_at(uint32_t index)
-{
-    return &functions[index];
-}
-
-void pci_set_bus_master(uint16_t id, bool on)
-{
-    assert_false(on);
-    master_cleared[cleared_count++] = id;
-}
-
-/* ---- the machine ---- */
-
-static void add_function(uint32_t index, uint16_t id, enum pci_kind kind)
-{
-    functions[index] = (struct pci_function){.id = id, .requester_id = id, .kind = kind};
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    machine_reset();
-    memset(entry_flags, 0, sizeof(entry_flags));
-    memset(&the_context, 0, sizeof(the_context));
-    log_text[0] = '\0';
-    max_bfn = UINT64_MAX >> 25;
-    map_error = flushes = 0;
-    mode_option = NULL;
-    premap_option = true;
-    attached_count = uncovered = cleared_count = attach_calls = 0;
-    alias_from = alias_to = 0;
-    attach_error = -ENODEV;
-    guest.iommu_on = true;
-
-    add_function(0, pci_id(0, 0, 0), PCI_KIND_HOST_BRIDGE);
-    add_function(1, pci_id(0, 1, 0), PCI_KIND_ENDPOINT);
-    add_function(2, pci_id(0, 2, 0), PCI_KIND_IOMMU);
-    add_function(3, pci_id(0, 3, 0), PCI_KIND_BRIDGE);
-    add_function(4, pci_id(0, 4, 0), PCI_KIND_ENDPOINT);
-    functions[4].hidden = true;
-    add_function(5, pci_id(2, 5, 0), PCI_KIND_ENDPOINT);
-    functions[5].requester_id = pci_id(2, 0, 0); /* behind a PCIe-to-PCI bridge */
-    functions[5].parent = &functions[3];
-    functions[3].is_pcie = true;
-    functions[3].pcie_type = PCIE_TYPE_TO_PCI_BRIDGE;
-    /* The chipset: one device, whose functions nothing keeps apart. */
-    add_function(6, pci_id(0, 31, 0), PCI_KIND_ISA_BRIDGE);
-    add_function(7, pci_id(0, 31, 2), PCI_KIND_ENDPOINT);
-    add_function(8, pci_id(0, 31, 3), PCI_KIND_ENDPOINT);
-    return 0;
-}
-
-static bool open_bus(void)
-{
-    return guest_bus_options() && guest_bus_create(MACHINE_FRAMES) && guest_bus_open();
-}
-
-static bool is_attached(uint16_t id)
-{
-    for (uint32_t i = 0; i < attached_count; i++) {
-        if (attached[i] == id)
-            return true;
-    }
-    return false;
-}
-
-static bool is_master_cleared(uint16_t id)
-{
-    for (uint32_t i = 0; i < cleared_count; i++) {
-        if (master_cleared[i] == id)
-            return true;
-    }
-    return false;
-}
+#include "world.h"
 
 /* ---- the boot-time map ---- */
 
@@ -319,7 +72,6 @@ static void a_failed_map_refuses_the_boot(void **state)
     map_error = -ENOMEM;
     assert_false(open_bus());
     assert_non_null(strstr(log_text, "cannot be mapped"));
-    assert_int_equal(attached_count, 0);
 }
 
 /* ---- devices and modes ---- */
@@ -501,6 +253,7 @@ static void mode_none_blocks_all(void **state)
     mode_option = "none";
     assert_true(open_bus());
     assert_null(guest.context);
+    assert_int_equal(guest.iommu_doors, IOMMU_DOORS_CLOSED);
     assert_int_equal(attached_count, 0);
     assert_int_equal(entry_flags[0], 0);
 }
@@ -514,20 +267,110 @@ static void without_an_iommu_there_is_no_bus(void **state)
     assert_int_equal(attached_count, 0);
 }
 
-static void modes_of_a_later_day_are_refused_in_words(void **state)
+static void an_unknown_mode_is_refused_in_words(void **state)
 {
     (void)state;
-    mode_option = "relaxed";
-    assert_false(guest_bus_options());
-    assert_non_null(strstr(log_text, "relaxed is not offered yet"));
-    mode_option = "draft-a-literal";
-    assert_false(guest_bus_options());
     mode_option = "ownd";
     assert_false(guest_bus_options());
     assert_non_null(strstr(log_text, "ownd is not a mode"));
     mode_option = "owned";
     assert_true(guest_bus_options());
     assert_int_equal(guest.continue_every, 3);
+}
+
+static const char *const trusting[] = {"relaxed", "draft-a-literal"};
+
+/* All memory but the hypervisor's, and no books: nothing a trusted guest does is held against it. */
+static void a_trusted_guest_has_all_ram_on_its_bus(void **state)
+{
+    for (size_t i = 0; i < sizeof trusting / sizeof trusting[0]; i++) {
+        setup(state);
+        mode_option = trusting[i];
+        machine_frames[7].owner = FRAME_FREE;
+        machine_frames[8].owner = FRAME_HYPERVISOR;
+        machine_frames[9].owner = FRAME_NOT_RAM;
+        machine_frames[10].owner = FRAME_FIRMWARE;
+        machine_frames[11].owner = FRAME_FREE;
+        machine_frames[MACHINE_FRAMES - 1].owner = FRAME_HYPERVISOR;
+        frame_get_type(frame_of(100), FRAME_TYPE_L1);
+        assert_true(open_bus());
+        for (uint64_t mfn = 0; mfn < MACHINE_FRAMES; mfn++) {
+            bool ram = machine_frames[mfn].owner == FRAME_GUEST || machine_frames[mfn].owner == FRAME_FREE;
+            assert_int_equal(entry_flags[mfn], ram ? IOMMU_READ | IOMMU_WRITE | IOMMU_PREMAP : 0);
+            assert_int_equal(machine_frames[mfn].flags, 0);
+            assert_int_equal(machine_frames[mfn].references, mfn == 100);
+        }
+        assert_int_equal(guest.iommu_doors, IOMMU_DOORS_TRUST);
+        assert_non_null(strstr(log_text, "the guest is trusted"));
+        assert_string_equal(guest_bus_mode(), trusting[i]);
+        /* What comes and goes was there before, and stays. */
+        assert_int_equal(guest_bus_open_frames(7, 1), 0);
+        assert_int_equal(guest_bus_close_frame(7), 0);
+        assert_int_equal(entry_flags[7], IOMMU_READ | IOMMU_WRITE | IOMMU_PREMAP);
+        assert_int_equal(machine_frames[7].references, 0);
+    }
+}
+
+static void strict_closes_the_doors_and_confines(void **state)
+{
+    (void)state;
+    mode_option = "draft-a-literal";
+    strict_option = true;
+    machine_frames[7].owner = FRAME_FREE;
+    frame_get_type(frame_of(100), FRAME_TYPE_L1);
+    assert_true(open_bus());
+    assert_int_equal(guest.iommu_doors, IOMMU_DOORS_CLOSED);
+    assert_int_equal(guest.iommu_mode, IOMMU_MODE_OWNED);
+    assert_int_equal(entry_flags[7], 0);
+    assert_int_equal(entry_flags[8], IOMMU_READ | IOMMU_WRITE | IOMMU_PREMAP);
+    assert_int_equal(entry_flags[100], IOMMU_READ | IOMMU_WITHHELD | IOMMU_PREMAP);
+    assert_null(strstr(log_text, "the guest is trusted"));
+
+    setup(state);
+    strict_option = true; /* says nothing in the other modes */
+    assert_true(open_bus());
+    assert_int_equal(guest.iommu_doors, IOMMU_DOORS_CHECK);
+}
+
+/* ---- frames that come and go ---- */
+
+static void what_comes_is_mapped_where_nothing_is(void **state)
+{
+    (void)state;
+    max_bfn = 3009;
+    for (uint64_t mfn = 2990; mfn < 3020; mfn++)
+        machine_frames[mfn].owner = FRAME_FREE;
+    assert_true(open_bus());
+    entry_flags[2995] = IOMMU_READ; /* the guest's own */
+    for (uint64_t mfn = 2990; mfn < 3020; mfn++)
+        machine_frames[mfn].owner = FRAME_GUEST;
+    assert_int_equal(guest_bus_open_frames(2990, 30), 0);
+    for (uint64_t mfn = 2990; mfn < 3020; mfn++) {
+        bool mapped = mfn != 2995 && mfn != WINDOW_BFN && mfn <= max_bfn;
+        assert_int_equal(machine_frames[mfn].references, mapped);
+        assert_int_equal(machine_frames[mfn].flags, mapped ? FRAME_PREMAPPED : 0);
+        if (mapped)
+            assert_int_equal(entry_flags[mfn], IOMMU_READ | IOMMU_WRITE | IOMMU_PREMAP);
+    }
+    assert_int_equal(entry_flags[2995], IOMMU_READ);
+    assert_int_equal(guest_bus_close_frame(2995), 0);
+    assert_int_equal(entry_flags[2995], IOMMU_READ);
+    assert_int_equal(guest_bus_close_frame(2996), 0);
+    assert_int_equal(entry_flags[2996], 0);
+    map_error = -ENOMEM;
+    machine_frames[2996] = (struct frame){.owner = FRAME_GUEST};
+    assert_int_equal(guest_bus_open_frames(2996, 1), -ENOMEM);
+    assert_int_equal(machine_frames[2996].references, 0);
+}
+
+static void without_a_premap_nothing_comes(void **state)
+{
+    (void)state;
+    premap_option = false;
+    assert_true(open_bus());
+    assert_int_equal(guest_bus_open_frames(100, 8), 0);
+    assert_int_equal(entry_flags[100], 0);
+    assert_int_equal(machine_frames[100].references, 0);
 }
 
 static void the_quota_holds_one_table_for_each_2_mib(void **state)
@@ -559,7 +402,11 @@ int main(void)
         T(mode_none_blocks_all),
         T(mode_none_keeps_what_no_unit_judges_from_the_guest),
         T(without_an_iommu_there_is_no_bus),
-        T(modes_of_a_later_day_are_refused_in_words),
+        T(an_unknown_mode_is_refused_in_words),
+        T(a_trusted_guest_has_all_ram_on_its_bus),
+        T(strict_closes_the_doors_and_confines),
+        T(what_comes_is_mapped_where_nothing_is),
+        T(without_a_premap_nothing_comes),
         T(the_quota_holds_one_table_for_each_2_mib),
     };
     return cmocka_run_group_tests_name("bus", tests, NULL, NULL);

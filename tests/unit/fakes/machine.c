@@ -71,6 +71,13 @@ uint64_t frame_table_end(void)
     return MACHINE_FRAMES;
 }
 
+/* Nothing leaves the guest here. */
+void frame_unpark(uint64_t mfn)
+{
+    (void)mfn;
+    abort();
+}
+
 /* ---- mem/map.h, mem/guest_copy.h ---- */
 
 void map_fill_guest_l4(uint64_t *l4)

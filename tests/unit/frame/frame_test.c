@@ -18,6 +18,13 @@ static struct frame frames[FRAMES];
 struct frame *frame_table = frames;
 uint64_t frame_table_count = FRAMES;
 
+static uint64_t unparked;
+
+void frame_unpark(uint64_t mfn)
+{
+    unparked = mfn;
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -27,7 +34,8 @@ static int begin(void **state)
     return 0;
 }
 
-static const enum frame_owner others[] = {FRAME_NOT_RAM, FRAME_HYPERVISOR, FRAME_FREE, FRAME_FIRMWARE};
+static const enum frame_owner others[] = {FRAME_NOT_RAM, FRAME_HYPERVISOR, FRAME_FREE, FRAME_FIRMWARE,
+                                          FRAME_PARKED};
 static const enum frame_type tables[] = {FRAME_TYPE_L1, FRAME_TYPE_L2, FRAME_TYPE_L3, FRAME_TYPE_L4,
                                          FRAME_TYPE_SEGMENT};
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
@@ -165,6 +173,51 @@ static void test_a_premapped_frame_is_let_go_once(void **state)
     assert_int_equal(frames[0].references, 4);
 }
 
+static void test_entries_without_write_are_counted(void **state)
+{
+    bool writes;
+    (void)state;
+    assert_int_equal(frame_bus_get(1, 9, false, &writes), 0);
+    assert_int_equal(frame_bus_get(1, 9, true, &writes), 0);
+    assert_int_equal(frames[1].bus_readers, 1);
+    assert_int_equal(frames[1].bus_writable, 1);
+    frame_bus_put(1, true);
+    assert_int_equal(frames[1].bus_readers, 1);
+    frame_bus_put(1, false);
+    assert_int_equal(frames[1].bus_readers, 0);
+    assert_int_equal(frames[1].references, 0);
+
+    /* Beyond what is counted, nobody knows how many there are; then it stays so. */
+    frames[1].bus_readers = FRAME_READERS_MAX - 1;
+    assert_int_equal(frame_bus_get(1, 9, false, &writes), 0);
+    assert_int_equal(frame_bus_get(1, 9, false, &writes), 0);
+    assert_int_equal(frames[1].bus_readers, FRAME_READERS_MAX);
+    frame_bus_put(1, false);
+    frame_bus_put(1, false);
+    assert_int_equal(frames[1].bus_readers, FRAME_READERS_MAX);
+}
+
+static void test_a_parked_frame_is_free_with_its_last_entry(void **state)
+{
+    bool writes;
+    (void)state;
+    unparked = UINT64_MAX;
+    assert_int_equal(frame_bus_get(3, 9, true, &writes), 0);
+    assert_int_equal(frame_bus_get(3, 10, false, &writes), 0);
+    frames[3].owner = FRAME_PARKED;
+    assert_int_equal(frame_bus_get(3, 11, false, &writes), -EPERM);
+    frame_bus_put(3, true);
+    assert_int_equal(unparked, UINT64_MAX);
+    frame_bus_put(3, false);
+    assert_int_equal(unparked, 3);
+
+    /* The guest's own frames stay its own. */
+    unparked = UINT64_MAX;
+    assert_int_equal(frame_bus_get(2, 9, true, &writes), 0);
+    frame_bus_put(2, true);
+    assert_int_equal(unparked, UINT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +229,8 @@ int main(void)
         cmocka_unit_test_setup(test_a_device_writes_only_what_is_no_table, begin),
         cmocka_unit_test_setup(test_the_latest_writable_bfn_is_noted, begin),
         cmocka_unit_test_setup(test_a_premapped_frame_is_let_go_once, begin),
+        cmocka_unit_test_setup(test_entries_without_write_are_counted, begin),
+        cmocka_unit_test_setup(test_a_parked_frame_is_free_with_its_last_entry, begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

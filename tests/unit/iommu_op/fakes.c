@@ -23,6 +23,7 @@ void fakes_reset(void)
     fake.parked_limit = IOMMU_FLUSH_PARKED;
     guest.context = (struct iommu_context *)(void *)&context_storage[resets++ % 2];
     guest.iommu_on = true;
+    guest.iommu_doors = IOMMU_DOORS_CHECK;
     guest.premap = true;
     for (uint64_t mfn = MFN_OWN; mfn <= MFN_TABLE; mfn++)
         frames[mfn] = (struct frame){.owner = FRAME_GUEST, .references = 1};
@@ -33,6 +34,7 @@ void fakes_reset(void)
     fake.bus[BFN_PREMAPPED] =
         (struct fake_entry){true, BFN_PREMAPPED, IOMMU_READ | IOMMU_WRITE | IOMMU_PREMAP};
     frames[BFN_PREMAPPED].references = 2;
+    frames[BFN_PREMAPPED].flags = FRAME_PREMAPPED;
     for (unsigned int i = 0; i < 2; i++)
         fake.bus[BFN_RESERVED + i] =
             (struct fake_entry){true, BFN_RESERVED + i, IOMMU_READ | IOMMU_WRITE | IOMMU_LOCKED};
@@ -147,6 +149,16 @@ enum device_frame device_frame_kind(uint64_t mfn)
     return mfn == MFN_OWN_MMIO || fake.policy_says_mmio ? DEVICE_FRAME_MMIO : DEVICE_FRAME_DENIED;
 }
 
+bool device_frame_is_kept(uint64_t mfn)
+{
+    return mfn == MFN_IOMMU || mfn == MFN_LAPIC;
+}
+
+void frame_unpark(uint64_t mfn)
+{
+    fake.unparked = mfn;
+}
+
 /* ---- the bus ---- */
 
 static void park(struct iommu_flush *flush, const struct fake_entry *old)
@@ -258,9 +270,12 @@ int iommu_flush(struct iommu_flush *flush)
     for (uint32_t i = first; i < flush->parked_count; i++) {
         uint64_t mfn = flush->parked[i].entry >> 12, flags = flush->parked[i].entry & 0xfff;
 
-        if (mfn >= FRAMES || frames[mfn].owner != FRAME_GUEST)
+        if (mfn >= FRAMES)
             continue; /* device registers carry no reference */
-        frame_bus_put(mfn, !(flags & IOMMU_PREMAP) && (flags & (IOMMU_WRITE | IOMMU_WITHHELD)));
+        if ((flags & IOMMU_PREMAP) == 0)
+            frame_bus_put(mfn, flags & (IOMMU_WRITE | IOMMU_WITHHELD));
+        else if (frames[mfn].flags & FRAME_PREMAPPED)
+            frame_put(&frames[mfn]);
     }
     flush->parked_count = first;
     flush->parked_frames = first;

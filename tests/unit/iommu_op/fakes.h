@@ -64,6 +64,7 @@ struct fakes {
     bool flush_fails, unit_dead, out_of_tables, policy_says_mmio;
     uint64_t readable_end; /* guest addresses from here on fault; 0: the pages' own end */
     uint32_t parked_limit; /* the accumulator counts as full from here */
+    uint64_t unparked;     /* the parked frame that came free last */
     bool continued;
     struct hypercall_args next;
 };

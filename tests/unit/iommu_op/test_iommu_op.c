@@ -196,6 +196,52 @@ static void ram_is_never_taken_for_device_registers(void **state)
     assert_int_equal(map_one(5, MFN_HOLE, RW), 0);
 }
 
+/* For a guest that is trusted: any frame but the hypervisor's, and no books. */
+static void a_trusted_guest_names_any_frame_but_the_hypervisors(void **state)
+{
+    static const uint64_t allowed[] = {MFN_OWN, MFN_TABLE, MFN_FREE, MFN_FIRMWARE, MFN_HOLE, MFN_OWN_MMIO};
+    static const uint64_t refused[] = {MFN_HYPERVISOR, MFN_IOMMU, MFN_LAPIC};
+
+    (void)state;
+    guest.iommu_doors = IOMMU_DOORS_TRUST;
+    for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
+        for (uint32_t flags = R; flags <= RW; flags++) {
+            assert_int_equal(map_one(5, allowed[i], flags), 0);
+            expect_entry(5, allowed[i], flags | IOMMU_PREMAP);
+            set_element(0, 6, allowed[i], flags);
+            assert_int_equal(iommu_map_one(GUEST_BASE), 0);
+            expect_entry(6, allowed[i], flags | IOMMU_PREMAP);
+        }
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        expect_refused(7, refused[i], RW, -EPERM);
+        set_element(0, 7, refused[i], RW);
+        assert_int_equal(iommu_map_one(GUEST_BASE), -EPERM);
+    }
+    assert_int_equal(references(MFN_OWN), 1);
+    assert_int_equal(references(MFN_TABLE), 1);
+    assert_int_equal(bus_writable(MFN_OWN), 0);
+    expect_refused(BFN_RESERVED, MFN_OWN, RW, -EACCES);
+    assert_int_equal(map_one(BFN_RESERVED, BFN_RESERVED, RW), 0);
+    assert_int_equal(map_one(5, 0, 0), 0);
+    assert_false(fake.bus[5].present);
+    assert_int_equal(references(MFN_OWN), 1);
+}
+
+static void parked_frames_wait_for_their_last_entry(void **state)
+{
+    (void)state;
+    assert_int_equal(map_one(5, MFN_OWN, RW), 0);
+    assert_int_equal(map_one(6, MFN_OWN, R), 0);
+    set_owner(MFN_OWN, FRAME_PARKED);
+    frame_put(frame_of(MFN_OWN)); /* the one that all of them begin with */
+    expect_refused(7, MFN_OWN, RW, -EPERM);
+    assert_int_equal(map_one(5, 0, 0), 0);
+    assert_int_equal(fake.unparked, 0);
+    assert_int_equal(map_one(6, 0, 0), 0);
+    assert_int_equal(fake.unparked, MFN_OWN);
+}
+
 static void write_is_withheld_on_a_page_table(void **state)
 {
     (void)state;
@@ -443,6 +489,8 @@ int main(void)
         TEST(frames_of_others_are_eperm),
         TEST(own_mmio_is_mapped_without_a_reference),
         TEST(ram_is_never_taken_for_device_registers),
+        TEST(a_trusted_guest_names_any_frame_but_the_hypervisors),
+        TEST(parked_frames_wait_for_their_last_entry),
         TEST(write_is_withheld_on_a_page_table),
         TEST(reserved_ranges_are_immutable),
         TEST(a_map_equal_to_the_installed_one_succeeds),

@@ -244,10 +244,52 @@ static void memory_sizes(void **state)
     assert_true(mapping->v_start == 0xffff800000000000 && mapping->v_end == 0xffff800000101000);
     *(domid_t *)at(GUEST_BASE) = DOMID_SELF;
     assert_int_equal(memory_op(XENMEM_maximum_reservation, GUEST_BASE), 1000);
+    guest.pages_now = 900;
+    assert_int_equal(memory_op(XENMEM_current_reservation, GUEST_BASE), 900);
     *(domid_t *)at(GUEST_BASE) = 1;
     assert_int_equal(memory_op(XENMEM_current_reservation, GUEST_BASE), -ESRCH);
     assert_int_equal(memory_op(XENMEM_current_reservation, 0), -EFAULT);
-    assert_int_equal(memory_op(11, GUEST_BASE), -ENOSYS);
+    assert_int_equal(memory_op(XENMEM_increase_reservation, GUEST_BASE), -ENOSYS);
+    assert_int_equal(memory_op(XENMEM_get_pod_target, GUEST_BASE), -ENOSYS);
+    assert_int_equal(memory_op(XENMEM_maximum_ram_page | 1u << 6, 0), -ENOSYS);
+}
+
+/* The bits above the command are where a preempted call goes on. */
+static void memory_calls_go_on(void **state)
+{
+    (void)state;
+    assert_int_equal(memory_op(XENMEM_decrease_reservation | 5u << 6, GUEST_BASE), 1005);
+    assert_int_equal(memory_op(XENMEM_populate_physmap, GUEST_BASE), 2000);
+    assert_int_equal(memory_op(XENMEM_exchange, 77), 77);
+    assert_int_equal(memory_op(XENMEM_exchange | 1u << 6, 77), -ENOSYS);
+}
+
+static void reserved_memory_is_that_of_all_devices(void **state)
+{
+    struct xen_reserved_device_memory_map *map = at(GUEST_BASE);
+    struct xen_reserved_device_memory *entries = at(GUEST_BASE + 64);
+
+    (void)state;
+    *map = (struct xen_reserved_device_memory_map){XENMEM_RDM_ALL, 2, GUEST_BASE + 64, 0, 0, 0};
+    assert_int_equal(memory_op(XENMEM_reserved_device_memory_map, GUEST_BASE), 0);
+    assert_int_equal(map->nr_entries, 0); /* nothing is reserved on a bus without an IOMMU */
+    guest.iommu_on = true;
+    map->nr_entries = 2;
+    map->flags = 0;
+    assert_int_equal(memory_op(XENMEM_reserved_device_memory_map, GUEST_BASE), 0);
+    assert_int_equal(map->nr_entries, 2);
+    assert_true(entries[0].start_pfn == 0x70 && entries[0].nr_pages == 2);
+    assert_true(entries[1].start_pfn == 0x80 && entries[1].nr_pages == 5);
+    entries[1].start_pfn = 1;
+    map->nr_entries = 1;
+    assert_int_equal(memory_op(XENMEM_reserved_device_memory_map, GUEST_BASE), -ENOBUFS);
+    assert_int_equal(map->nr_entries, 2);
+    assert_int_equal(entries[1].start_pfn, 1);
+    map->buffer = 0;
+    assert_int_equal(memory_op(XENMEM_reserved_device_memory_map, GUEST_BASE), -EFAULT);
+    assert_int_equal(memory_op(XENMEM_reserved_device_memory_map, 0), -EFAULT);
+    map->flags = 2;
+    assert_int_equal(memory_op(XENMEM_reserved_device_memory_map, GUEST_BASE), -EINVAL);
 }
 
 static void console_takes_chunks_and_yields(void **state)
@@ -290,6 +332,8 @@ int main(void)
         TEST(xen_version_answers),
         TEST(machine_memory_map_shows_ours_as_ram),
         TEST(memory_sizes),
+        TEST(memory_calls_go_on),
+        TEST(reserved_memory_is_that_of_all_devices),
         TEST(console_takes_chunks_and_yields),
     };
     int failed = cmocka_run_group_tests(calls, NULL, NULL);
