@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What memory_op() leads to: the calls that change the guest's memory, and the reserved ranges. */
-#include "mem/frame.h"
 #include "drivers/iommu/iommu.h"
 #include "fakes.h"
+#include "mem/frame.h"
 #include "pv/reservation.h"
 
 long decrease_reservation(struct cpu_regs *regs, const struct hypercall_args *args, uint64_t start)
@@ -37,7 +37,7 @@ struct iommu_reserved iommu_reserved_at(uint32_t index)
     return ranges[index];
 }
 
-void frame_unpark(struct frame *frame)
+void frame_unpark(uint64_t mfn)
 {
-    (void)frame;
+    (void)mfn;
 }
