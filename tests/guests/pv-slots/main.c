@@ -14,7 +14,8 @@
  */
 #include "kit/guest.h"
 
-static const uint64_t offered[] = {0, 1, 3, 4, 7, 12, 13, 14, 15, 17, 18, 21, 23, 24, 26, 29, 30, 32, 33, 57};
+static const uint64_t offered[] = {0,  1,  2,  3,  4,  5,  7,  8,  9,  10, 12, 13, 14,
+                                   15, 17, 18, 21, 23, 24, 25, 26, 29, 30, 32, 33, 57};
 
 static bool is_offered(uint64_t slot)
 {
