@@ -310,7 +310,7 @@ static struct call any_console_io(void)
     if (one_in(16))
         return call("console_io", __HYPERVISOR_console_io, CONSOLEIO_write, sizeof text - 1,
                     any_pointer(scratch_put(text, sizeof text)), any_word());
-    return call("console_io", __HYPERVISOR_console_io, CONSOLEIO_read + (one_in(8) ? any_word() >> 1 : 0),
+    return call("console_io", __HYPERVISOR_console_io, one_in(8) && !world.fragile ? any_word() : CONSOLEIO_read,
                 any_count(32), noise(8), any_word());
 }
 
