@@ -234,9 +234,11 @@ static struct call any_set_trap_table(void)
         traps[i].cs = one_in(2) ? FLAT_RING3_CS64 : (uint16_t)any_word();
         traps[i].address = one_in(2) ? home(any_page()) : any_word();
     }
-    /* An array without an end would be read on into what follows. */
-    return call("set_trap_table", __HYPERVISOR_set_trap_table, any_pointer(scratch_put(traps, sizeof traps)),
-                any_word(), any_word(), any_word());
+    uint64_t table = scratch_put(traps, sizeof traps);
+
+    /* Without a table, all handlers are gone. */
+    return call("set_trap_table", __HYPERVISOR_set_trap_table, world.fragile ? table : any_pointer(table), any_word(),
+                any_word(), any_word());
 }
 
 static struct call any_callback_op(void)

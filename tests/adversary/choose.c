@@ -7,14 +7,14 @@
 
 struct belief beliefs[WORLD_ARENA_MAX];
 static uint64_t state;
-static uint32_t scratch_used;
+static uint32_t scratch_used, scratch_end;
 
 void choose_begin(uint64_t seed)
 {
     state = random_seeded(seed);
     for (uint32_t i = 0; i < WORLD_ARENA_MAX; i++)
         beliefs[i] = (struct belief){0, false, false};
-    scratch_used = 0;
+    scratch_reset();
 }
 
 uint32_t below(uint32_t limit)
@@ -182,21 +182,23 @@ uint64_t any_count(uint32_t sensible)
 
 void scratch_reset(void)
 {
-    scratch_used = 8 * below(512);
+    scratch_used = 8 * below(64);
+    scratch_end = world.scratch_bytes;
 }
 
+/* Sometimes at the very end, behind which nothing is; never over what was put there before. */
 uint64_t scratch_put(const void *bytes, uint32_t count)
 {
-    uint32_t room = (count + 7) & ~7u;
-    uint64_t address;
+    uint32_t room = (count + 7) & ~7u, place = scratch_used;
 
-    if (room > world.scratch_bytes - scratch_used)
-        scratch_used = 0;
-    /* Sometimes at the very end, behind which nothing is. */
-    address = one_in(16) ? world.scratch_va + world.scratch_bytes - count : world.scratch_va + scratch_used;
-    scratch_used += room;
-    world_put(address, bytes, count);
-    return address;
+    if (scratch_end == world.scratch_bytes && one_in(16))
+        scratch_end = place = world.scratch_bytes - count;
+    else if (room > scratch_end - scratch_used)
+        return world.scratch_va + world.scratch_bytes;
+    else
+        scratch_used += room;
+    world_put(world.scratch_va + place, bytes, count);
+    return world.scratch_va + place;
 }
 
 uint64_t any_pointer(uint64_t good)

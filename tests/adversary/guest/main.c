@@ -12,7 +12,7 @@
 #include "tests/adversary/world.h"
 
 #define ARENA_PAGES   96u
-#define SCRATCH_PAGES 4u
+#define SCRATCH_PAGES 8u
 #define STEPS_TOLD    20000u
 #define DEVICE_ONE_IN 16u /* a transfer takes as long as 100,000 steps */
 
@@ -63,7 +63,7 @@ static void find_tables(void)
     }
 }
 
-/* Four pages, behind which nothing is mapped. */
+/* Pages, behind which nothing is mapped. */
 static void find_scratch(void)
 {
     uint64_t mfns[SCRATCH_PAGES + 1];
