@@ -102,7 +102,7 @@ void early_taken(uint64_t *first, uint64_t *count)
 void map_fill_guest_l4(uint64_t *l4)
 {
     for (unsigned slot = MAP_FIRST_SLOT; slot <= MAP_LAST_SLOT; slot++)
-        l4[slot] = 0xabc000 | slot;
+        l4[slot] = (0xabc00ull + slot) << FRAME_SHIFT | PTE_PRESENT | PTE_WRITABLE;
 }
 
 /* ---- the guest ---- */

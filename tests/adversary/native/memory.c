@@ -31,7 +31,9 @@ static struct page_entry pages[PAGE_SLOTS];
 static struct table_entry tables[3][TABLE_SLOTS];
 
 uint64_t cpu_loaded_l4, cpu_cr2;
+uint64_t guest_linear;
 static uint8_t device_page[FRAME_SIZE];
+static bool in_ring_0; /* the hypervisor reaches for guest memory */
 
 /* ---- forgetting ---- */
 
@@ -65,6 +67,10 @@ void gs_bases_swap(void)
 {
 }
 
+void cache_write_back(void)
+{
+}
+
 /* ---- walking ---- */
 
 static struct table_entry *table_slot(uint64_t address, uint32_t level)
@@ -89,15 +95,32 @@ static uint32_t start_of_walk(uint64_t address, uint64_t *mfn, bool *writable)
     return 4;
 }
 
-static uint64_t *table_entries(uint64_t mfn, uint32_t level)
+/* Through a recursive entry, for reading, tables show as those of lower levels. */
+static bool is_table_of(const struct frame *frame, uint32_t level, bool writable)
+{
+    uint32_t is = frame->type - FRAME_TYPE_L1 + 1u;
+
+    return frame->owner == FRAME_GUEST && frame->type_references != 0 && frame->type >= FRAME_TYPE_L1 &&
+           frame->type <= FRAME_TYPE_L4 && (frame->flags & FRAME_PARTIAL) == 0 &&
+           (is == level || (is > level && !writable));
+}
+
+static uint64_t *table_entries(uint64_t mfn, uint32_t level, bool writable)
 {
     const struct frame *frame = frame_of(mfn);
 
-    if (frame == NULL || frame->owner != FRAME_GUEST || frame->type_references == 0 ||
-        frame->type != FRAME_TYPE_L1 + level - 1)
-        machine_fail("the CPU walks MFN 0x%llx as a table of level %u, which it is not", (unsigned long long)mfn,
-                     level);
+    if (frame == NULL || !is_table_of(frame, level, writable))
+        machine_fail("the CPU walks MFN 0x%llx as a table of level %u, which it is not (type %u, %u references, "
+                     "flags 0x%x)",
+                     (unsigned long long)mfn, level, frame != NULL ? frame->type : 0,
+                     frame != NULL ? frame->type_references : 0, frame != NULL ? frame->flags : 0);
     return phys_to_virt(mfn << FRAME_SHIFT);
+}
+
+/* Of the hypervisor's own slots, which ring 3 does not get through. */
+static bool is_hypervisor_entry(uint64_t mfn, uint64_t slot)
+{
+    return frame_of(mfn)->type == FRAME_TYPE_L4 && slot >= MAP_FIRST_SLOT && slot <= MAP_LAST_SLOT;
 }
 
 /* Fills *found; false: a fault. */
@@ -107,10 +130,17 @@ static bool walk(uint64_t address, bool write, struct page_entry *found)
     bool writable;
 
     for (uint32_t level = start_of_walk(address, &mfn, &writable);; level--) {
-        uint64_t *entry = &table_entries(mfn, level)[address >> (12 + 9 * (level - 1)) & 511];
+        uint64_t slot = address >> (12 + 9 * (level - 1)) & 511;
+        uint64_t *entry = &table_entries(mfn, level, writable)[slot];
 
         if ((*entry & PTE_PRESENT) == 0)
             return false;
+        if (is_hypervisor_entry(mfn, slot)) {
+            if (in_ring_0)
+                machine_fail("the hypervisor follows a guest's pointer into its own tables: 0x%llx",
+                             (unsigned long long)address);
+            return false;
+        }
         if ((*entry & PTE_USER) == 0)
             machine_fail("an entry of level %u is not the user's: 0x%llx", level, (unsigned long long)*entry);
         writable = writable && (*entry & PTE_WRITABLE) != 0;
@@ -194,14 +224,14 @@ void cpu_check(void)
     if (cpu_loaded_l4 != l4)
         machine_fail("CR3 holds MFN 0x%llx, and the guest is on 0x%llx", (unsigned long long)cpu_loaded_l4,
                      (unsigned long long)l4);
-    (void)table_entries(cpu_loaded_l4, 4);
+    (void)table_entries(cpu_loaded_l4, 4, true);
     for (uint32_t i = 0; i < PAGE_SLOTS; i++)
         if (pages[i].valid)
             check_page(&pages[i]);
     for (uint32_t level = 2; level <= 4; level++)
         for (uint32_t i = 0; i < TABLE_SLOTS; i++)
             if (tables[level - 2][i].valid)
-                (void)table_entries(tables[level - 2][i].mfn, level - 1);
+                (void)table_entries(tables[level - 2][i].mfn, level - 1, tables[level - 2][i].writable);
 }
 
 /* ---- mem/guest_copy.h ---- */
@@ -210,7 +240,17 @@ static bool in_guest(uint64_t address, uint64_t count)
 {
     uint64_t last = address + (count - 1);
 
-    return last >= address && (last < 0x0000800000000000ull || address >= 0xffff880000000000ull);
+    if (last < address || (last >= 0x0000800000000000ull && address < 0xffff880000000000ull))
+        return false;
+    return guest_linear == 0 || last < guest_linear || address > guest_linear + ((1ull << 39) - 1);
+}
+
+static uint8_t *reach_in_ring_0(uint64_t address, bool write)
+{
+    in_ring_0 = true;
+    uint8_t *place = cpu_reach(address, write);
+    in_ring_0 = false;
+    return place;
 }
 
 static int copy(uint64_t address, uint8_t *bytes, uint64_t count, bool to_guest)
@@ -221,7 +261,7 @@ static int copy(uint64_t address, uint8_t *bytes, uint64_t count, bool to_guest)
         return -EFAULT;
     while (count != 0) {
         uint64_t part = FRAME_SIZE - address % FRAME_SIZE;
-        uint8_t *place = cpu_reach(address, to_guest);
+        uint8_t *place = reach_in_ring_0(address, to_guest);
 
         if (part > count)
             part = count;
@@ -248,8 +288,8 @@ int copy_to_guest(uint64_t address, const void *source, size_t count)
 /* One store: it is done, or it faults. */
 static int store(uint64_t address, const void *value, size_t count)
 {
-    if (!in_guest(address, count) || cpu_reach(address, true) == NULL ||
-        cpu_reach(address + count - 1, true) == NULL)
+    if (!in_guest(address, count) || reach_in_ring_0(address, true) == NULL ||
+        reach_in_ring_0(address + count - 1, true) == NULL)
         return -EFAULT;
     return copy_to_guest(address, value, count);
 }

@@ -17,13 +17,13 @@
 #include <string.h>
 
 struct held {
-    uint32_t references, types, bus_writable, premaps;
+    uint32_t references, types, bus_writable, premaps, recursive;
 };
 static struct held by_tables[RAM_FRAMES], by_bus[RAM_FRAMES], by_others[RAM_FRAMES];
 
 /* Tables as they were counted; level 0: not counted as a table. */
 static struct counted {
-    uint32_t level;
+    uint32_t level, end;        /* entries from end on hold nothing yet, or any more */
     uint64_t holding[512 / 64]; /* a bit for each entry that holds a reference */
     uint64_t entries[512];
 } counted[RAM_FRAMES];
@@ -64,12 +64,14 @@ static void check_foreign(uint64_t table, uint64_t entry)
     FAIL(table, "maps MFN 0x%llx, which is denied", (unsigned long long)mfn);
 }
 
-static void count_one(uint32_t level, uint64_t entry, uint32_t by)
+static void count_one(uint64_t table, uint32_t level, uint64_t entry, uint32_t by)
 {
     struct held *held = &by_tables[pte_mfn(entry)];
 
     held->references += by;
-    if (level > 1 || (entry & PTE_WRITABLE) != 0)
+    if (level == 4 && pte_mfn(entry) == table)
+        held->recursive += by;
+    else if (level > 1 || (entry & PTE_WRITABLE) != 0)
         held->types += by;
 }
 
@@ -87,11 +89,11 @@ static bool holds(uint64_t table, uint32_t level, uint64_t entry)
     return false;
 }
 
-static void forget_table(struct counted *table)
+static void forget_table(uint64_t mfn, struct counted *table)
 {
     for (uint32_t slot = 0; slot < 512; slot++)
         if ((table->holding[slot / 64] >> slot % 64 & 1) != 0)
-            count_one(table->level, table->entries[slot], UINT32_MAX);
+            count_one(mfn, table->level, table->entries[slot], UINT32_MAX);
     memset(table->holding, 0, sizeof table->holding);
     table->level = 0;
 }
@@ -99,12 +101,12 @@ static void forget_table(struct counted *table)
 /* Of a table of level 4, the hypervisor's slots hold nothing. */
 static void count_entries(uint64_t mfn, struct counted *table)
 {
-    for (uint32_t slot = 0; slot < 512; slot++) {
+    for (uint32_t slot = 0; slot < table->end; slot++) {
         if (table->level == 4 && slot >= MAP_FIRST_SLOT && slot <= MAP_LAST_SLOT)
             continue;
         if (table->entries[slot] != 0 && holds(mfn, table->level, table->entries[slot])) {
             table->holding[slot / 64] |= 1ull << slot % 64;
-            count_one(table->level, table->entries[slot], 1);
+            count_one(mfn, table->level, table->entries[slot], 1);
         }
     }
 }
@@ -117,19 +119,26 @@ static uint32_t level_of(const struct frame *frame)
     return table ? frame->type - FRAME_TYPE_L1 + 1u : 0;
 }
 
+/* While work on a table is under way, only its first entries hold something. */
+static uint32_t end_of(const struct frame *frame)
+{
+    return (frame->flags & (FRAME_PARTIAL | FRAME_DYING)) != 0 ? frame->work.progress : 512;
+}
+
 static void count_table(uint64_t mfn)
 {
     struct counted *old = &counted[mfn];
-    uint32_t level = level_of(machine_frame(mfn));
+    uint32_t level = level_of(machine_frame(mfn)), end = end_of(machine_frame(mfn));
     const uint64_t *entries = phys_to_virt(mfn << FRAME_SHIFT);
 
     if (level == 0 && old->level == 0)
         return;
-    if (level == old->level && memcmp(entries, old->entries, sizeof old->entries) == 0)
+    if (level == old->level && end == old->end && memcmp(entries, old->entries, sizeof old->entries) == 0)
         return;
     if (old->level != 0)
-        forget_table(old);
+        forget_table(mfn, old);
     old->level = level;
+    old->end = end;
     if (level == 0)
         return;
     memcpy(old->entries, entries, sizeof old->entries);
@@ -216,11 +225,14 @@ static void hold(uint64_t mfn, bool type)
     by_others[mfn].types += type;
 }
 
+/* A pin, or the work under way. */
+#define HOLDING (FRAME_PINNED | FRAME_PARTIAL | FRAME_DYING)
+
 static void count_others(void)
 {
     memset(by_others, 0, sizeof by_others);
     for (uint64_t mfn = 0; mfn < RAM_FRAMES; mfn++)
-        if ((machine_frame(mfn)->flags & FRAME_PINNED) != 0)
+        if ((machine_frame(mfn)->flags & HOLDING) != 0)
             hold(mfn, true);
     hold(guest.l4_mfn, true);
     if (guest.user_l4_mfn != 0)
@@ -245,7 +257,10 @@ static void check_frame(uint64_t mfn)
         FAIL(mfn, "%u boot-time bus entries, flags 0x%x", bus->premaps, frame->flags);
     if (types == 0 && frame_type_is_table(frame->type))
         FAIL(mfn, "type %u is nobody's", frame->type);
-    if (frame->type == FRAME_TYPE_L4 && frame->type_references != 0)
+    if (tables->recursive != (uint32_t)((frame->flags & FRAME_LINEAR) != 0))
+        FAIL(mfn, "%u recursive entries, flags 0x%x", tables->recursive, frame->flags);
+    if (frame->type == FRAME_TYPE_L4 && frame->type_references != 0 &&
+        (frame->flags & (FRAME_PARTIAL | FRAME_DYING)) == 0)
         check_hypervisor_slots(mfn);
 }
 
