@@ -70,7 +70,7 @@ static void fill_table(uint32_t page, uint32_t level)
         /* The upper half of a base table may have to carry the sequence itself. */
         entries[level == 4 && world.fragile ? slot % 256 : slot] = any_entry(level);
     }
-    if (level == 4 && (world.fragile || !one_in(4)))
+    if (level == 4 && (world.fragile || !one_in(12)))
         entries[world.image_slot] = world.image_entry;
     world_put(home(page), entries, sizeof entries);
 }

@@ -36,6 +36,25 @@ static bool chance(uint32_t one_in)
 
 /* ---- after every action ---- */
 
+/* The guest is gone; its parent begins another one. */
+static _Noreturn void end_of_life(uint64_t *count)
+{
+    ++*count;
+    _exit(0);
+}
+
+#define STRANDED_AFTER 40u
+
+/* A guest that took its own memory away can do no more than fault. */
+static void check_stranded(void)
+{
+    static uint32_t stranded;
+
+    stranded = cpu_reach(world.scratch_va, true) == NULL ? stranded + 1 : 0;
+    if (stranded > STRANDED_AFTER)
+        end_of_life(&progress->stranded);
+}
+
 static void speculate(void)
 {
     for (uint32_t i = 0; i < 4; i++)
@@ -49,6 +68,7 @@ static void after(void)
 {
     progress->actions++;
     speculate();
+    check_stranded();
     if (progress->actions < machine_options.check_from || progress->actions % machine_options.check_every != 0)
         return;
     progress->checks++;
@@ -249,13 +269,6 @@ bool guest_io_emulate(struct cpu_regs *interrupted)
 void log_guest(const char *text, size_t length)
 {
     (void)text, (void)length;
-}
-
-/* The guest is gone; its parent begins another one. */
-static _Noreturn void end_of_life(uint64_t *count)
-{
-    ++*count;
-    _exit(0);
 }
 
 void guest_crash(const struct cpu_regs *at, const char *format, ...)
