@@ -12,8 +12,8 @@ from .paths import BUILD
 from .vm import Machine, boot, expect_status
 
 TARGET = "adversary_native"
-NATIVE_STEPS = 200000
-QEMU_STEPS = 300000
+NATIVE_STEPS = 100000
+QEMU_STEPS = 100000
 SEED = 1
 NATIVE_TIMEOUT = 300
 QEMU_TIMEOUT = 300
