@@ -27,6 +27,14 @@ static uint64_t noise(uint32_t count)
     return words_at(words, count);
 }
 
+/* Room for the longest answer there is: what lies behind it is another call's. */
+static uint64_t room(void)
+{
+    static const uint8_t nothing[1024];
+
+    return any_pointer(scratch_put(nothing, sizeof nothing));
+}
+
 static uint64_t any_domain(void)
 {
     return one_in(24) ? any_word() : one_in(8) ? 0x7ff1 : DOMID_SELF;
@@ -111,8 +119,8 @@ struct call any_mmuext_op(void)
         if (command == 7 || command == 9 || command == 11)
             ops[i][1] = any_address();
     }
-    return call("mmuext_op", __HYPERVISOR_mmuext_op, any_pointer(scratch_put(ops, count * 24)), any_count(count),
-                one_in(4) ? 0 : any_pointer(scratch_put(&done, sizeof done)), any_domain());
+    return call("mmuext_op", __HYPERVISOR_mmuext_op, any_pointer(scratch_put(ops, count * 24)),
+                any_count(count), one_in(4) ? 0 : any_pointer(scratch_put(&done, sizeof done)), any_domain());
 }
 
 /* struct xen_memory_reservation, with frames of the arena. */
@@ -142,10 +150,8 @@ static struct call any_memory_op(void)
     } else if (command <= 1 || command == 6) {
         any_reservation(words, command != 1);
     } else {
-        uint64_t buffer[16] = {0};
-
         words[0] = any_count(8);
-        words[1] = words_at(buffer, 16);
+        words[1] = room();
     }
     return call("memory_op", __HYPERVISOR_memory_op, command, words_at(words, 9), any_word(), any_word());
 }
@@ -184,8 +190,8 @@ static struct call any_physdev_op(void)
     if (one_in(2))
         return call("physdev_op", __HYPERVISOR_physdev_op, PHYSDEVOP_iommu_map,
                     any_pointer(scratch_put(&op, sizeof op)), any_word(), any_word());
-    return call("physdev_op", __HYPERVISOR_physdev_op, one_in(8) ? any_word() : below(40), noise(8), any_word(),
-                any_word());
+    return call("physdev_op", __HYPERVISOR_physdev_op, one_in(8) ? any_word() : below(40), noise(8),
+                any_word(), any_word());
 }
 
 /* ---- descriptors ---- */
@@ -203,8 +209,13 @@ static struct call any_set_gdt(void)
 /* A descriptor of one of the forms that matter, with odd bits. */
 static uint64_t any_descriptor(void)
 {
-    static const uint64_t forms[] = {0x00affb000000ffff, 0x00cff3000000ffff, 0x00af9b000000ffff,
-                                     0x0000e90000000000, 0x0000ec0000000000, 0x0000820000000000, 0};
+    static const uint64_t forms[] = {0x00affb000000ffff,
+                                     0x00cff3000000ffff,
+                                     0x00af9b000000ffff,
+                                     0x0000e90000000000,
+                                     0x0000ec0000000000,
+                                     0x0000820000000000,
+                                     0};
     uint64_t form = forms[below(COUNT(forms))];
 
     return one_in(4) ? form ^ 1ull << below(64) : form;
@@ -212,8 +223,8 @@ static uint64_t any_descriptor(void)
 
 static struct call any_update_descriptor(void)
 {
-    uint64_t machine = world.fragile ? world.arena_mfn[any_page()] << 12 | 8 * below(512)
-                                     : any_mfn() << 12 | 8 * below(512);
+    uint64_t machine =
+        world.fragile ? world.arena_mfn[any_page()] << 12 | 8 * below(512) : any_mfn() << 12 | 8 * below(512);
 
     if (one_in(8) && !world.fragile)
         machine |= below(8);
@@ -237,8 +248,8 @@ static struct call any_set_trap_table(void)
     uint64_t table = scratch_put(traps, sizeof traps);
 
     /* Without a table, all handlers are gone. */
-    return call("set_trap_table", __HYPERVISOR_set_trap_table, world.fragile ? table : any_pointer(table), any_word(),
-                any_word(), any_word());
+    return call("set_trap_table", __HYPERVISOR_set_trap_table, world.fragile ? table : any_pointer(table),
+                any_word(), any_word(), any_word());
 }
 
 static struct call any_callback_op(void)
@@ -250,8 +261,8 @@ static struct call any_callback_op(void)
         type = 7;
     words[0] = type | (uint64_t)below(4) << 16;
     words[1] = one_in(2) ? home(any_page()) : any_word();
-    return call("callback_op", __HYPERVISOR_callback_op, one_in(8) ? any_word() : below(2), words_at(words, 2),
-                any_word(), any_word());
+    return call("callback_op", __HYPERVISOR_callback_op, one_in(8) ? any_word() : below(2),
+                words_at(words, 2), any_word(), any_word());
 }
 
 static struct call any_event_channel_op(void)
@@ -266,12 +277,12 @@ static struct call any_event_channel_op(void)
 
 static struct call any_vcpu_op(void)
 {
-    uint64_t words[4];
+    uint64_t words[8];
 
     for (uint32_t i = 0; i < COUNT(words); i++)
         words[i] = one_in(3) ? any_mfn() : one_in(3) ? home(any_page()) + 8 * below(512) : any_word();
-    return call("vcpu_op", __HYPERVISOR_vcpu_op, one_in(8) ? any_word() : below(16), one_in(4) ? any_word() : 0,
-                words_at(words, COUNT(words)), any_word());
+    return call("vcpu_op", __HYPERVISOR_vcpu_op, one_in(8) ? any_word() : below(16),
+                one_in(4) ? any_word() : 0, words_at(words, COUNT(words)), any_word());
 }
 
 static struct call any_sched_op(void)
@@ -280,8 +291,8 @@ static struct call any_sched_op(void)
     uint32_t command = one_in(8) ? (uint32_t)any_word() : below(8);
 
     /* A guest that sleeps or stops is no adversary. */
-    if (command == SCHEDOP_shutdown || command == 4 || (world.fragile && (command == SCHEDOP_block ||
-                                                                          command == SCHEDOP_poll)))
+    if (command == SCHEDOP_shutdown || command == 4 ||
+        (world.fragile && (command == SCHEDOP_block || command == SCHEDOP_poll)))
         command = SCHEDOP_yield;
     if (command == SCHEDOP_poll)
         words[2] = 1;
@@ -312,14 +323,14 @@ static struct call any_console_io(void)
     if (one_in(16))
         return call("console_io", __HYPERVISOR_console_io, CONSOLEIO_write, sizeof text - 1,
                     any_pointer(scratch_put(text, sizeof text)), any_word());
-    return call("console_io", __HYPERVISOR_console_io, one_in(8) && !world.fragile ? any_word() : CONSOLEIO_read,
-                any_count(32), noise(8), any_word());
+    return call("console_io", __HYPERVISOR_console_io,
+                one_in(8) && !world.fragile ? any_word() : CONSOLEIO_read, any_count(32), room(), any_word());
 }
 
 static struct call any_xen_version(void)
 {
-    return call("xen_version", __HYPERVISOR_xen_version, one_in(8) ? any_word() : below(12), noise(16), any_word(),
-                any_word());
+    return call("xen_version", __HYPERVISOR_xen_version, one_in(8) ? any_word() : below(12), room(),
+                any_word(), any_word());
 }
 
 /* Of platform_op, what would switch the machine off is left out. */
@@ -331,17 +342,19 @@ static struct call any_small(void)
     uint32_t slot = slots[below(COUNT(slots))];
 
     if (slot == __HYPERVISOR_platform_op) {
-        uint64_t words[8] = {one_in(2) ? 50 : 52 + below(20), 0x03000000, below(8), below(8)};
+        uint64_t words[20] = {one_in(2) ? 50 : 52 + below(20), 0x03000000, below(8), below(8)};
 
         return call("platform_op", slot, words_at(words, COUNT(words)), any_word(), any_word(), any_word());
     }
-    return call("a small call", slot, any_word(), one_in(2) ? home(any_page()) : any_word(), noise(4), any_word());
+    return call("a small call", slot, any_word(), one_in(2) ? home(any_page()) : any_word(), noise(4),
+                any_word());
 }
 
 /* Slots that nobody has, or has to know. */
 static struct call any_unknown(void)
 {
-    static const uint8_t slots[] = {4, 6, 11, 16, 19, 22, 27, 28, 31, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 48, 56, 58, 63};
+    static const uint8_t slots[] = {4,  6,  11, 16, 19, 22, 27, 28, 31, 34, 35, 36,
+                                    37, 38, 39, 40, 41, 42, 43, 48, 56, 58, 63};
     uint64_t slot = one_in(4) ? 64 + (any_word() >> 1) : slots[below(COUNT(slots))];
 
     return call("an unknown slot", slot, any_word(), noise(4), any_word(), any_word());
@@ -353,12 +366,12 @@ struct call any_call(void)
         struct call (*make)(void);
         uint32_t weight;
     } kinds[] = {
-        {any_mmu_update, 12},       {any_update_va_mapping, 10}, {any_mmuext_op, 8},
-        {any_iommu_op, 14},         {any_physdev_op, 4},         {any_memory_op, 6},
-        {any_set_gdt, 3},           {any_update_descriptor, 3},  {any_set_trap_table, 1},
-        {any_callback_op, 1},       {any_event_channel_op, 5},   {any_vcpu_op, 4},
-        {any_sched_op, 1},          {any_segment_base, 1},       {any_debugreg, 1},
-        {any_console_io, 1},        {any_xen_version, 1},        {any_small, 2},
+        {any_mmu_update, 12}, {any_update_va_mapping, 10}, {any_mmuext_op, 8},
+        {any_iommu_op, 14},   {any_physdev_op, 4},         {any_memory_op, 6},
+        {any_set_gdt, 3},     {any_update_descriptor, 3},  {any_set_trap_table, 1},
+        {any_callback_op, 1}, {any_event_channel_op, 5},   {any_vcpu_op, 4},
+        {any_sched_op, 1},    {any_segment_base, 1},       {any_debugreg, 1},
+        {any_console_io, 1},  {any_xen_version, 1},        {any_small, 2},
         {any_unknown, 1},
     };
     uint32_t total = 0, at = 0;

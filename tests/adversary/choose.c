@@ -130,8 +130,8 @@ uint32_t any_slot(void)
 static uint64_t any_flags(void)
 {
     static const uint64_t flags[] = {
-        READ_WRITE, READ_ONLY, PRESENT | WRITABLE | USER, PRESENT | USER, READ_WRITE | NO_EXECUTE, PRESENT,
-        PRESENT | WRITABLE};
+        READ_WRITE, READ_ONLY,         PRESENT | WRITABLE | USER, PRESENT | USER, READ_WRITE | NO_EXECUTE,
+        PRESENT,    PRESENT | WRITABLE};
 
     switch (below(24)) {
     case 0:
@@ -173,7 +173,8 @@ uint64_t any_address(void)
 
 uint64_t any_count(uint32_t sensible)
 {
-    static const uint64_t counts[] = {0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000001, 0xffffffffffffffff};
+    static const uint64_t counts[] = {0,          1,           0x7fffffff,        0x80000000,
+                                      0xffffffff, 0x100000001, 0xffffffffffffffff};
 
     if (!one_in(12))
         return sensible;

@@ -36,9 +36,9 @@ uint32_t page_of_level(uint32_t level);
 
 uint64_t any_mfn(void);
 uint64_t any_bfn(void);
-uint32_t any_slot(void);              /* of a table: few, so that they meet */
-uint64_t any_entry(uint32_t level);   /* for a table of that level */
-uint64_t any_address(void);           /* that tables of the sequence's own may translate, or none */
+uint32_t any_slot(void);            /* of a table: few, so that they meet */
+uint64_t any_entry(uint32_t level); /* for a table of that level */
+uint64_t any_address(void);         /* that tables of the sequence's own may translate, or none */
 uint64_t any_count(uint32_t sensible);
 
 /* The place of an arena page. */

@@ -32,8 +32,9 @@ static long run(const struct call *call)
 
 static long map_home(uint32_t page, uint64_t entry)
 {
-    const struct call call = {
-        __HYPERVISOR_update_va_mapping, {home(page), entry, UVMF_INVLPG | UVMF_ALL}, "mapping a page at its place"};
+    const struct call call = {__HYPERVISOR_update_va_mapping,
+                              {home(page), entry, UVMF_INVLPG | UVMF_ALL},
+                              "mapping a page at its place"};
 
     return run(&call);
 }
@@ -133,6 +134,10 @@ static void switch_base(void)
         extended(NEW_USER_BASEPTR, one_in(4) ? 0 : world.arena_mfn[page], "a new base for user mode");
         return;
     }
+    /* Whatever became of the frame, the sequence lives on behind this entry. */
+    if (world.fragile &&
+        set_entry(world.arena_mfn[page] << 12 | 8 * world.image_slot, world.image_entry) != 0)
+        return;
     if (beliefs[page].level != 4 ||
         extended(NEW_BASEPTR, world.arena_mfn[page], "a new base for kernel mode") != 0)
         return;
@@ -280,8 +285,8 @@ void sequence_step(void)
         void (*act)(void);
         uint32_t weight;
     } acts[] = {
-        {random_call, 20}, {make_table, 14},    {drop_table, 8}, {link_table, 8}, {edit_table, 8},
-        {switch_base, 3},  {restore_page, 10},  {balloon, 3},    {map_bus, 8},    {use_device, 8},
+        {random_call, 20}, {make_table, 14},    {drop_table, 8},     {link_table, 8}, {edit_table, 8},
+        {switch_base, 3},  {restore_page, 10},  {balloon, 3},        {map_bus, 8},    {use_device, 8},
         {multicall, 3},    {access_memory, 12}, {exchange_frame, 4},
     };
     uint32_t total = 0, at = 0;

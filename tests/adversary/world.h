@@ -23,9 +23,9 @@ struct world {
     uint64_t scratch_va; /* for arguments; what follows is not mapped */
     uint32_t scratch_bytes;
 
-    uint64_t table_mfn[5];                    /* own tables that translate the arena, by level */
-    uint64_t image_entry;                     /* the level 4 entry that the sequence itself lives by... */
-    uint32_t image_slot;                      /* ... and its slot */
+    uint64_t table_mfn[5];                   /* own tables that translate the arena, by level */
+    uint64_t image_entry;                    /* the level 4 entry that the sequence itself lives by... */
+    uint32_t image_slot;                     /* ... and its slot */
     uint64_t foreign_mfn[WORLD_FOREIGN_MAX]; /* the hypervisor's, devices', nobody's */
     uint32_t foreign_count;
     uint64_t machine_frames; /* one past the highest */
@@ -54,8 +54,9 @@ bool world_store(uint64_t address, uint64_t value);
 void world_dma(uint64_t bfn, bool write, uint64_t value);
 
 /*
- * Runs the bytes as instructions of the guest's kernel, at the place of an arena page: either it goes through,
- * or it raises the exception, which the guest survives. address: RDI and RCX at the time; value: RAX.
+ * Runs the bytes as instructions of the guest's kernel, at the place of an arena page: either it goes
+ * through, or it raises the exception, which the guest survives. address: RDI and RCX at the time; value:
+ * RAX.
  */
 struct world_instruction {
     uint8_t bytes[12];

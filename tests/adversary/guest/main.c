@@ -12,7 +12,7 @@
 #include "tests/adversary/world.h"
 
 #define ARENA_PAGES   96u
-#define SCRATCH_PAGES 8u
+#define SCRATCH_PAGES 12u
 #define STEPS_TOLD    20000u
 #define DEVICE_ONE_IN 16u /* a transfer takes as long as 100,000 steps */
 
@@ -184,8 +184,8 @@ static uint32_t page_on_bus(uint64_t bfn, bool *writes)
         return ARENA_PAGES;
     *writes = (op.flags & (IOMMU_MAP_OP_writeable | IOMMU_MAP_OP_write_withheld)) == IOMMU_MAP_OP_writeable;
     for (uint32_t level = 1; level <= 4; level++)
-        EXPECT(!*writes || op.mfn != world.table_mfn[level], "devices may write the level %u table at BFN 0x%lx",
-               level, bfn);
+        EXPECT(!*writes || op.mfn != world.table_mfn[level],
+               "devices may write the level %u table at BFN 0x%lx", level, bfn);
     for (uint32_t i = 0; i < ARENA_PAGES; i++)
         if (world.arena_mfn[i] == op.mfn)
             return i;
@@ -244,9 +244,9 @@ void guest_main(void)
         if (step % 64 == 0)
             own_tables_are_read_only();
         if (step % STEPS_TOLD == 0)
-            printk("adversary: seed %lu: %lu steps, %lu hypercalls, %lu faults, %lu transfers\n", seed, step, calls,
-                   faults, transfers / DEVICE_ONE_IN);
+            printk("adversary: seed %lu: %lu steps, %lu hypercalls, %lu faults, %lu transfers\n", seed, step,
+                   calls, faults, transfers / DEVICE_ONE_IN);
     }
-    report_success("seed %lu: %lu steps, %lu hypercalls, %lu faults, %lu transfers", seed, steps, calls, faults,
-                   transfers / DEVICE_ONE_IN);
+    report_success("seed %lu: %lu steps, %lu hypercalls, %lu faults, %lu transfers", seed, steps, calls,
+                   faults, transfers / DEVICE_ONE_IN);
 }

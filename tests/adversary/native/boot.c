@@ -112,7 +112,7 @@ void map_fill_guest_l4(uint64_t *l4)
 #define ARENA_PFN   16u
 #define ARENA_PAGES 96u
 #define SCRATCH_PFN (ARENA_PFN + ARENA_PAGES)
-#define SCRATCH     8u
+#define SCRATCH     12u
 #define STACK_PFN   (SCRATCH_PFN + SCRATCH + 1) /* after a page that is not mapped */
 #define MAPPED      (STACK_PFN + 2)
 
@@ -205,9 +205,9 @@ static void build_iommu(void)
 
 static void tell_world(void)
 {
-    const uint64_t foreign[] = {guest.shared_mfn, 0,  IMAGE_MFN + 3,  RAM_FRAMES - 1, 16,
-                                18,               21, MFN_MMIO,       MFN_MSIX,       MFN_LOCAL_APIC,
-                                0xfed90,          1,  MODEL_FIRST_MFN};
+    const uint64_t foreign[] = {
+        guest.shared_mfn, 0, IMAGE_MFN + 3,  RAM_FRAMES - 1, 16, 18, 21, MFN_MMIO, MFN_MSIX, MFN_LOCAL_APIC,
+        0xfed90,          1, MODEL_FIRST_MFN};
 
     world = (struct world){
         .arena_va = page_va(ARENA_PFN),
@@ -233,7 +233,8 @@ static void tell_world(void)
 void machine_boot(void)
 {
     char options[64];
-    void *ram = mmap(NULL, RAM_FRAMES * FRAME_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *ram =
+        mmap(NULL, RAM_FRAMES * FRAME_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (ram == MAP_FAILED)
         machine_fail("no memory");

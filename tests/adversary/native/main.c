@@ -84,8 +84,10 @@ static int64_t run_life(uint64_t limit)
         return -errno;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         describe();
-        fprintf(stderr, "adversary: to see it again: ./tools/adversary --native --iommu %s --seed %llu --steps %llu\n",
-                vendor_name(), (unsigned long long)progress->seed, (unsigned long long)progress->steps);
+        fprintf(
+            stderr,
+            "adversary: to see it again: ./tools/adversary --native --iommu %s --seed %llu --steps %llu\n",
+            vendor_name(), (unsigned long long)progress->seed, (unsigned long long)progress->steps);
         return -1;
     }
     uint64_t done = progress->steps;
@@ -100,7 +102,8 @@ static int64_t run_life(uint64_t limit)
 static _Noreturn void usage(const char *name)
 {
     fprintf(stderr,
-            "usage: %s [--iommu intel|amd] [--seed S] [--steps N] [--seconds N] [--life N] [--every N] [--from K] "
+            "usage: %s [--iommu intel|amd] [--seed S] [--steps N] [--seconds N] [--life N] [--every N] "
+            "[--from K] "
             "[--trace]\n",
             name);
     exit(2);
@@ -162,18 +165,20 @@ int main(int count, char **words)
         machine_options.seed++;
         if (passed(start) / 10 != told) {
             told = passed(start) / 10;
-            fprintf(stderr, "adversary: native %s: %llu steps, %llu s\n", vendor_name(), (unsigned long long)done,
-                    (unsigned long long)passed(start));
+            fprintf(stderr, "adversary: native %s: %llu steps, %llu s\n", vendor_name(),
+                    (unsigned long long)done, (unsigned long long)passed(start));
         }
     }
-    printf("adversary: native %s, seeds %llu to %llu: %llu steps, %llu actions, %llu recounts, %llu calls that "
-           "succeeded, %llu accesses that faulted, %llu words written by devices, %llu guests crashed, %llu shut "
-           "down, %llu stranded, %llu s: clean\n",
-           vendor_name(), (unsigned long long)first, (unsigned long long)(first + lives - 1),
-           (unsigned long long)progress->steps, (unsigned long long)progress->actions,
-           (unsigned long long)progress->checks, (unsigned long long)progress->calls_done,
-           (unsigned long long)progress->faults, (unsigned long long)progress->dma_writes,
-           (unsigned long long)progress->crashes, (unsigned long long)progress->shutdowns,
-           (unsigned long long)progress->stranded, (unsigned long long)passed(start));
+    printf(
+        "adversary: native %s, seeds %llu to %llu: %llu steps, %llu actions, %llu recounts, %llu calls that "
+        "succeeded, %llu accesses that faulted, %llu words written by devices, %llu guests crashed, %llu "
+        "shut "
+        "down, %llu stranded, %llu s: clean\n",
+        vendor_name(), (unsigned long long)first, (unsigned long long)(first + lives - 1),
+        (unsigned long long)progress->steps, (unsigned long long)progress->actions,
+        (unsigned long long)progress->checks, (unsigned long long)progress->calls_done,
+        (unsigned long long)progress->faults, (unsigned long long)progress->dma_writes,
+        (unsigned long long)progress->crashes, (unsigned long long)progress->shutdowns,
+        (unsigned long long)progress->stranded, (unsigned long long)passed(start));
     return 0;
 }

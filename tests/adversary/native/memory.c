@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The CPU's way to memory. It walks the guest's own tables, sets A and D in them, and caches what it finds, of
- * pages and of tables, until tlb_flush_all(), tlb_flush_page() or tlb_load(). What it walks must be a table by
- * its type, at that level, at that moment.
+ * The CPU's way to memory. It walks the guest's own tables, sets A and D in them, and caches what it finds,
+ * of pages and of tables, until tlb_flush_all(), tlb_flush_page() or tlb_load(). What it walks must be a
+ * table by its type, at that level, at that moment.
  */
 #include "tests/adversary/native/machine.h"
 #include "tests/adversary/random.h"
@@ -110,10 +110,11 @@ static uint64_t *table_entries(uint64_t mfn, uint32_t level, bool writable)
     const struct frame *frame = frame_of(mfn);
 
     if (frame == NULL || !is_table_of(frame, level, writable))
-        machine_fail("the CPU walks MFN 0x%llx as a table of level %u, which it is not (type %u, %u references, "
-                     "flags 0x%x)",
-                     (unsigned long long)mfn, level, frame != NULL ? frame->type : 0,
-                     frame != NULL ? frame->type_references : 0, frame != NULL ? frame->flags : 0);
+        machine_fail(
+            "the CPU walks MFN 0x%llx as a table of level %u, which it is not (type %u, %u references, "
+            "flags 0x%x)",
+            (unsigned long long)mfn, level, frame != NULL ? frame->type : 0,
+            frame != NULL ? frame->type_references : 0, frame != NULL ? frame->flags : 0);
     return phys_to_virt(mfn << FRAME_SHIFT);
 }
 
@@ -204,7 +205,8 @@ static void check_page(const struct page_entry *entry)
         enum device_frame kind = device_frame_kind(entry->mfn);
 
         if (kind == DEVICE_FRAME_DENIED || (kind == DEVICE_FRAME_READ_ONLY && entry->writable))
-            machine_fail("the CPU can still reach MFN 0x%llx, which is denied", (unsigned long long)entry->mfn);
+            machine_fail("the CPU can still reach MFN 0x%llx, which is denied",
+                         (unsigned long long)entry->mfn);
         return;
     }
     if ((frame->flags & FRAME_SHARED_RW) != 0 || ((frame->flags & FRAME_SHARED_RO) != 0 && !entry->writable))

@@ -196,7 +196,8 @@ static void count_leaf(uint64_t entry, uint64_t span)
 static void count_bus_table(uint64_t mfn, uint32_t level)
 {
     const struct page_format *format = guest.context->table.format;
-    const uint64_t *entries = (const uint64_t *)(const void *)(model_memory + ((mfn - MODEL_FIRST_MFN) << 12));
+    const uint64_t *entries =
+        (const uint64_t *)(const void *)(model_memory + ((mfn - MODEL_FIRST_MFN) << 12));
 
     for (uint32_t slot = 0; slot < 512; slot++) {
         if (entries[slot] == 0)
@@ -247,8 +248,8 @@ static void check_frame(uint64_t mfn)
     uint32_t types = tables->types + others->types;
 
     if (frame->references != references)
-        FAIL(mfn, "%u references recorded, %u found (%u in tables, %u on the bus)", frame->references, references,
-             tables->references, bus->references);
+        FAIL(mfn, "%u references recorded, %u found (%u in tables, %u on the bus)", frame->references,
+             references, tables->references, bus->references);
     if (frame->type_references != types)
         FAIL(mfn, "type %u has %u references recorded, %u found", frame->type, frame->type_references, types);
     if (frame->bus_writable != bus->bus_writable)

@@ -22,10 +22,10 @@ struct world world;
 uint64_t machine_random;
 static struct cpu_regs regs;
 
-#define CODE_VA       (world.scratch_va - 2 * FRAME_SIZE) /* of the SYSCALL: never fetched */
-#define STACK_VA      (world.scratch_va + world.scratch_bytes + 3 * FRAME_SIZE)
-#define SYSCALL_BYTES 2u
-#define RFLAGS        0x202u
+#define CODE_VA           (world.scratch_va - 2 * FRAME_SIZE) /* of the SYSCALL: never fetched */
+#define STACK_VA          (world.scratch_va + world.scratch_bytes + 3 * FRAME_SIZE)
+#define SYSCALL_BYTES     2u
+#define RFLAGS            0x202u
 /* More continuations than the longest array in all of the guest's memory can need. */
 #define CONTINUATIONS_MAX 2000000u
 
@@ -58,7 +58,8 @@ static void check_stranded(void)
 static void speculate(void)
 {
     for (uint32_t i = 0; i < 4; i++)
-        cpu_speculate(world.arena_va + (uint64_t)random_below(&machine_random, world.arena_frames) * FRAME_SIZE);
+        cpu_speculate(world.arena_va +
+                      (uint64_t)random_below(&machine_random, world.arena_frames) * FRAME_SIZE);
     if (chance(8))
         cpu_speculate((uint64_t)random_below(&machine_random, 256) << 39 |
                       (uint64_t)random_below(&machine_random, 8) << 12);
@@ -69,7 +70,8 @@ static void after(void)
     progress->actions++;
     speculate();
     check_stranded();
-    if (progress->actions < machine_options.check_from || progress->actions % machine_options.check_every != 0)
+    if (progress->actions < machine_options.check_from ||
+        progress->actions % machine_options.check_every != 0)
         return;
     progress->checks++;
     cpu_check();
@@ -180,8 +182,9 @@ long world_call(uint64_t slot, const uint64_t arguments[5])
     uint32_t entries = 0;
 
     if (machine_options.trace)
-        fprintf(stderr, "%llu: %llu(0x%llx, 0x%llx, 0x%llx, 0x%llx, 0x%llx)", (unsigned long long)progress->actions,
-                (unsigned long long)slot, (unsigned long long)arguments[0], (unsigned long long)arguments[1],
+        fprintf(stderr, "%llu: %llu(0x%llx, 0x%llx, 0x%llx, 0x%llx, 0x%llx)",
+                (unsigned long long)progress->actions, (unsigned long long)slot,
+                (unsigned long long)arguments[0], (unsigned long long)arguments[1],
                 (unsigned long long)arguments[2], (unsigned long long)arguments[3],
                 (unsigned long long)arguments[4]);
     reset_registers();
