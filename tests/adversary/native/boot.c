@@ -162,6 +162,7 @@ static void build_guest(void)
     for (uint64_t pfn = 0; pfn < GUEST_PAGES; pfn++)
         m2p_set(p2m[pfn], pfn);
     build_tables();
+    guest.slots = HYPERCALL_SLOTS;
     if (!guest_bus_open())
         machine_fail("no bus map");
 }

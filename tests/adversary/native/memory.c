@@ -31,7 +31,6 @@ static struct page_entry pages[PAGE_SLOTS];
 static struct table_entry tables[3][TABLE_SLOTS];
 
 uint64_t cpu_loaded_l4, cpu_cr2;
-uint64_t guest_linear;
 static uint8_t device_page[FRAME_SIZE];
 static bool in_ring_0; /* the hypervisor reaches for guest memory */
 
@@ -242,9 +241,7 @@ static bool in_guest(uint64_t address, uint64_t count)
 {
     uint64_t last = address + (count - 1);
 
-    if (last < address || (last >= 0x0000800000000000ull && address < 0xffff880000000000ull))
-        return false;
-    return guest_linear == 0 || last < guest_linear || address > guest_linear + ((1ull << 39) - 1);
+    return (address >= guest_quick_start && last >= address) || guest_range_allowed(address, last);
 }
 
 static uint8_t *reach_in_ring_0(uint64_t address, bool write)
@@ -307,10 +304,25 @@ int put_guest_u64(uint64_t address, uint64_t value)
     return store(address, &value, sizeof value);
 }
 
+static int get_words(uint64_t *words, uint64_t address, uint32_t count)
+{
+    memset(words, 0, count * sizeof *words);
+    return copy_from_guest(words, address, count * sizeof *words);
+}
+
+int get_guest_words2(uint64_t words[2], uint64_t address)
+{
+    return get_words(words, address, 2);
+}
+
+int get_guest_words8(uint64_t words[8], uint64_t address)
+{
+    return get_words(words, address, 8);
+}
+
 int get_guest_words3(uint64_t words[3], uint64_t address)
 {
-    words[0] = words[1] = words[2] = 0;
-    return copy_from_guest(words, address, 3 * sizeof words[0]);
+    return get_words(words, address, 3);
 }
 
 int put_guest_u32(uint64_t address, uint32_t value)
