@@ -57,7 +57,7 @@ uint8_t *cpu_reach(uint64_t address, bool write);
 void cpu_speculate(uint64_t address);
 /* No translation that is cached leads where it must not. */
 void cpu_check(void);
-extern uint64_t cpu_loaded_l4, cpu_cr2;
+extern uint64_t cpu_loaded_l4;
 
 /* ---- recount.c ---- */
 

@@ -53,8 +53,11 @@ void machine_fail(const char *format, ...)
 
 /* ---- one life ---- */
 
+#define LIFE_SECONDS 600u /* and something hangs: the signal ends it */
+
 static void live(uint64_t limit)
 {
+    alarm(LIFE_SECONDS);
     privileged_init();
     machine_boot();
     model.describe = describe;

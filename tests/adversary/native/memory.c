@@ -6,7 +6,9 @@
  */
 #include "tests/adversary/native/machine.h"
 #include "tests/adversary/random.h"
+#include "tests/unit/fakes/cpu.h"
 
+#include "cpu/trap.h"
 #include "guest-abi/include/sluice/errno.h"
 #include "mem/guest_copy.h"
 #include "pv/guest.h"
@@ -30,7 +32,8 @@ struct table_entry {
 static struct page_entry pages[PAGE_SLOTS];
 static struct table_entry tables[3][TABLE_SLOTS];
 
-uint64_t cpu_loaded_l4, cpu_cr2;
+uint64_t cpu_loaded_l4;
+static uint64_t fault_code; /* of the last access of the hypervisor's that faulted; CR2 has the address */
 static uint8_t device_page[FRAME_SIZE];
 static bool in_ring_0; /* the hypervisor reaches for guest memory */
 
@@ -63,10 +66,6 @@ void tlb_load(uint64_t l4_mfn)
 }
 
 void gs_bases_swap(void)
-{
-}
-
-void cache_write_back(void)
 {
 }
 
@@ -249,7 +248,16 @@ static uint8_t *reach_in_ring_0(uint64_t address, bool write)
     in_ring_0 = true;
     uint8_t *place = cpu_reach(address, write);
     in_ring_0 = false;
+    if (place == NULL) {
+        cpu_model.cr2 = address;
+        fault_code = write ? 2 : 0;
+    }
     return place;
+}
+
+uint64_t trap_fixed_error(void)
+{
+    return fault_code;
 }
 
 static int copy(uint64_t address, uint8_t *bytes, uint64_t count, bool to_guest)

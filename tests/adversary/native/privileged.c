@@ -12,33 +12,6 @@
 #include <string.h>
 #include <ucontext.h>
 
-#define CR0_VALUE 0x80050033u /* PG, AM, WP, NE, ET, MP, PE */
-#define CR4_VALUE 0x000406a0u
-
-static greg_t *general_register(greg_t *regs, uint32_t number)
-{
-    static const int names[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-                                  REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
-
-    return &regs[names[number & 15]];
-}
-
-static uint64_t control_register(uint32_t number)
-{
-    switch (number) {
-    case 0:
-        return CR0_VALUE;
-    case 2:
-        return cpu_cr2;
-    case 3:
-        return cpu_loaded_l4 << FRAME_SHIFT;
-    case 4:
-        return CR4_VALUE;
-    default:
-        return 0;
-    }
-}
-
 /* Bytes of a ModRM byte with all that belongs to it. */
 static uint32_t operand_length(const uint8_t *modrm)
 {
@@ -56,42 +29,25 @@ static uint32_t operand_length(const uint8_t *modrm)
 }
 
 /* Bytes of the instruction, which is done; 0: it is none of these. */
-static uint32_t two_byte(const uint8_t *code, uint32_t rex, greg_t *regs)
+static uint32_t two_byte(const uint8_t *code)
 {
     switch (code[0]) {
     case 0x06: /* CLTS */
     case 0x08: /* INVD */
     case 0x09: /* WBINVD */
-    case 0x30: /* WRMSR */
-        return 1;
-    case 0x32: /* RDMSR */
-        regs[REG_RAX] = regs[REG_RDX] = 0;
         return 1;
     case 0x00: /* LLDT, LTR */
     case 0x01: /* LGDT, LIDT, INVLPG, SWAPGS, XSETBV */
         return 1 + operand_length(&code[1]);
-    case 0x20: /* MOV from CRn */
-        *general_register(regs, (code[1] & 7u) | (rex & 1) << 3) = (greg_t)control_register(code[1] >> 3 & 7);
-        return 2;
-    case 0x21: /* MOV from DRn */
-        *general_register(regs, (code[1] & 7u) | (rex & 1) << 3) = 0;
-        return 2;
-    case 0x22:
-    case 0x23:
-        return 2;
     default:
         return 0;
     }
 }
 
-static uint32_t emulate(const uint8_t *code, greg_t *regs)
+static uint32_t emulate(const uint8_t *code)
 {
-    uint32_t prefix = 0, rex = 0, length;
+    uint32_t prefix = (code[0] & 0xf0) == 0x40, length;
 
-    if ((code[0] & 0xf0) == 0x40) {
-        rex = code[0];
-        prefix = 1;
-    }
     switch (code[prefix]) {
     case 0xf4: /* HLT */
         machine_halt();
@@ -102,7 +58,7 @@ static uint32_t emulate(const uint8_t *code, greg_t *regs)
     case 0x8e: /* MOV to a segment register */
         return prefix + 1 + operand_length(&code[prefix + 1]);
     case 0x0f:
-        length = two_byte(&code[prefix + 1], rex, regs);
+        length = two_byte(&code[prefix + 1]);
         return length != 0 ? prefix + 1 + length : 0;
     default:
         return 0;
@@ -112,7 +68,7 @@ static uint32_t emulate(const uint8_t *code, greg_t *regs)
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
     greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
-    uint32_t length = emulate((const uint8_t *)(uintptr_t)regs[REG_RIP], regs);
+    uint32_t length = emulate((const uint8_t *)(uintptr_t)regs[REG_RIP]);
 
     if (length == 0)
         machine_fail("signal %d at %p, address %p", signal, (void *)(uintptr_t)regs[REG_RIP], info->si_addr);

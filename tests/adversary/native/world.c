@@ -263,12 +263,6 @@ enum device_frame device_frame_kind(uint64_t mfn)
     return mfn == MFN_MSIX ? DEVICE_FRAME_READ_ONLY : DEVICE_FRAME_DENIED;
 }
 
-bool guest_io_emulate(struct cpu_regs *interrupted)
-{
-    (void)interrupted;
-    return false;
-}
-
 void log_guest(const char *text, size_t length)
 {
     (void)text, (void)length;
