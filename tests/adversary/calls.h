@@ -18,6 +18,9 @@ struct call any_mmu_update(void);
 struct call any_iommu_op(void);
 struct call any_mmuext_op(void);
 
+/* instructions.c: something that ring 3 may not execute, with random registers. */
+void execute_something(void);
+
 /* Commands of mmuext_op: public ABI. */
 #define PIN_L1           0u /* to PIN_L4 = 3 */
 #define UNPIN            4u

@@ -285,9 +285,9 @@ void sequence_step(void)
         void (*act)(void);
         uint32_t weight;
     } acts[] = {
-        {random_call, 20}, {make_table, 14},    {drop_table, 8},     {link_table, 8}, {edit_table, 8},
-        {switch_base, 3},  {restore_page, 10},  {balloon, 3},        {map_bus, 8},    {use_device, 8},
-        {multicall, 3},    {access_memory, 12}, {exchange_frame, 4},
+        {random_call, 20}, {make_table, 14},       {drop_table, 8},     {link_table, 8},     {edit_table, 8},
+        {switch_base, 3},  {restore_page, 10},     {balloon, 3},        {map_bus, 8},        {use_device, 8},
+        {multicall, 3},    {execute_something, 4}, {access_memory, 12}, {exchange_frame, 4},
     };
     uint32_t total = 0, at = 0;
 

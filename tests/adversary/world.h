@@ -54,16 +54,17 @@ bool world_store(uint64_t address, uint64_t value);
 void world_dma(uint64_t bfn, bool write, uint64_t value);
 
 /*
- * Runs the bytes as instructions of the guest's kernel, at the place of an arena page: either it goes
- * through, or it raises the exception, which the guest survives. address: RDI and RCX at the time; value:
- * RAX.
+ * Runs an instruction in the guest's kernel. It goes through, is emulated, or raises an exception that the
+ * guest survives.
  */
 struct world_instruction {
-    uint8_t bytes[12];
-    uint32_t length;
-    uint32_t vector, error_code; /* what a CPU raises for it in ring 3 */
-    bool memory;                 /* it accesses memory at RDI: then #PF comes first */
+    uint8_t bytes[14];
+    uint8_t length;
+    uint8_t vector; /* what a CPU raises for it in ring 3 */
+    uint16_t error_code;
+    bool stores; /* eight bytes of RAX at RDI: if that faults, #PF is what it raises */
+    uint64_t rax, rcx, rdx, rdi;
 };
-void world_execute(const struct world_instruction *instruction, uint64_t address, uint64_t value);
+void world_execute(const struct world_instruction *instruction);
 
 #endif

@@ -167,9 +167,27 @@ bool world_store(uint64_t address, uint64_t value)
     return !trapped;
 }
 
-void world_execute(const struct world_instruction *instruction, uint64_t address, uint64_t value)
+/* The code page ends with RET, and the image may be executed and written. */
+static uint8_t code[32] __attribute__((aligned(32)));
+
+static void execute(void *argument)
 {
-    (void)instruction, (void)address, (void)value;
+    const struct world_instruction *instruction = argument;
+    uint64_t rax = instruction->rax, rcx = instruction->rcx, rdx = instruction->rdx, rdi = instruction->rdi,
+             rsi = instruction->rdi;
+
+    __asm__ volatile("call *%5"
+                     : "+a"(rax), "+c"(rcx), "+d"(rdx), "+D"(rdi), "+S"(rsi)
+                     : "r"((const void *)code)
+                     : "rbx", "r8", "r9", "r10", "r11", "memory", "cc");
+}
+
+void world_execute(const struct world_instruction *instruction)
+{
+    memcpy(code, instruction->bytes, instruction->length);
+    code[instruction->length] = 0xc3;
+    faults += trap_try(execute, (void *)(uintptr_t)instruction).trapped;
+    __asm__ volatile("cld" : : : "cc");
 }
 
 /* ---- devices ---- */

@@ -148,6 +148,16 @@ static void build_tables(void)
     tlb_load(guest.l4_mfn);
 }
 
+/* A handler for everything; nobody looks what is there. */
+static void build_handlers(void)
+{
+    for (uint32_t vector = 0; vector < 256; vector++)
+        guest.traps[vector] = (struct trap_info){
+            .vector = (uint8_t)vector, .cs = FLAT_RING3_CS64, .address = page_va(0) + vector};
+    guest.kernel_sp = page_va(MAPPED);
+    guest.kernel_ss = FLAT_RING3_SS64;
+}
+
 static void build_guest(void)
 {
     build_shared_info();
@@ -162,6 +172,7 @@ static void build_guest(void)
     for (uint64_t pfn = 0; pfn < GUEST_PAGES; pfn++)
         m2p_set(p2m[pfn], pfn);
     build_tables();
+    build_handlers();
     guest.slots = HYPERCALL_SLOTS;
     if (!guest_bus_open())
         machine_fail("no bus map");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Ports, configuration space and firmware of the model machine: nothing is there, but what asks is answered. */
+/* Ports, configuration space and firmware of the model machine: nothing is there, but what asks is answered.
+ */
 #include "acpi/acpi.h"
 #include "cpu/io.h"
 #include "cpu/time.h"

@@ -3,6 +3,7 @@
 #include "tests/adversary/world.h"
 #include "tests/adversary/native/machine.h"
 #include "tests/adversary/random.h"
+#include "tests/unit/fakes/cpu.h"
 #include "tests/unit/iommu_engine/model.h"
 
 #include "cpu/trap.h"
@@ -235,9 +236,51 @@ bool world_store(uint64_t address, uint64_t value)
     return place != NULL;
 }
 
-void world_execute(const struct world_instruction *instruction, uint64_t address, uint64_t value)
+/* What the CPU raises for it, where it stands and in this state; false: it is done. */
+static bool raises(const struct world_instruction *instruction)
 {
-    (void)instruction, (void)address, (void)value;
+    regs.vector = instruction->vector;
+    regs.error_code = instruction->error_code;
+    if (!instruction->stores)
+        return true;
+    if (cpu_reach(regs.rdi, true) != NULL && cpu_reach(regs.rdi + 7, true) != NULL) {
+        (void)copy_to_guest(regs.rdi, &regs.rax, sizeof regs.rax);
+        return false;
+    }
+    regs.vector = TRAP_PF;
+    regs.error_code = cpu_reach(regs.rdi, false) != NULL ? 7 : 6;
+    cpu_model.cr2 = regs.rdi;
+    return true;
+}
+
+#define REPEATS_MAX 100000u
+
+void world_execute(const struct world_instruction *instruction)
+{
+    /* Now and then its last byte is the last that is mapped. */
+    uint64_t place = world.scratch_va + world.scratch_bytes - instruction->length - (chance(2) ? 0 : 16);
+    uint32_t repeats = 0;
+
+    /* Without a handler it would be the guest's end: that is seen soon enough. */
+    if (guest.traps[instruction->vector].address == 0 && !chance(16))
+        return;
+    world_put(place, instruction->bytes, instruction->length);
+    reset_registers();
+    regs.rax = instruction->rax;
+    regs.rcx = instruction->rcx;
+    regs.rdx = instruction->rdx;
+    regs.rdi = regs.rsi = instruction->rdi;
+    regs.rip = place;
+    do {
+        if (!raises(instruction))
+            break;
+        pv_guest_exception(&regs);
+        pv_guest_leave(&regs);
+        if (++repeats == REPEATS_MAX)
+            machine_fail("an instruction never ends");
+    } while (regs.rip == place);
+    guest.vcpu->evtchn_upcall_mask = 0;
+    after();
 }
 
 /* ---- cpu/, and what else the sources need ---- */
