@@ -281,8 +281,11 @@ static struct call any_vcpu_op(void)
 
     for (uint32_t i = 0; i < COUNT(words); i++)
         words[i] = one_in(3) ? any_mfn() : one_in(3) ? home(any_page()) + 8 * below(512) : any_word();
-    return call("vcpu_op", __HYPERVISOR_vcpu_op, one_in(8) ? any_word() : below(16),
-                one_in(4) ? any_word() : 0, words_at(words, COUNT(words)), any_word());
+    uint64_t command = one_in(8) ? any_word() : below(16);
+
+    /* That the only virtual CPU goes down ends the guest. */
+    return call("vcpu_op", __HYPERVISOR_vcpu_op, (uint32_t)command == 2 ? 3 : command,
+                one_in(16) ? any_word() : 0, words_at(words, COUNT(words)), any_word());
 }
 
 static struct call any_sched_op(void)
