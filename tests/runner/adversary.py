@@ -15,8 +15,8 @@ TARGET = "adversary_native"
 NATIVE_STEPS = 100000
 QEMU_STEPS = 100000
 SEED = 1
-NATIVE_TIMEOUT = 300
-QEMU_TIMEOUT = 300
+NATIVE_TIMEOUT = 900
+QEMU_TIMEOUT = 900
 
 
 def native_program(build: Path = BUILD) -> Path:
