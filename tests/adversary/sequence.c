@@ -13,10 +13,6 @@
 
 #define COUNT(array) (uint32_t)(sizeof(array) / sizeof((array)[0]))
 
-#define XENMEM_decrease 1u
-#define XENMEM_populate 6u
-#define XENMEM_exchange 11u
-
 void sequence_begin(uint64_t seed)
 {
     choose_begin(seed);
@@ -179,7 +175,7 @@ static void exchange_frame(void)
 static void decrease(uint32_t page)
 {
     uint64_t words[4] = {scratch_put(&world.arena_mfn[page], 8), 1, 0, DOMID_SELF};
-    struct call call = {__HYPERVISOR_memory_op, {XENMEM_decrease}, "giving a frame back"};
+    struct call call = {__HYPERVISOR_memory_op, {XENMEM_decrease_reservation}, "giving a frame back"};
 
     if (beliefs[page].level != 0 || map_home(page, 0) != 0)
         return;
@@ -192,7 +188,7 @@ static void decrease(uint32_t page)
 static void populate(uint32_t page)
 {
     uint64_t words[4] = {scratch_put(&world.arena_pfn[page], 8), 1, 0, DOMID_SELF};
-    struct call call = {__HYPERVISOR_memory_op, {XENMEM_populate}, "taking a frame"};
+    struct call call = {__HYPERVISOR_memory_op, {XENMEM_populate_physmap}, "taking a frame"};
 
     call.a[1] = scratch_put(words, sizeof words);
     if (run(&call) != 1 || !world_load(words[0], &world.arena_mfn[page]))

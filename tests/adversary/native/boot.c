@@ -9,6 +9,7 @@
 #include "tests/unit/iommu_engine/model.h"
 
 #include "boot_info.h"
+#include "cpu/descriptors.h"
 #include "cpu/features.h"
 #include "lib/options.h"
 #include "mem/alloc.h"
@@ -18,6 +19,7 @@
 #include "mem/tables.h"
 #include "pv/build.h"
 #include "pv/bus.h"
+#include "pv/clock.h"
 #include "pv/guest.h"
 #include "pv/p2m.h"
 #include "pv/pte.h"
@@ -99,6 +101,33 @@ void early_taken(uint64_t *first, uint64_t *count)
     *count = TAKEN_EARLY;
 }
 
+/* What stands in the pages of the GDT and the LDT; 0: nothing of the guest's. */
+uint64_t machine_descriptor_pages[DESCRIPTOR_PAGES];
+
+void map_descriptor_page(uint32_t page, uint64_t mfn)
+{
+    if (page >= DESCRIPTOR_PAGES)
+        machine_fail("there is no page %u of descriptors", page);
+    machine_descriptor_pages[page] = mfn == MAP_NO_FRAME ? 0 : mfn;
+}
+
+void descriptors_load_ldt(uint64_t base, uint32_t entries)
+{
+    (void)base, (void)entries;
+}
+
+/* Firmware left no tables behind. */
+const void *phys_map_readonly(uint64_t physical, uint64_t size)
+{
+    (void)physical, (void)size;
+    return NULL;
+}
+
+void phys_unmap(const void *address, uint64_t size)
+{
+    (void)address, (void)size;
+}
+
 void map_fill_guest_l4(uint64_t *l4)
 {
     for (unsigned slot = MAP_FIRST_SLOT; slot <= MAP_LAST_SLOT; slot++)
@@ -107,6 +136,7 @@ void map_fill_guest_l4(uint64_t *l4)
 
 /* ---- the guest ---- */
 
+#define KEPT        64u /* frames for exchanges */
 #define V_START     0xffffffff80000000ull
 #define TABLE_PFN   4u
 #define ARENA_PFN   16u
@@ -131,6 +161,7 @@ static void build_shared_info(void)
     for (uint32_t i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
         guest.shared->vcpu_info[i].evtchn_upcall_mask = 1;
     guest.vcpu = &guest.shared->vcpu_info[0];
+    clock_init();
 }
 
 static void build_tables(void)
@@ -155,7 +186,6 @@ static void build_handlers(void)
         guest.traps[vector] = (struct trap_info){
             .vector = (uint8_t)vector, .cs = FLAT_RING3_CS64, .address = page_va(0) + vector};
     guest.kernel_sp = page_va(MAPPED);
-    guest.kernel_ss = FLAT_RING3_SS64;
 }
 
 static void build_guest(void)
@@ -165,7 +195,7 @@ static void build_guest(void)
         machine_fail("no M2P");
     if (!guest_bus_options() || !guest_bus_create(GUEST_PAGES))
         machine_fail("no bus");
-    guest.nr_pages = frames_alloc_guest(p2m, GUEST_PAGES);
+    guest.nr_pages = guest.pages_now = frames_alloc_guest(p2m, GUEST_PAGES, KEPT);
     if (guest.nr_pages != GUEST_PAGES)
         machine_fail("not enough frames");
     p2m_arrange(p2m, GUEST_PAGES, P2M_SCRAMBLE, machine_options.seed);

@@ -40,6 +40,10 @@ static inline struct frame *machine_frame(uint64_t mfn)
     return &frame_table[mfn];
 }
 
+/* Pages of descriptors that the processor reads: GDT, then LDT, as map_descriptor_page() counts. */
+#define DESCRIPTOR_PAGES (MAP_LDT_PAGE + MAP_LDT_PAGES)
+extern uint64_t machine_descriptor_pages[DESCRIPTOR_PAGES];
+
 /* Random numbers of the machine's own doing: what it caches, when it interrupts. */
 extern uint64_t machine_random;
 
@@ -64,11 +68,16 @@ extern uint64_t cpu_loaded_l4;
 /* Counts every reference and type again from what stands in memory; fails where a record says otherwise. */
 void recount(void);
 
+/* ---- clock.c ---- */
+
+/* Lets in what is pending. */
+void machine_interrupts(void);
+
 /* ---- privileged.c ---- */
 
 /* Instructions that only ring 0 has are done, or stepped over, from now on. */
 void privileged_init(void);
-/* The CPU sleeps until something happens. */
+/* The CPU sleeps until something happens (clock.c). */
 void machine_halt(void);
 
 #endif

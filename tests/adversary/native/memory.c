@@ -69,6 +69,11 @@ void gs_bases_swap(void)
 {
 }
 
+void gs_load(uint16_t selector)
+{
+    (void)selector;
+}
+
 /* ---- walking ---- */
 
 static struct table_entry *table_slot(uint64_t address, uint32_t level)
@@ -301,6 +306,12 @@ static int store(uint64_t address, const void *value, size_t count)
     return copy_to_guest(address, value, count);
 }
 
+int get_guest_u32(uint32_t *value, uint64_t address)
+{
+    *value = 0;
+    return copy_from_guest(value, address, sizeof *value);
+}
+
 int get_guest_u64(uint64_t *value, uint64_t address)
 {
     *value = 0;
@@ -331,6 +342,16 @@ int get_guest_words8(uint64_t words[8], uint64_t address)
 int get_guest_words3(uint64_t words[3], uint64_t address)
 {
     return get_words(words, address, 3);
+}
+
+int get_guest_words(uint64_t *words, uint64_t address, size_t count)
+{
+    return get_words(words, address, (uint32_t)count);
+}
+
+int put_guest_words(uint64_t address, const uint64_t *words, size_t count)
+{
+    return copy_to_guest(address, words, count * sizeof *words);
 }
 
 int put_guest_u32(uint64_t address, uint32_t value)

@@ -4,6 +4,7 @@
 #include "acpi/acpi.h"
 #include "cpu/io.h"
 #include "cpu/time.h"
+#include "cpu/trap.h"
 #include "pv/device.h"
 #include "pv/guest.h"
 
@@ -61,4 +62,8 @@ struct acpi_power acpi_power(void)
 uint64_t time_tsc_khz(void)
 {
     return 1000000;
+}
+
+void cpu_sysenter_enable(void)
+{
 }

@@ -17,7 +17,7 @@
 #include <string.h>
 
 struct held {
-    uint32_t references, types, bus_writable, premaps, recursive;
+    uint32_t references, types, bus_writable, bus_readers, premaps, recursive;
 };
 static struct held by_tables[RAM_FRAMES], by_bus[RAM_FRAMES], by_others[RAM_FRAMES];
 
@@ -122,7 +122,7 @@ static uint32_t level_of(const struct frame *frame)
 /* While work on a table is under way, only its first entries hold something. */
 static uint32_t end_of(const struct frame *frame)
 {
-    return (frame->flags & (FRAME_PARTIAL | FRAME_DYING)) != 0 ? frame->work.progress : 512;
+    return (frame->flags & (FRAME_PARTIAL | FRAME_DYING)) != 0 ? frame->progress : 512;
 }
 
 static void count_table(uint64_t mfn)
@@ -160,7 +160,7 @@ static void check_hypervisor_slots(uint64_t mfn)
 
 static bool bus_may_hold(const struct frame *frame)
 {
-    return frame->owner == FRAME_GUEST;
+    return frame->owner == FRAME_GUEST || frame->owner == FRAME_PARKED;
 }
 
 static void count_leaf(uint64_t entry, uint64_t span)
@@ -190,6 +190,8 @@ static void count_leaf(uint64_t entry, uint64_t span)
             by_bus[mfn].premaps++;
         else if ((flags & (IOMMU_WRITE | IOMMU_WITHHELD)) != 0)
             by_bus[mfn].bus_writable++;
+        else
+            by_bus[mfn].bus_readers++;
     }
 }
 
@@ -229,13 +231,40 @@ static void hold(uint64_t mfn, bool type)
 /* A pin, or the work under way. */
 #define HOLDING (FRAME_PINNED | FRAME_PARTIAL | FRAME_DYING)
 
+/* Ring 3 code and data, or nothing that the processor could use. */
+static void check_descriptors(uint64_t mfn)
+{
+    const uint64_t *descriptors = phys_to_virt(mfn << FRAME_SHIFT);
+
+    if (machine_frame(mfn)->type != FRAME_TYPE_SEGMENT)
+        FAIL(mfn, "the processor reads descriptors from it, and its type is %u", machine_frame(mfn)->type);
+    for (uint32_t i = 0; i < 512; i++)
+        if ((descriptors[i] >> 47 & 1) != 0 && (descriptors[i] >> 44 & 7) != 7)
+            FAIL(mfn, "descriptor %u is 0x%llx", i, (unsigned long long)descriptors[i]);
+}
+
+static void count_descriptors(void)
+{
+    for (uint32_t page = 0; page < DESCRIPTOR_PAGES; page++) {
+        uint64_t mfn = machine_descriptor_pages[page];
+
+        if (mfn == 0)
+            continue;
+        hold(mfn, true);
+        check_descriptors(mfn);
+    }
+}
+
 static void count_others(void)
 {
     memset(by_others, 0, sizeof by_others);
     for (uint64_t mfn = 0; mfn < RAM_FRAMES; mfn++)
         if ((machine_frame(mfn)->flags & HOLDING) != 0)
             hold(mfn, true);
+    count_descriptors();
     hold(guest.l4_mfn, true);
+    if (guest.vcpu != &guest.shared->vcpu_info[0])
+        hold(virt_to_phys(guest.vcpu) >> FRAME_SHIFT, true);
     if (guest.user_l4_mfn != 0)
         hold(guest.user_l4_mfn, true);
 }
@@ -254,6 +283,13 @@ static void check_frame(uint64_t mfn)
         FAIL(mfn, "type %u has %u references recorded, %u found", frame->type, frame->type_references, types);
     if (frame->bus_writable != bus->bus_writable)
         FAIL(mfn, "%u bus entries with W recorded, %u found", frame->bus_writable, bus->bus_writable);
+    if (frame->bus_readers != bus->bus_readers)
+        FAIL(mfn, "%u bus entries without W recorded, %u found", frame->bus_readers, bus->bus_readers);
+    if (frame->owner != FRAME_GUEST && (types != 0 || bus->premaps != 0 || tables->references != 0))
+        FAIL(mfn, "it is owner %u's, and %u tables and %u types refer to it", frame->owner,
+             tables->references, types);
+    if (frame->owner == FRAME_PARKED && references == 0)
+        FAIL(mfn, "it is parked, and nothing leads to it");
     if (bus->premaps != (uint32_t)((frame->flags & FRAME_PREMAPPED) != 0))
         FAIL(mfn, "%u boot-time bus entries, flags 0x%x", bus->premaps, frame->flags);
     if (types == 0 && frame_type_is_table(frame->type))

@@ -69,6 +69,7 @@ static void speculate(void)
 static void after(void)
 {
     progress->actions++;
+    machine_interrupts();
     speculate();
     check_stranded();
     if (progress->actions < machine_options.check_from ||
@@ -102,7 +103,7 @@ static void device_access(uint64_t bfn, bool write, uint64_t value)
         return;
     if (frame == NULL)
         return; /* recount() judges these */
-    if (frame->owner != FRAME_GUEST)
+    if (frame->owner != FRAME_GUEST && frame->owner != FRAME_PARKED)
         machine_fail("a device reaches MFN 0x%llx at BFN 0x%llx, and it is not the guest's",
                      (unsigned long long)mfn, (unsigned long long)bfn);
     if (!write)
@@ -285,14 +286,9 @@ void world_execute(const struct world_instruction *instruction)
 
 /* ---- cpu/, and what else the sources need ---- */
 
-bool cpu_preemption_point(void)
+bool device_frame_is_kept(uint64_t mfn)
 {
-    return chance(12);
-}
-
-void machine_halt(void)
-{
-    guest.vcpu->evtchn_upcall_pending = 1;
+    return mfn == MFN_LOCAL_APIC;
 }
 
 enum device_frame device_frame_kind(uint64_t mfn)
