@@ -133,7 +133,7 @@ OFTEN static inline int update_entry(uint64_t machine, uint64_t value, bool pres
         return -EINVAL;
     if (is_whole(frame, FRAME_TYPE_L1))
         return l1_update(directmap_entry(machine), value, preserve_ad);
-    if (frame->type >= FRAME_TYPE_L2 && is_whole(frame, frame->type))
+    if (frame->type >= FRAME_TYPE_L2 && frame->type <= FRAME_TYPE_L4 && is_whole(frame, frame->type))
         return upper_update(frame, machine, value, preserve_ad);
     return guest_plain_store(frame, machine, value);
 }

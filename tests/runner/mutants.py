@@ -12,7 +12,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from . import boot, fuzz, guests, host, prove, tables
+from . import adversary, boot, fuzz, guests, host, prove, tables
 from .core import Case, Failed
 from .paths import GUESTS, HOOKED, ROOT
 from .workspace import POOL, Workspace
@@ -41,6 +41,12 @@ class Named:
         elif group == "fuzz":
             self.target = self.find(fuzz.TARGETS, rest).built_by
             self.case = lambda build: fuzz.case(rest, build)
+        elif group == "adversary":
+            where, _, self.vendor = rest.partition("/")
+            if where != "native":
+                raise Failed(f"only the native slice has mutants, not {name}")
+            self.target = adversary.TARGET
+            self.case = lambda build: adversary.native_case(self.vendor, build)
         elif group == "boot":
             scenario = self.find(boot.cases_by_name(), rest)
             self.target = "loader_hooks" if scenario.machine.efi == HOOKED else "loader"
