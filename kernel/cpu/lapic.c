@@ -12,7 +12,6 @@
 #define APIC_TPR           0x080u
 #define APIC_EOI           0x0b0u
 #define APIC_SPURIOUS      0x0f0u
-#define APIC_ISR           0x100u
 #define APIC_ESR           0x280u
 #define APIC_LVT_CMCI      0x2f0u
 #define APIC_LVT_TIMER     0x320u
@@ -34,22 +33,22 @@
 #define BASE_X2APIC  0x400u
 #define BASE_ADDRESS 0x000ffffffffff000ull
 
-static volatile uint32_t *registers;
+volatile uint32_t *lapic_window;
 static bool x2apic;
 
 static uint32_t read(uint32_t offset)
 {
     if (x2apic)
         return (uint32_t)msr_read(0x800 + offset / 16);
-    return registers == NULL ? 0 : registers[offset / 4];
+    return lapic_window == NULL ? 0 : lapic_window[offset / 4];
 }
 
 static void write(uint32_t offset, uint32_t value)
 {
     if (x2apic)
         msr_write(0x800 + offset / 16, value);
-    else if (registers != NULL)
-        registers[offset / 4] = value;
+    else if (lapic_window != NULL)
+        lapic_window[offset / 4] = value;
 }
 
 uint64_t lapic_base(void)
@@ -96,7 +95,7 @@ void lapic_init(volatile void *window)
 {
     uint64_t base = msr_read(MSR_APIC_BASE);
 
-    registers = window;
+    lapic_window = window;
     x2apic = (base & BASE_X2APIC) != 0;
     if ((base & BASE_ENABLE) == 0)
         msr_write(MSR_APIC_BASE, base | BASE_ENABLE);
@@ -114,7 +113,7 @@ void lapic_eoi(void)
     write(APIC_EOI, 0);
 }
 
-bool lapic_in_service(uint32_t vector)
+bool lapic_read_in_service(uint32_t vector)
 {
     return (read(APIC_ISR + vector / 32 * 16) >> (vector % 32) & 1) != 0;
 }

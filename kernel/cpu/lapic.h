@@ -4,6 +4,7 @@
 #define SLUICE_CPU_LAPIC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 uint64_t lapic_base(void);    /* physical address of its registers */
@@ -15,7 +16,18 @@ bool lapic_uses_window(void); /* false in x2APIC mode, which needs none */
  */
 void lapic_init(volatile void *window);
 void lapic_eoi(void);
-bool lapic_in_service(uint32_t vector);
+
+/* The handler of the vector is running, or is about to. In line, because every exception asks. */
+#define APIC_ISR 0x100u
+extern volatile uint32_t *lapic_window; /* its registers; NULL in x2APIC mode */
+bool lapic_read_in_service(uint32_t vector);
+static inline bool lapic_in_service(uint32_t vector)
+{
+    if (lapic_window == NULL)
+        return lapic_read_in_service(vector);
+    return (lapic_window[(APIC_ISR + vector / 32 * 16) / 4] >> (vector % 32) & 1) != 0;
+}
+
 uint32_t lapic_id(void);
 
 /* One-shot timer on VECTOR_TIMER after `ticks` of the bus clock divided by 16; 0 stops it. */

@@ -224,12 +224,16 @@ static struct cpu_regs *exception_in_ring0(struct cpu_regs *regs)
 
 /* ---- entry ---- */
 
-/* Called by entry.S; the frame it returns is the one to leave with. */
-struct cpu_regs *trap_dispatch(struct cpu_regs *regs)
-{
-    if (cpu_features.smap)
-        __asm__ volatile("clac" : : : "memory");
+#define NOT_THE_GUESTS (1u << TRAP_NMI | 1u << TRAP_DF | 1u << TRAP_MC)
 
+static inline bool is_guest_exception(uint64_t vector)
+{
+    return vector < VECTOR_FIRST_INTERRUPT && (NOT_THE_GUESTS >> vector & 1) == 0 &&
+           !lapic_in_service((uint32_t)vector);
+}
+
+__attribute__((noinline)) static struct cpu_regs *other_trap(struct cpu_regs *regs)
+{
     if (is_interrupt(regs))
         interrupt(regs->vector);
     else if (regs->vector == TRAP_NMI)
@@ -238,12 +242,22 @@ struct cpu_regs *trap_dispatch(struct cpu_regs *regs)
         double_fault(regs);
     else if (regs->vector == TRAP_MC)
         machine_check(regs);
-    else if (regs_from_guest(regs))
-        pv_guest_exception(regs);
     else
         regs = exception_in_ring0(regs);
     if (regs_from_guest(regs))
         pv_guest_leave(regs);
+    return regs;
+}
+
+/* Called by entry.S; the frame it returns is the one to leave with. */
+struct cpu_regs *trap_dispatch(struct cpu_regs *regs)
+{
+    if (cpu_features.smap)
+        __asm__ volatile("clac" : : : "memory");
+
+    if (!regs_from_guest(regs) || !is_guest_exception(regs->vector))
+        return other_trap(regs);
+    pv_guest_exception(regs);
     return regs;
 }
 

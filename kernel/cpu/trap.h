@@ -45,7 +45,8 @@
  * Hooks, declared here and defined in pv/. They may change regs (that is how results and bounces
  * reach the guest) and they may choose not to return (shutdown).
  */
-void pv_guest_exception(struct cpu_regs *regs);  /* exception 0..31 from ring 3; CR2 still live for #PF */
+void pv_guest_exception(
+    struct cpu_regs *regs); /* exception 0..31 from ring 3, and pv_guest_leave(); CR2 is live */
 void pv_guest_syscall(struct cpu_regs *regs);    /* SYSCALL from ring 3 */
 void pv_guest_old_call(struct cpu_regs *regs);   /* SYSCALL from 32-bit code, or SYSENTER */
 void pv_guest_iret_fault(struct cpu_regs *regs); /* the IRETQ to this frame faulted; regs are the guest's */

@@ -127,6 +127,14 @@ static inline int copy_words(uint64_t *to, const uint64_t *from, size_t count)
     return count == 0 ? 0 : -EFAULT;
 }
 
+/* One of several words, between open_guest() and close_guest(), at an address that in_guest() has allowed. */
+#define PUT_GUEST_WORD(address, index, value, fault)                                                         \
+    __asm__ goto("1: movq %0, %c2(%1)\n\t" FAULTS_TO("1b", "%l3")                                            \
+                 :                                                                                           \
+                 : "r"((uint64_t)(value)), "r"((uint64_t)(address)), "i"(8 * (index))                        \
+                 : "memory"                                                                                  \
+                 : fault)
+
 /* A few words: as the copies of guest_copy.h, but in line. */
 static inline int get_guest_words(uint64_t *words, uint64_t address, size_t count)
 {

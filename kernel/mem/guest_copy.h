@@ -34,6 +34,18 @@ int get_guest_u64(uint64_t *value, uint64_t address);
 
 /* In line: two, three or eight words at once, a few, scalars. */
 #ifdef SLUICE_HOST_TEST
+bool in_guest(uint64_t address, size_t count);
+static inline void open_guest(void)
+{
+}
+static inline void close_guest(void)
+{
+}
+#define PUT_GUEST_WORD(address, index, value, fault)                                                         \
+    do {                                                                                                     \
+        if (put_guest_u64((address) + 8 * (index), value))                                                   \
+            goto fault;                                                                                      \
+    } while (0)
 int get_guest_words2(uint64_t words[2], uint64_t address);
 int get_guest_words3(uint64_t words[3], uint64_t address);
 int get_guest_words8(uint64_t words[8], uint64_t address);

@@ -84,23 +84,15 @@ static uint64_t read_selector(unsigned int index)
 
 void pv_guest_iret_fault(struct cpu_regs *regs)
 {
-    uint64_t handler = guest.callbacks[CALLBACKTYPE_failsafe];
-
-    if (!handler)
+    if (!guest.callbacks[CALLBACKTYPE_failsafe])
         guest_crash(
             regs, "cannot return to rip 0x%llx, cs 0x%llx, ss 0x%llx, and no failsafe callback is set",
             (unsigned long long)regs->rip, (unsigned long long)regs->cs, (unsigned long long)regs->ss);
 
-    struct bounce bounce = {
-        .address = handler,
-        .cs = FLAT_RING3_CS64,
-        .mask_events = guest.callback_flags[CALLBACKTYPE_failsafe] & CALLBACKF_mask_events,
-        .extra_count = 4,
-        .extra = {read_selector(0), read_selector(1), read_selector(2), read_selector(3)},
-    };
+    const uint64_t selectors[4] = {read_selector(0), read_selector(1), read_selector(2), read_selector(3)};
     uint64_t stack;
 
-    if (!guest_bounce_to(regs, &bounce, &stack))
+    if (!guest_callback(regs, CALLBACKTYPE_failsafe, selectors, &stack))
         guest_crash(regs, "cannot return to rip 0x%llx, and the stack at 0x%llx cannot take a failsafe frame",
                     (unsigned long long)regs->rip, (unsigned long long)stack);
 }

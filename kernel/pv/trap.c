@@ -86,68 +86,99 @@ uint64_t guest_visible_rflags(const struct cpu_regs *regs)
     return guest.vcpu->evtchn_upcall_mask ? rflags : rflags | RFLAGS_IF;
 }
 
-/* In line, so that in each kind of frame the words have fixed places. */
-__attribute__((always_inline)) static inline bool
-push_frame(struct cpu_regs *regs, const struct bounce *bounce, uint32_t extras, uint64_t *stack)
+/* The kernel's stack: from user mode it is the one that stack_switch named. */
+static inline uint64_t frame_top(const struct cpu_regs *regs)
 {
-    uint64_t frame[FRAME_WORDS + EXTRAS_MAX];
-    uint64_t *interrupted = &frame[2 + extras];
-    uint64_t top = regs->rsp;
+    return (guest.in_user ? guest.kernel_sp : regs->rsp) & ~0xfull;
+}
 
-    frame[0] = regs->rcx;
-    frame[1] = regs->r11;
-    for (uint32_t i = 0; i < extras; i++)
-        frame[2 + i] = bounce->extra[i];
-    interrupted[0] = regs->rip;
-    interrupted[1] = guest_visible_cs(regs);
-    interrupted[2] = guest_visible_rflags(regs);
-    interrupted[3] = regs->rsp;
-    interrupted[4] = regs->ss;
-    if (guest.in_user) {
-        top = guest.kernel_sp;
-        guest_to_kernel();
-    }
-    *stack = (top & ~0xfull) - (FRAME_WORDS + extras) * sizeof frame[0];
-    if (put_guest_words(*stack, frame, FRAME_WORDS + extras))
+/* In line, so that in each kind of frame the words have fixed places. */
+__attribute__((always_inline)) static inline bool push_frame(struct cpu_regs *regs, uint64_t stack,
+                                                             const uint64_t *extra, const uint32_t extras)
+{
+    uint64_t cs = guest_visible_cs(regs), rflags = guest_visible_rflags(regs);
+
+    guest_to_kernel();
+    if (!in_guest(stack, (FRAME_WORDS + extras) * sizeof(uint64_t)))
         return false;
+    open_guest();
+    PUT_GUEST_WORD(stack, 0, regs->rcx, fault);
+    PUT_GUEST_WORD(stack, 1, regs->r11, fault);
+    if (extras > 0)
+        PUT_GUEST_WORD(stack, 2, extra[0], fault);
+    if (extras > 1) {
+        PUT_GUEST_WORD(stack, 3, extra[1], fault);
+        PUT_GUEST_WORD(stack, 4, extra[2], fault);
+        PUT_GUEST_WORD(stack, 5, extra[3], fault);
+    }
+    stack += extras * sizeof(uint64_t);
+    PUT_GUEST_WORD(stack, 2, regs->rip, fault);
+    PUT_GUEST_WORD(stack, 3, cs, fault);
+    PUT_GUEST_WORD(stack, 4, rflags, fault);
+    PUT_GUEST_WORD(stack, 5, regs->rsp, fault);
+    PUT_GUEST_WORD(stack, 6, regs->ss, fault);
+    close_guest();
+    return true;
+fault:
+    close_guest();
+    return false;
+}
 
-    regs->rip = bounce->address;
-    regs->cs = bounce->cs | 3; /* RPL 0 would be a return to ring 0 */
-    regs->rsp = *stack;
+/* Goes on at a handler whose frame is at the stack. */
+static inline void enter_handler(struct cpu_regs *regs, uint64_t address, uint16_t cs, uint64_t stack,
+                                 bool mask_events)
+{
+    regs->rip = address;
+    regs->cs = cs | 3; /* RPL 0 would be a return to ring 0 */
+    regs->rsp = stack;
     regs->ss = FLAT_RING3_SS64;
     regs->rflags &= ~(uint64_t)RFLAGS_CLEARED_ON_ENTRY;
-    if (bounce->mask_events)
+    if (mask_events)
         guest.vcpu->evtchn_upcall_mask = 1;
+}
+
+bool guest_callback(struct cpu_regs *regs, uint32_t type, const uint64_t extra[4], uint64_t *stack)
+{
+    bool masks = type == CALLBACKTYPE_event || guest.callback_flags[type] & CALLBACKF_mask_events;
+
+    *stack = frame_top(regs) - (FRAME_WORDS + (extra ? EXTRAS_MAX : 0)) * sizeof(uint64_t);
+    if (!(extra ? push_frame(regs, *stack, extra, EXTRAS_MAX) : push_frame(regs, *stack, NULL, 0)))
+        return false;
+    enter_handler(regs, guest.callbacks[type], FLAT_RING3_CS64, *stack, masks);
     return true;
 }
 
-bool guest_bounce_to(struct cpu_regs *regs, const struct bounce *bounce, uint64_t *stack)
+/* What an exception ends in when there is no handler, or no room for its frame. */
+static _Noreturn __attribute__((noinline, cold)) void
+undelivered(const struct cpu_regs *regs, uint32_t vector, uint32_t error_code, uint64_t stack)
 {
-    if (bounce->extra_count == 0)
-        return push_frame(regs, bounce, 0, stack);
-    return bounce->extra_count == 1 ? push_frame(regs, bounce, 1, stack)
-                                    : push_frame(regs, bounce, EXTRAS_MAX, stack);
+    if (!guest.traps[vector & 0xff].address)
+        guest_crash(regs, "%s (vector %u, error code 0x%x) and no handler for it", exception_name(vector),
+                    vector, error_code);
+    guest_crash(regs, "%s (vector %u, error code 0x%x) and its stack at 0x%llx cannot be written",
+                exception_name(vector), vector, error_code, (unsigned long long)stack);
+}
+
+__attribute__((always_inline)) static inline void bounce(struct cpu_regs *regs, uint32_t vector,
+                                                         const uint64_t *code)
+{
+    const struct trap_info *handler = &guest.traps[vector & 0xff];
+    const uint32_t extras = code ? 1 : 0;
+    uint64_t stack = frame_top(regs) - (FRAME_WORDS + extras) * sizeof(uint64_t);
+
+    if (!handler->address || !push_frame(regs, stack, code, extras))
+        undelivered(regs, vector, code ? (uint32_t)*code : 0, stack);
+    enter_handler(regs, handler->address, handler->cs, stack, handler->flags & TRAP_INFO_MASK_EVENTS);
 }
 
 void guest_bounce(struct cpu_regs *regs, uint32_t vector, bool error_code_present, uint32_t error_code)
 {
-    const struct trap_info *handler = &guest.traps[vector & 0xff];
-    struct bounce bounce = {
-        .address = handler->address,
-        .cs = handler->cs,
-        .mask_events = handler->flags & TRAP_INFO_MASK_EVENTS,
-        .extra_count = error_code_present,
-        .extra = {error_code},
-    };
-    uint64_t stack;
+    uint64_t code = error_code;
 
-    if (!handler->address)
-        guest_crash(regs, "%s (vector %u, error code 0x%x) and no handler for it", exception_name(vector),
-                    vector, error_code_present ? error_code : 0);
-    if (!guest_bounce_to(regs, &bounce, &stack))
-        guest_crash(regs, "%s (vector %u, error code 0x%x) and its stack at 0x%llx cannot be written",
-                    exception_name(vector), vector, error_code_present ? error_code : 0,
-                    (unsigned long long)stack);
+    if (error_code_present)
+        bounce(regs, vector, &code);
+    else
+        bounce(regs, vector, NULL);
 }
 
 /* ---- system calls of user mode ---- */
@@ -156,14 +187,9 @@ void guest_bounce(struct cpu_regs *regs, uint32_t vector, bool error_code_presen
 
 static void system_call(struct cpu_regs *regs, uint32_t type)
 {
-    struct bounce bounce = {
-        .address = guest.callbacks[type],
-        .cs = FLAT_RING3_CS64,
-        .mask_events = guest.callback_flags[type] & CALLBACKF_mask_events,
-    };
     uint64_t stack;
 
-    if (!guest_bounce_to(regs, &bounce, &stack))
+    if (!guest_callback(regs, type, NULL, &stack))
         guest_crash(regs, "a system call, and the stack at 0x%llx cannot be written",
                     (unsigned long long)stack);
 }
@@ -209,17 +235,12 @@ void pv_guest_old_call(struct cpu_regs *regs)
 
 void guest_upcall(struct cpu_regs *regs)
 {
-    struct bounce bounce = {
-        .address = guest.callbacks[CALLBACKTYPE_event],
-        .cs = FLAT_RING3_CS64,
-    };
     uint64_t stack;
 
-    if (!guest_upcall_wanted() || !bounce.address)
+    if (!guest_upcall_wanted() || !guest.callbacks[CALLBACKTYPE_event])
         return;
-    if (!guest_bounce_to(regs, &bounce, &stack))
+    if (!guest_callback(regs, CALLBACKTYPE_event, NULL, &stack))
         guest_crash(regs, "an event, and the stack at 0x%llx cannot be written", (unsigned long long)stack);
-    guest.vcpu->evtchn_upcall_mask = 1; /* after the frame, which has what it was */
 }
 
 void pv_guest_leave(struct cpu_regs *regs)
@@ -271,30 +292,32 @@ static bool is_write_to_read_only(const struct cpu_regs *regs)
     return !guest.in_user && regs->error_code == (PF_PRESENT | PF_WRITE | PF_USER);
 }
 
-static void page_fault(struct cpu_regs *regs)
+static _Noreturn __attribute__((noinline, cold)) void no_page_fault_handler(const struct cpu_regs *regs,
+                                                                            uint64_t address)
 {
-    uint64_t address = cr2_read();
+    guest_crash(regs, "#PF page fault at address 0x%llx (error code 0x%x) and no handler for it",
+                (unsigned long long)address, (uint32_t)regs->error_code);
+}
+
+static inline void page_fault(struct cpu_regs *regs)
+{
+    uint64_t address = cr2_read(), code;
 
     if (is_write_to_read_only(regs) && guest_emulate_table_write(regs, address))
         return;
     if (!guest.traps[TRAP_PF].address)
-        guest_crash(regs, "#PF page fault at address 0x%llx (error code 0x%x) and no handler for it",
-                    (unsigned long long)address, (uint32_t)regs->error_code);
+        no_page_fault_handler(regs, address);
     guest.vcpu->arch.cr2 = address;
     /* The guest's kernel runs in ring 3 too; it must not look like user code to itself. */
-    guest_bounce(regs, TRAP_PF, true, (uint32_t)regs->error_code & ~(guest.in_user ? 0 : PF_USER));
+    code = (uint32_t)regs->error_code & ~(guest.in_user ? 0 : PF_USER);
+    bounce(regs, TRAP_PF, &code);
 }
 
-void pv_guest_exception(struct cpu_regs *regs)
+__attribute__((noinline)) static void other_exception(struct cpu_regs *regs, uint32_t vector)
 {
-    uint32_t vector = (uint32_t)regs->vector;
-
     switch (vector) {
     case TRAP_GP:
         general_protection(regs);
-        return;
-    case TRAP_PF:
-        page_fault(regs);
         return;
     case TRAP_UD:
         if (guest_emulate_forced_cpuid(regs))
@@ -310,6 +333,16 @@ void pv_guest_exception(struct cpu_regs *regs)
         break;
     }
     guest_bounce(regs, vector, has_error_code(vector), (uint32_t)regs->error_code);
+}
+
+void pv_guest_exception(struct cpu_regs *regs)
+{
+    if (regs->vector == TRAP_PF)
+        page_fault(regs);
+    else
+        other_exception(regs, (uint32_t)regs->vector);
+    if (guest_upcall_wanted())
+        guest_upcall(regs);
 }
 
 /* ---- set_trap_table(array), stack_switch(ss, sp) ---- */

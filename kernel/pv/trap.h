@@ -25,21 +25,13 @@
 uint64_t guest_visible_cs(const struct cpu_regs *regs);
 uint64_t guest_visible_rflags(const struct cpu_regs *regs);
 
-/* Where the guest goes on, and what its frame has between R11 and RIP. */
-struct bounce {
-    uint64_t address;
-    uint16_t cs;
-    bool mask_events;
-    uint32_t extra_count; /* 0, 1 or 4 */
-    uint64_t extra[4];
-};
-
 /*
- * Pushes the frame (rcx, r11, extra, rip, cs, rflags, rsp, ss) onto the guest kernel's stack and goes on at
- * the address, in kernel mode. False when the stack cannot be written: then the registers are as they were,
- * the mode is the kernel's, and *stack says where the frame would have been.
+ * Pushes a frame (rcx, r11, the four extra words if there are any, rip, cs, rflags, rsp, ss) onto the guest
+ * kernel's stack and goes on at the callback of that CALLBACKTYPE_*, in kernel mode. False when the stack
+ * cannot be written: then the registers are as they were, the mode is the kernel's, and *stack says where the
+ * frame would have been.
  */
-bool guest_bounce_to(struct cpu_regs *regs, const struct bounce *bounce, uint64_t *stack);
+bool guest_callback(struct cpu_regs *regs, uint32_t type, const uint64_t extra[4], uint64_t *stack);
 
 /* SYSCALL of the guest's user mode: its kernel's syscall callback, or #UD when it has none. */
 void guest_syscall_from_user(struct cpu_regs *regs);

@@ -241,7 +241,7 @@ void cpu_check(void)
 
 /* ---- mem/guest_copy.h ---- */
 
-static bool in_guest(uint64_t address, uint64_t count)
+bool in_guest(uint64_t address, uint64_t count)
 {
     uint64_t last = address + (count - 1);
 

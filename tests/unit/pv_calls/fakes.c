@@ -100,6 +100,11 @@ static int bad_range(uint64_t address, size_t count)
     return count && (address < GUEST_BASE || address >= GUEST_END || count > GUEST_END - address);
 }
 
+bool in_guest(uint64_t address, size_t count)
+{
+    return !bad_range(address, count);
+}
+
 int copy_from_guest(void *destination, uint64_t address, size_t count)
 {
     if (bad_range(address, count))
