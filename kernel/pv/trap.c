@@ -98,7 +98,8 @@ __attribute__((always_inline)) static inline bool push_frame(struct cpu_regs *re
 {
     uint64_t cs = guest_visible_cs(regs), rflags = guest_visible_rflags(regs);
 
-    guest_to_kernel();
+    if (guest.in_user)
+        guest_to_kernel();
     if (!in_guest(stack, (FRAME_WORDS + extras) * sizeof(uint64_t)))
         return false;
     open_guest();
@@ -237,7 +238,7 @@ void guest_upcall(struct cpu_regs *regs)
 {
     uint64_t stack;
 
-    if (!guest_upcall_wanted() || !guest.callbacks[CALLBACKTYPE_event])
+    if (!guest.callbacks[CALLBACKTYPE_event])
         return;
     if (!guest_callback(regs, CALLBACKTYPE_event, NULL, &stack))
         guest_crash(regs, "an event, and the stack at 0x%llx cannot be written", (unsigned long long)stack);

@@ -36,7 +36,7 @@ bool guest_callback(struct cpu_regs *regs, uint32_t type, const uint64_t extra[4
 /* SYSCALL of the guest's user mode: its kernel's syscall callback, or #UD when it has none. */
 void guest_syscall_from_user(struct cpu_regs *regs);
 
-/* The event callback, when an event is pending and the guest lets it in. */
+/* The event callback; when guest_upcall_wanted(). */
 void guest_upcall(struct cpu_regs *regs);
 
 /* True when guest_upcall() has something to do: the common answer is no, so it is in line. */
