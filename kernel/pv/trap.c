@@ -71,7 +71,7 @@ static bool has_error_code(uint32_t vector)
 /* ---- the bounce frame ---- */
 
 /* How the guest sees a code selector: kernel mode has RPL 0, and the upcall mask rides in bits 32 to 39. */
-uint64_t guest_visible_cs(const struct cpu_regs *regs)
+static inline uint64_t guest_visible_cs(const struct cpu_regs *regs)
 {
     uint64_t selector = guest.in_user ? regs->cs & 0xffff : regs->cs & 0xfffc;
 
@@ -79,7 +79,7 @@ uint64_t guest_visible_cs(const struct cpu_regs *regs)
 }
 
 /* The guest's interrupt flag is its upcall mask; the machine's is always set in ring 3. */
-uint64_t guest_visible_rflags(const struct cpu_regs *regs)
+static inline uint64_t guest_visible_rflags(const struct cpu_regs *regs)
 {
     uint64_t rflags = regs->rflags & ~(uint64_t)(RFLAGS_IF | RFLAGS_IOPL);
 

@@ -22,9 +22,6 @@
 #define TRAP_INFO_DPL         0x3u
 #define TRAP_INFO_MASK_EVENTS 0x4u
 
-uint64_t guest_visible_cs(const struct cpu_regs *regs);
-uint64_t guest_visible_rflags(const struct cpu_regs *regs);
-
 /*
  * Pushes a frame (rcx, r11, the four extra words if there are any, rip, cs, rflags, rsp, ss) onto the guest
  * kernel's stack and goes on at the callback of that CALLBACKTYPE_*, in kernel mode. False when the stack
