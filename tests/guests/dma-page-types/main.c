@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rule: in mode owned a device can write a frame only while the frame is no table. Before a frame becomes one
- * its bus entries lose W and the device has forgotten them; when it is none any more they have it back.
+ * Rule: in mode owned a device can write a frame only while the frame is no table, of pages or of
+ * descriptors. Before a frame becomes one its bus entries lose W and the device has forgotten them; when it
+ * is none any more they have it back.
  *
- * From: guest-abi/iommu_op.md, clause S2; guest-abi/pv_memory.md, section 6. Advisories: 285 and 288.
+ * From: guest-abi/iommu_op.md, clause S2; guest-abi/pv_memory.md, section 6; guest-abi/modes.md. Advisories:
+ * 285 and 288.
  *
  * Method: edu writes the frame at every BFN it is mapped at, before, while and after it is a table. The
  * device has used the entry each time, so that a translation it remembers would be found out.
@@ -25,7 +27,7 @@ static bool device_writes(const struct table *table, uint64_t bfn)
 {
     static uint64_t mark = 0x100;
     uint64_t before = table->view[0];
-    mark += 0x1000; /* never a present entry */
+    mark += 0x1000; /* never a present entry, nor a descriptor */
     device_write(bfn, mark);
     bool arrived = table->view[0] == mark;
     EXPECT(arrived || table->view[0] == before, "the table holds 0x%lx", table->view[0]);
@@ -42,7 +44,29 @@ static void judge(const struct table *table, uint64_t bfn, bool writes, const ch
                bfn);
 }
 
-static void one_frame(uint32_t level, uint64_t bfn)
+/* What a frame becomes: a page table of level 1 to 4, or one of these. */
+#define GDT_PAGE 5u
+#define LDT_PAGE 6u
+
+static long become(uint32_t what, const struct table *table)
+{
+    if (what == GDT_PAGE)
+        return set_gdt(&table->mfn, 512);
+    if (what == LDT_PAGE)
+        return mmuext(MMUEXT_SET_LDT, (uint64_t)(uintptr_t)table->view, 512);
+    return pin(what, table->mfn);
+}
+
+static long cease(uint32_t what, const struct table *table)
+{
+    if (what == GDT_PAGE)
+        return set_gdt(NULL, 0);
+    if (what == LDT_PAGE)
+        return mmuext(MMUEXT_SET_LDT, 0, 0);
+    return unpin(table->mfn);
+}
+
+static void one_frame(uint32_t what, uint64_t bfn)
 {
     struct table table;
     table_begin(&table);
@@ -55,10 +79,10 @@ static void one_frame(uint32_t level, uint64_t bfn)
     table.view[0] = 0;
     table_seal(&table);
     for (int i = 0; i < 3; i++) {
-        EXPECT_RETURN(pin(level, table.mfn), 0);
+        EXPECT_RETURN(become(what, &table), 0);
         judge(&table, table.mfn, false, "while it is a table");
         judge(&table, bfn, false, "while it is a table");
-        EXPECT_RETURN(unpin(table.mfn), 0);
+        EXPECT_RETURN(cease(what, &table), 0);
         judge(&table, table.mfn, true, "after");
         judge(&table, bfn, true, "after");
         table_unseal(&table);
@@ -143,14 +167,14 @@ void guest_main(void)
     EXPECT_RETURN(iommu_query(&query), 0);
     premapped = query.premap != 0;
     uint64_t bfns = unused_bfns(16);
-    for (uint32_t level = 1; level <= 4; level++) {
-        one_frame(level, bfns);
+    for (uint32_t what = 1; what <= LDT_PAGE; what++) {
+        one_frame(what, bfns);
         if (premapped)
-            one_frame(level, NO_BUS);
+            one_frame(what, NO_BUS);
     }
     a_refused_table(bfns);
     at_two_places(bfns);
     mapped_as_a_table(bfns);
     tables_below(bfns);
-    report_success("no device writes a table");
+    report_success("no device writes a table, of pages or of descriptors");
 }
