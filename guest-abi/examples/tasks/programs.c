@@ -81,4 +81,27 @@ USER_CODE static void nosy(void)
     call(CALL_EXIT, 1, 0);
 }
 
-const struct program programs[PROGRAMS] = {{"squares", squares}, {"primes", primes}, {"nosy", nosy}};
+/* ---- endless: never gives way ---- */
+
+static const char endless_begin[] USER_DATA = "I never give way.";
+static const char endless_bad[] USER_DATA = "BUT one of my registers has changed!";
+
+USER_CODE static void endless(void)
+{
+    uint64_t up = 0, down = 0;
+    SAY(endless_begin);
+    while (up + down == 0) {
+        up++;
+        down--;
+        __asm__ volatile("" : "+r"(up), "+r"(down)); /* kept in registers, and not reasoned away */
+    }
+    SAY(endless_bad);
+    call(CALL_EXIT, 1, 0);
+}
+
+const struct program programs[PROGRAMS] = {
+    [SQUARES] = {"squares", squares},
+    [PRIMES] = {"primes", primes},
+    [NOSY] = {"nosy", nosy},
+    [ENDLESS] = {"endless", endless},
+};

@@ -41,11 +41,11 @@ bool space_has(const struct space *space, uint64_t address, uint64_t bytes);
 void space_load(const struct space *space);
 
 /* ---- programs.c: entry points, in the image as it lies at user_image ---- */
+enum { SQUARES, PRIMES, NOSY, ENDLESS, PROGRAMS };
 struct program {
     const char *name;
     void (*entry)(void);
 };
 extern const struct program programs[];
-#define PROGRAMS 3u
 
 #endif
