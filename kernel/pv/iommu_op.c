@@ -512,11 +512,11 @@ long do_iommu_op(struct cpu_regs *regs, const struct hypercall_args *args)
 
     if (guest.iommu_doors != IOMMU_DOORS_CHECK)
         return is_trusted() ? run_call(regs, args) : -ENOSYS;
-    if (count == 1 && subop == IOMMUOP_map_page)
+    if (count != 1)
+        return run_call(regs, args);
+    if (subop == IOMMUOP_map_page)
         return map_only(array);
-    if (count == 1 && subop == IOMMUOP_unmap_page)
-        return unmap_only(array);
-    return run_call(regs, args);
+    return subop == IOMMUOP_unmap_page ? unmap_only(array) : run_call(regs, args);
 }
 
 long iommu_map_one(uint64_t address)

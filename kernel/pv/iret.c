@@ -92,7 +92,7 @@ void pv_guest_iret_fault(struct cpu_regs *regs)
     const uint64_t selectors[4] = {read_selector(0), read_selector(1), read_selector(2), read_selector(3)};
     uint64_t stack;
 
-    if (!guest_callback(regs, CALLBACKTYPE_failsafe, selectors, &stack))
+    if (!guest_failsafe(regs, selectors, &stack))
         guest_crash(regs, "cannot return to rip 0x%llx, and the stack at 0x%llx cannot take a failsafe frame",
                     (unsigned long long)regs->rip, (unsigned long long)stack);
 }

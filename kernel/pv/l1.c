@@ -15,28 +15,13 @@
 /* PAT entry 3 is uncached in the power-on layout and in Xen's. */
 #define UNCACHED (PTE_WRITE_THROUGH | PTE_CACHE_DISABLE)
 
-static uint64_t forbidden; /* bits that no entry may have on this CPU */
+uint64_t l1_forbidden;
 
 void l1_rules_init(void)
 {
-    forbidden = ~ALLOWED | (PTE_FRAME & -(1ull << cpu_features.physical_bits));
+    l1_forbidden = ~ALLOWED | (PTE_FRAME & -(1ull << cpu_features.physical_bits));
     if (!cpu_features.nx)
-        forbidden |= PTE_NO_EXECUTE;
-}
-
-static bool is_guest_ram(const struct frame *frame)
-{
-    return frame != NULL && frame->owner == FRAME_GUEST;
-}
-
-/*
- * RAM is always write-back. With a second, uncached view of a frame the guest could show the hypervisor's
- * cached reads one page table and the hardware's walker another.
- */
-static int get_ram(struct frame *frame, uint64_t *entry)
-{
-    *entry &= ~PTE_CACHE;
-    return (*entry & PTE_WRITABLE) != 0 ? frame_get_type(frame, FRAME_TYPE_WRITABLE) : frame_get(frame);
+        l1_forbidden |= PTE_NO_EXECUTE;
 }
 
 static int get_shared(const struct frame *frame, uint64_t *entry)
@@ -68,35 +53,14 @@ static int get_device(uint64_t mfn, uint64_t *entry)
     return -EPERM;
 }
 
-int l1_entry_get(uint64_t *entry)
+int l1_other_get(uint64_t *entry)
 {
-    if ((*entry & PTE_PRESENT) == 0)
-        return 0;
-    if ((*entry & forbidden) != 0)
-        return -EINVAL;
-
-    *entry = (*entry & ~PTE_GLOBAL) | PTE_USER;
     uint64_t mfn = pte_mfn(*entry);
-    struct frame *frame = frame_of(mfn);
-    if (is_guest_ram(frame))
-        return get_ram(frame, entry);
+    const struct frame *frame = frame_of(mfn);
+
     if (frame != NULL && frame->owner == FRAME_HYPERVISOR)
         return get_shared(frame, entry);
     if (frame != NULL && frame->owner == FRAME_FREE)
         return -EPERM;
     return get_device(mfn, entry);
-}
-
-/* What a stored entry holds follows from the entry and the owner, which cannot change while it is held. */
-void l1_entry_put(uint64_t entry)
-{
-    if ((entry & PTE_PRESENT) == 0)
-        return;
-    struct frame *frame = frame_of(pte_mfn(entry));
-    if (!is_guest_ram(frame))
-        return;
-    if ((entry & PTE_WRITABLE) != 0)
-        frame_put_type(frame);
-    else
-        frame_put(frame);
 }

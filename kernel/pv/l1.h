@@ -6,6 +6,8 @@
 #ifndef SLUICE_PV_L1_H
 #define SLUICE_PV_L1_H
 
+#include "guest-abi/include/sluice/errno.h"
+#include "mem/frame.h"
 #include "pv/pte.h"
 
 #include <stdbool.h>
@@ -14,16 +16,52 @@
 /* Once, when the CPU is known and before any entry is judged. */
 void l1_rules_init(void);
 
+extern uint64_t l1_forbidden; /* bits that no entry may have on this CPU */
+
+/* As below, of a present entry with allowed bits whose frame is not the guest's RAM. */
+int l1_other_get(uint64_t *entry);
+
 /*
  * Checks *entry, rewrites it to what the hardware may see (user, never global, memory type fixed) and takes
  * the references it will hold. An entry that is not present is any value and holds nothing.
  * 0; -EINVAL reserved bits; -EPERM a frame the guest may not map, or not writable; -EBUSY writable, but the
  * frame is a table; -ENOSPC references.
+ * RAM is always write-back. With a second, uncached view of a frame the guest could show the hypervisor's
+ * cached reads one page table and the hardware's walker another. In line, because a table has 512 of them.
  */
-int l1_entry_get(uint64_t *entry);
+static inline int l1_entry_get(uint64_t *entry)
+{
+    uint64_t value = *entry;
 
-/* Drops what a stored entry held; only after its translation is gone from the TLB. */
-void l1_entry_put(uint64_t entry);
+    if ((value & PTE_PRESENT) == 0)
+        return 0;
+    if ((value & l1_forbidden) != 0)
+        return -EINVAL;
+    uint64_t mfn = pte_mfn(value);
+    if (mfn >= frame_table_count || frame_table[mfn].owner != FRAME_GUEST) {
+        *entry = (value & ~PTE_GLOBAL) | PTE_USER;
+        return l1_other_get(entry);
+    }
+    struct frame *frame = &frame_table[mfn];
+    *entry = (value & ~(PTE_GLOBAL | PTE_CACHE)) | PTE_USER;
+    return (value & PTE_WRITABLE) != 0 ? frame_get_type(frame, FRAME_TYPE_WRITABLE) : frame_get(frame);
+}
+
+/* Drops what a stored entry held; only after its translation is gone from the TLB. What that is follows from
+ * the entry and the owner, which cannot change while it is held. */
+static inline void l1_entry_put(uint64_t entry)
+{
+    if ((entry & PTE_PRESENT) == 0)
+        return;
+    uint64_t mfn = pte_mfn(entry);
+    if (mfn >= frame_table_count || frame_table[mfn].owner != FRAME_GUEST)
+        return;
+    struct frame *frame = &frame_table[mfn];
+    if ((entry & PTE_WRITABLE) != 0)
+        frame_put_type(frame);
+    else
+        frame_put(frame);
+}
 
 /* True when old may be cached in the TLB with more rights, or another frame, than replacement gives. */
 static inline bool l1_needs_flush(uint64_t old, uint64_t replacement)

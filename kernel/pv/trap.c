@@ -138,15 +138,22 @@ static inline void enter_handler(struct cpu_regs *regs, uint64_t address, uint16
         guest.vcpu->evtchn_upcall_mask = 1;
 }
 
-bool guest_callback(struct cpu_regs *regs, uint32_t type, const uint64_t extra[4], uint64_t *stack)
+__attribute__((always_inline)) static inline bool callback(struct cpu_regs *regs, uint32_t type,
+                                                           const uint64_t *extra, uint64_t *stack)
 {
-    bool masks = type == CALLBACKTYPE_event || guest.callback_flags[type] & CALLBACKF_mask_events;
+    const uint32_t extras = extra ? EXTRAS_MAX : 0;
 
-    *stack = frame_top(regs) - (FRAME_WORDS + (extra ? EXTRAS_MAX : 0)) * sizeof(uint64_t);
-    if (!(extra ? push_frame(regs, *stack, extra, EXTRAS_MAX) : push_frame(regs, *stack, NULL, 0)))
+    *stack = frame_top(regs) - (FRAME_WORDS + extras) * sizeof(uint64_t);
+    if (!push_frame(regs, *stack, extra, extras))
         return false;
-    enter_handler(regs, guest.callbacks[type], FLAT_RING3_CS64, *stack, masks);
+    enter_handler(regs, guest.callbacks[type], FLAT_RING3_CS64, *stack,
+                  guest.callback_flags[type] & CALLBACKF_mask_events);
     return true;
+}
+
+bool guest_failsafe(struct cpu_regs *regs, const uint64_t selectors[4], uint64_t *stack)
+{
+    return callback(regs, CALLBACKTYPE_failsafe, selectors, stack);
 }
 
 /* What an exception ends in when there is no handler, or no room for its frame. */
@@ -186,11 +193,11 @@ void guest_bounce(struct cpu_regs *regs, uint32_t vector, bool error_code_presen
 
 #define SYSCALL_BYTES 2u
 
-static void system_call(struct cpu_regs *regs, uint32_t type)
+__attribute__((always_inline)) static inline void system_call(struct cpu_regs *regs, uint32_t type)
 {
     uint64_t stack;
 
-    if (!guest_callback(regs, type, NULL, &stack))
+    if (!callback(regs, type, NULL, &stack))
         guest_crash(regs, "a system call, and the stack at 0x%llx cannot be written",
                     (unsigned long long)stack);
 }
@@ -240,8 +247,9 @@ void guest_upcall(struct cpu_regs *regs)
 
     if (!guest.callbacks[CALLBACKTYPE_event])
         return;
-    if (!guest_callback(regs, CALLBACKTYPE_event, NULL, &stack))
+    if (!callback(regs, CALLBACKTYPE_event, NULL, &stack))
         guest_crash(regs, "an event, and the stack at 0x%llx cannot be written", (unsigned long long)stack);
+    guest.vcpu->evtchn_upcall_mask = 1;
 }
 
 void pv_guest_leave(struct cpu_regs *regs)

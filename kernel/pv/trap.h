@@ -23,12 +23,11 @@
 #define TRAP_INFO_MASK_EVENTS 0x4u
 
 /*
- * Pushes a frame (rcx, r11, the four extra words if there are any, rip, cs, rflags, rsp, ss) onto the guest
- * kernel's stack and goes on at the callback of that CALLBACKTYPE_*, in kernel mode. False when the stack
- * cannot be written: then the registers are as they were, the mode is the kernel's, and *stack says where the
- * frame would have been.
+ * Pushes the failsafe callback's frame (rcx, r11, the four selectors, rip, cs, rflags, rsp, ss) onto the
+ * guest kernel's stack and goes on there, in kernel mode. False when the stack cannot be written: then the
+ * registers are as they were, the mode is the kernel's, and *stack says where the frame would have been.
  */
-bool guest_callback(struct cpu_regs *regs, uint32_t type, const uint64_t extra[4], uint64_t *stack);
+bool guest_failsafe(struct cpu_regs *regs, const uint64_t selectors[4], uint64_t *stack);
 
 /* SYSCALL of the guest's user mode: its kernel's syscall callback, or #UD when it has none. */
 void guest_syscall_from_user(struct cpu_regs *regs);

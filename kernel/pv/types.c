@@ -112,16 +112,21 @@ void type_abandon(struct frame *frame)
 }
 
 /* Backwards from the last entry that holds anything. */
-static void drop_entries(struct frame *frame, uint64_t mfn)
+static void drop_entries(const struct frame *frame, uint64_t mfn)
 {
     const uint64_t *table = table_of(mfn);
     unsigned level = level_of((enum frame_type)frame->type);
+    uint32_t left = frame->progress;
 
-    for (uint32_t i = frame->progress; i-- != 0;) {
-        if (level == 1)
-            l1_entry_put(table[i]);
-        else if (!is_hypervisor_slot(level, i))
-            upper_entry_put(mfn, level, table[i]);
+    if (level == 1) {
+#pragma clang loop unroll_count(4)
+        while (left-- != 0)
+            l1_entry_put(table[left]);
+        return;
+    }
+    while (left-- != 0) {
+        if (!is_hypervisor_slot(level, left))
+            upper_entry_put(mfn, level, table[left]);
     }
 }
 
