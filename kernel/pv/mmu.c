@@ -113,6 +113,7 @@ SELDOM static int upper_update(const struct frame *frame, uint64_t machine, uint
 
     if (level == 4 && is_hypervisor_slot(machine / ENTRY_SIZE % 512))
         return -EINVAL;
+    stale_settle(); /* a request before this one may have held the frame that becomes a table */
     int error = upper_entry_get(mfn, level, &value);
     if (error != 0)
         return error;

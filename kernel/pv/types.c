@@ -106,9 +106,16 @@ void type_put(struct frame *frame)
         let_go(frame, frame->type == FRAME_TYPE_SEGMENT ? 0 : ENTRIES);
 }
 
+/* The table below at which it was cut off is given up as well: nobody else would know of it. */
 void type_abandon(struct frame *frame)
 {
-    let_go(frame, frame->progress);
+    uint32_t at = frame->progress;
+    uint64_t entry = frame->type > FRAME_TYPE_L1 && at < ENTRIES ? table_of(mfn_of(frame))[at] : 0;
+    struct frame *below = (entry & PTE_PRESENT) != 0 ? frame_of(pte_mfn(entry)) : NULL;
+
+    let_go(frame, at);
+    if (below != NULL && below->type + 1 == frame->type && (below->flags & FRAME_PARTIAL) != 0)
+        type_abandon(below);
 }
 
 /* Backwards from the last entry that holds anything. */
