@@ -21,6 +21,7 @@
 #define MCG_RIPV 0x1u
 
 /* entry.S */
+extern const int32_t trap_stub_offsets[];
 extern const char syscall_entry[], syscall32_entry[], sysenter_entry[], leave_iret[];
 _Noreturn void enter_with(const struct cpu_regs *regs);
 struct cpu_regs *trap_dispatch(struct cpu_regs *regs);
@@ -202,9 +203,16 @@ static const char *exception_name(uint64_t vector)
     return "reserved exception";
 }
 
+static uint64_t stub_address(uint32_t vector)
+{
+    return (uint64_t)(uintptr_t)trap_stub_offsets + (uint64_t)trap_stub_offsets[vector];
+}
+
 static struct cpu_regs *exception_in_ring0(struct cpu_regs *regs)
 {
     if (regs->vector == TRAP_DB) {
+        if (regs->rip == stub_address(TRAP_DB))
+            pv_guest_debug_lost();
         /* Put off by the guest's MOV SS until it had entered ring 0, a step of its SYSENTER, or a breakpoint
          * of its in a guest copy. */
         regs->rflags &= ~RFLAGS_TF;
@@ -244,7 +252,8 @@ __attribute__((noinline)) static struct cpu_regs *other_trap(struct cpu_regs *re
         machine_check(regs);
     else
         regs = exception_in_ring0(regs);
-    if (regs_from_guest(regs))
+    /* Not from the stacks of an NMI or a machine check: a #DB in a guest copy would let the next one in. */
+    if (regs_from_guest(regs) && regs->vector != TRAP_NMI && regs->vector != TRAP_MC)
         pv_guest_leave(regs);
     return regs;
 }

@@ -50,7 +50,12 @@ void pv_guest_exception(
 void pv_guest_syscall(struct cpu_regs *regs);    /* SYSCALL from ring 3 */
 void pv_guest_old_call(struct cpu_regs *regs);   /* SYSCALL from 32-bit code, or SYSENTER */
 void pv_guest_iret_fault(struct cpu_regs *regs); /* the IRETQ to this frame faulted; regs are the guest's */
-void pv_guest_leave(struct cpu_regs *regs);      /* the last thing before a return to ring 3 from a trap */
+/*
+ * A #DB of the guest's was overtaken by another one on its way into ring 0, and where the guest was is lost:
+ * QEMU's single step onto a watched word does that.
+ */
+_Noreturn void pv_guest_debug_lost(void);
+void pv_guest_leave(struct cpu_regs *regs); /* the last thing before a return to ring 3 from a trap */
 
 /* Interrupt handlers, by vector; a vector without one is counted, logged with a limit, survived. */
 typedef void (*interrupt_fn)(void);

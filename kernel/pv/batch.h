@@ -10,6 +10,7 @@
 #include "guest-abi/include/sluice/errno.h"
 #include "mem/guest_copy.h"
 #include "pv/guest.h"
+#include "pv/hypercall.h"
 #include "pv/types.h"
 
 /* One loop for each caller: the size and the function are constants there. */
@@ -38,7 +39,10 @@ BATCH_INLINE bool batch_must_yield(uint32_t done)
         return false;
     if (guest.continue_every != 0 && done % guest.continue_every == 0)
         return true;
-    return done % BATCH_PREEMPT_INTERVAL == 0 && cpu_preemption_point();
+    if (done % BATCH_PREEMPT_INTERVAL != 0 && !hypercall_was_long)
+        return false;
+    hypercall_was_long = false;
+    return cpu_preemption_point();
 }
 
 /* The request at index, or NULL when it cannot be read. One that can be read is not lost to a later one that

@@ -107,21 +107,25 @@ static int32_t next_signed(struct decoder *d, uint32_t bytes)
 
 /* ---- prefixes and opcode ---- */
 
+/* Ignored in 64-bit code, where it does not take FS or GS back either. */
+static bool take_old_segment(struct decoder *d, enum insn_segment segment)
+{
+    if (!d->code64)
+        d->insn->segment = (uint8_t)segment;
+    return true;
+}
+
 static bool take_prefix(struct decoder *d, uint8_t byte)
 {
     switch (byte) {
     case 0x26:
-        d->insn->segment = INSN_SEGMENT_ES;
-        return true;
+        return take_old_segment(d, INSN_SEGMENT_ES);
     case 0x2e:
-        d->insn->segment = INSN_SEGMENT_CS;
-        return true;
+        return take_old_segment(d, INSN_SEGMENT_CS);
     case 0x36:
-        d->insn->segment = INSN_SEGMENT_SS;
-        return true;
+        return take_old_segment(d, INSN_SEGMENT_SS);
     case 0x3e:
-        d->insn->segment = INSN_SEGMENT_DS;
-        return true;
+        return take_old_segment(d, INSN_SEGMENT_DS);
     case 0x64:
         d->insn->segment = INSN_SEGMENT_FS;
         return true;

@@ -8,6 +8,7 @@
 #include "mem/frame.h"
 #include "mem/guest_copy.h"
 #include "pv/bus.h"
+#include "pv/hypercall.h"
 #include "pv/reservation.h"
 
 #define ORDER_MAX  12u
@@ -115,6 +116,7 @@ long memory_exchange(uint64_t argument)
     long error = check(&exchange.asked);
     if (error != 0)
         return error;
+    hypercall_was_long = true;
     error = perform(&exchange, argument);
     if (error == 0) {
         unlink_gained(&exchange, NULL);

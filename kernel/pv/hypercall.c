@@ -61,6 +61,8 @@ bool hypercall_is_known(uint32_t slot)
     return handlers[slot] != do_nothing;
 }
 
+bool hypercall_was_long;
+
 long hypercall_dispatch(struct cpu_regs *regs, uint64_t slot, const struct hypercall_args *args)
 {
     if (slot >= HYPERCALL_SLOTS)

@@ -14,6 +14,12 @@ long hypercall_dispatch(struct cpu_regs *regs, uint64_t slot, const struct hyper
 /* A slot below HYPERCALL_SLOTS that has a handler. */
 bool hypercall_is_known(uint32_t slot);
 
+/*
+ * Set by what takes as long as many small requests (a whole table, a flush of the caches, an exchange):
+ * whoever loops over requests then asks for a preemption point at once.
+ */
+extern bool hypercall_was_long;
+
 /* Inside a multicall: keeps the advanced arguments for the running entry. False outside one. */
 bool multicall_continue(const struct hypercall_args *args);
 bool multicall_running(void);

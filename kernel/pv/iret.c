@@ -14,9 +14,9 @@ struct iret_frame {
 };
 _Static_assert(sizeof(struct iret_frame) == 72, "public ABI");
 
-/* Bits a guest may set: the arithmetic flags, TF, DF, AC and ID. IOPL, NT, RF, VM, VIF and VIP are not its.
+/* Bits a guest may set: the arithmetic flags, TF, DF, RF, AC and ID. IOPL, NT, VM, VIF and VIP are not its.
  */
-#define RFLAGS_GUEST 0x240dd5u
+#define RFLAGS_GUEST 0x250dd5u
 
 static bool returns_to_kernel(const struct iret_frame *frame)
 {

@@ -8,6 +8,7 @@
 #include "mem/map.h"
 #include "pv/guest.h"
 #include "pv/reservation.h"
+#include "pv/types.h"
 
 /* The guest sees the hypervisor's memory as RAM: a PFN is not an MFN, and Linux wants its text on RAM. */
 static uint32_t e820_type(enum memory_kind kind)
@@ -136,6 +137,9 @@ long do_memory_op(struct cpu_regs *regs, const struct hypercall_args *args)
     uint64_t argument = args->a[1], start = args->a[0] >> MEMOP_COMMAND_BITS;
     uint64_t command = args->a[0] & ((1u << MEMOP_COMMAND_BITS) - 1);
 
+    /* A frame whose last use as a table is over is only then free to leave. */
+    if (types_owed() && !types_settle())
+        return hypercall_continue(regs, args);
     if (command == XENMEM_decrease_reservation)
         return decrease_reservation(regs, args, start);
     if (command == XENMEM_populate_physmap)

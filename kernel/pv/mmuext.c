@@ -193,6 +193,7 @@ static int one_request(const uint64_t *words)
     case MMUEXT_FLUSH_CACHE:
     case MMUEXT_FLUSH_CACHE_GLOBAL:
         cache_write_back();
+        hypercall_was_long = true;
         return 0;
     case MMUEXT_SET_LDT:
         return (int)descriptor_set_ldt(first, (uint32_t)second);

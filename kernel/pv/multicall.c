@@ -58,6 +58,14 @@ static long start_again_at(struct cpu_regs *regs, uint64_t entries, uint32_t cou
     return hypercall_continue(regs, &(struct hypercall_args){{entries, count}});
 }
 
+static inline bool must_ask(uint32_t done)
+{
+    bool was_long = hypercall_was_long;
+
+    hypercall_was_long = false;
+    return was_long || done % ENTRIES_PER_PREEMPTION_POINT == 0;
+}
+
 long do_multicall(struct cpu_regs *regs, const struct hypercall_args *args)
 {
     uint64_t address = args->a[0];
@@ -66,7 +74,7 @@ long do_multicall(struct cpu_regs *regs, const struct hypercall_args *args)
     for (uint32_t done = 0; done < count; done++, address += sizeof(struct multicall_entry)) {
         struct multicall_entry entry;
 
-        if (done && done % ENTRIES_PER_PREEMPTION_POINT == 0 && cpu_preemption_point())
+        if (done && must_ask(done) && cpu_preemption_point())
             return start_again_at(regs, address, count - done);
         if (get_guest_words8(&entry.op, address))
             return -EFAULT;

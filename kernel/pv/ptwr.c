@@ -167,6 +167,9 @@ static void complete(struct cpu_regs *regs, const struct insn *insn, uint64_t ol
 bool guest_emulate_table_write(struct cpu_regs *regs, uint64_t address)
 {
     struct insn insn;
+
+    if (types_owed())
+        (void)types_settle(); /* a frame that is free again may be mapped */
     uint64_t *entry = faulting_entry(address);
 
     if (entry == NULL || !guest_decode(regs, &insn) || insn.op < INSN_STORES || insn.bytes != ENTRY_BYTES ||

@@ -8,6 +8,8 @@
 #include "mem/guest_copy.h"
 #endif
 
+#include "cpu/features.h"
+
 #include <stdint.h>
 
 #ifdef SLUICE_HOST_TEST
@@ -17,6 +19,7 @@ void tlb_load(uint64_t l4_mfn);
 void gs_bases_swap(void);
 void gs_load(uint16_t selector);
 void cache_write_back(void);
+void cache_flush_frame(const void *frame);
 #else
 /* Everything but global entries; the guest has none of those. */
 static inline void tlb_flush_all(void)
@@ -40,6 +43,14 @@ static inline void tlb_load(uint64_t l4_mfn)
 static inline void cache_write_back(void)
 {
     __asm__ volatile("wbinvd" : : : "memory");
+}
+
+/* The lines of a frame, at its directmap address: what is read next is what memory holds. */
+static inline void cache_flush_frame(const void *frame)
+{
+    for (uint32_t offset = 0; offset < 4096; offset += cpu_features.clflush_line)
+        __asm__ volatile("clflush %0" : : "m"(((const char *)frame)[offset]) : "memory");
+    __asm__ volatile("mfence" : : : "memory");
 }
 
 /* The live GS base against the other mode's. */

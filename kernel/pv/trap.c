@@ -252,6 +252,13 @@ void guest_upcall(struct cpu_regs *regs)
     guest.vcpu->evtchn_upcall_mask = 1;
 }
 
+void pv_guest_debug_lost(void)
+{
+    guest_crash(
+        &(struct cpu_regs){0},
+        "two debug exceptions at once (a single step onto a watched word?), and where it was is lost");
+}
+
 void pv_guest_leave(struct cpu_regs *regs)
 {
     if (guest_upcall_wanted())
@@ -283,6 +290,7 @@ static bool reflect_software_interrupt(struct cpu_regs *regs)
         return true;
     }
     regs->rip += INT_BYTES;
+    regs->rflags &= ~(uint64_t)RFLAGS_RF; /* it came as a fault, but stands for a trap */
     guest_bounce(regs, code[1], false, 0);
     return true;
 }

@@ -8,6 +8,7 @@
 #include "mem/map.h"
 #include "pv/descriptor.h"
 #include "pv/guest.h"
+#include "pv/hypercall.h"
 #include "pv/l1.h"
 #include "pv/pte.h"
 #include "pv/tlb.h"
@@ -17,8 +18,7 @@
 
 /* Frames that are FRAME_DYING, linked by next; the latest first, so that trees go depth first. */
 uint32_t types_first_dying = TYPES_NOBODY;
-static bool flush_owed;   /* the TLB may still know translations through one of them */
-static bool table_worked; /* a whole table was gone through since the last preemption point */
+static bool flush_owed; /* the TLB may still know translations through one of them */
 
 static uint64_t *table_of(uint64_t mfn)
 {
@@ -188,8 +188,8 @@ static int upper_validate(uint64_t mfn, unsigned level, uint32_t *at)
         uint64_t entry = table[*at];
         if (is_hypervisor_slot(level, *at))
             continue;
-        if (table_worked) {
-            table_worked = false;
+        if (hypercall_was_long) {
+            hypercall_was_long = false;
             if (cpu_preemption_point())
                 return TYPES_PREEMPTED;
         }
@@ -213,7 +213,7 @@ static int validate(struct frame *frame, uint64_t mfn)
         frame->progress = (uint16_t)at;
         return error;
     }
-    table_worked = true;
+    hypercall_was_long = true;
     if (error != 0) {
         let_go(frame, at);
         return error;

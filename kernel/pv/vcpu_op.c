@@ -11,6 +11,7 @@
 #include "pv/event.h"
 #include "pv/guest.h"
 #include "pv/runstate.h"
+#include "pv/types.h"
 
 /* ---- timers: all of them raise VIRQ_TIMER ---- */
 
@@ -142,7 +143,6 @@ long do_vcpu_op(struct cpu_regs *regs, const struct hypercall_args *args)
 {
     uint64_t argument = args->a[2];
 
-    (void)regs;
     if ((uint32_t)args->a[1] != 0)
         return -ENOENT;
     switch ((uint32_t)args->a[0]) {
@@ -169,7 +169,8 @@ long do_vcpu_op(struct cpu_regs *regs, const struct hypercall_args *args)
         timer_stop(singleshot_fires);
         return 0;
     case VCPUOP_register_vcpu_info:
-        return register_vcpu_info(argument);
+        return types_owed() && !types_settle() ? hypercall_continue(regs, args)
+                                               : register_vcpu_info(argument);
     case VCPUOP_register_vcpu_time_memory_area:
         return register_time(argument);
     default:

@@ -6,6 +6,7 @@
 #include "mem/frame.h"
 #include "mem/map.h"
 #include "pv/guest.h"
+#include "pv/tlb.h"
 
 static struct iommu_flush flush; /* every use leaves it empty */
 
@@ -83,7 +84,11 @@ int withhold(uint64_t mfn)
         return -EBUSY;
     int error = set_all(frame, mfn, false);
     if (error == 0)
-        return iommu_flush(&flush);
+        error = iommu_flush(&flush);
+    if (error == 0)
+        cache_flush_frame(phys_to_virt(mfn << FRAME_SHIFT));
+    if (error == 0 || error == -EIO)
+        return error;
     (void)set_all(frame, mfn, true);
     withhold_restore_end();
     return error == -ENOENT || error == -ENOMEM ? -EBUSY : error;

@@ -9,9 +9,10 @@
 #include <stdint.h>
 
 /*
- * Takes W out of the entries that let devices write an own frame, flushes and waits. 0; -EBUSY the guest has
- * it writable at more than one BFN, or where it cannot be found; -EIO the invalidation did not complete. On
- * an error the frame must not change its type.
+ * Takes W out of the entries that let devices write an own frame, flushes and waits; then no cached line of
+ * the frame is left that a device, writing without snooping, made untrue. 0; -EBUSY the guest has it writable
+ * at more than one BFN, or where it cannot be found; -EIO the invalidation did not complete. On an error the
+ * frame must not change its type.
  */
 int withhold(uint64_t mfn);
 

@@ -245,7 +245,7 @@ def misbehaviour() -> list:
             "user_without_handlers", "user_without_callbacks", "user_nowhere", "user_tables_taken_away",
             "kernel_stack_at_zero", "kernel_stack_noncanonical", "kernel_stack_in_hypervisor",
             "kernel_stack_above_hypervisor", "kernel_stack_read_only",
-            "debug_trap_into_syscall", "write_m2p", "read_hypervisor")
+            "debug_trap_into_syscall", "step_onto_watched_word", "write_m2p", "read_hypervisor")
     return alternate([Scenario(f"guest-{way.replace('_', '-')}", "stopped with a sentence",
                                Machine(guest="misbehave", cmdline=way), status=1, says=(STOPPED,),
                                never=("still here", "hypervisor fault", "unknown option")) for way in ways])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rule: iret makes its frame the guest's registers, in kernel mode when CS has any RPL but 3, in user mode
- * when it is 3. What privilege guards is not taken from the frame: RPL of both selectors, IOPL, NT, RF, VM,
+ * when it is 3. What privilege guards is not taken from the frame: RPL of both selectors, IOPL, NT, VM,
  * VIF, VIP, and IF of the machine. The event mask follows IF of the frame. A frame that the processor refuses
  * goes to the failsafe callback, with the selectors of DS, ES, FS and GS, in the mode it would have gone to.
  *

@@ -55,6 +55,11 @@ void xcr0_write(uint64_t value)
     cpu_model.xcr0 = value;
 }
 
+void cache_flush_frame(const void *frame)
+{
+    (void)frame;
+}
+
 void cache_write_back(void)
 {
     cpu_model.write_backs++;

@@ -7,6 +7,7 @@
 #include "guest-abi/include/sluice/errno.h"
 #include "mem/guest_copy.h"
 #include "mem/map.h"
+#include "pv/hypercall.h"
 #include "pv/tlb.h"
 
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct hypercall_args machine_continued;
 uint32_t machine_continuations;
 
 uint32_t machine_policies;
+bool hypercall_was_long;
 void guest_linear_set(uint64_t base)
 {
     (void)base;
@@ -150,6 +152,11 @@ void descriptors_load_ldt(uint64_t base, uint32_t entries)
 {
     (void)base;
     machine_ldt_entries = entries;
+}
+
+void cache_flush_frame(const void *frame)
+{
+    (void)frame;
 }
 
 void cache_write_back(void)

@@ -4,6 +4,14 @@
 #include "fakes.h"
 #include "mem/frame.h"
 #include "pv/reservation.h"
+#include "pv/types.h"
+
+uint32_t types_first_dying = TYPES_NOBODY;
+
+bool types_settle(void)
+{
+    return true;
+}
 
 long decrease_reservation(struct cpu_regs *regs, const struct hypercall_args *args, uint64_t start)
 {

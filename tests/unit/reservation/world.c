@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "world.h"
+#include "pv/hypercall.h"
 
 #include "cpu/trap.h"
 #include "mem/guest_copy.h"
@@ -7,6 +8,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+bool hypercall_was_long;
 
 struct world world;
 struct guest guest;

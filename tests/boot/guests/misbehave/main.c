@@ -236,6 +236,21 @@ static void debug_trap_into_syscall(void)
                      : "rax", "rdi", "rcx", "r11", "memory");
 }
 
+__asm__(".pushsection .text\nuser_push: push %rax; ud2\n.popsection");
+extern const char user_push[];
+
+/* QEMU raises #DB twice: for the step, and for the word. */
+static void step_onto_watched_word(void)
+{
+    static uint64_t stack[64];
+    user_mode_init();
+    set_debugreg(0, hypercall_pointer(stack + 31));
+    set_debugreg(7, 1 | 13ul << 16); /* writes of four bytes */
+    struct trap_regs regs = user_regs(user_push, stack + 32);
+    regs.rflags |= 0x100;
+    user_run(&regs);
+}
+
 static void write_m2p(void)
 {
     no_handlers();
@@ -316,6 +331,7 @@ static const struct {
     WAY(kernel_stack_above_hypervisor),
     WAY(kernel_stack_read_only),
     WAY(debug_trap_into_syscall),
+    WAY(step_onto_watched_word),
     WAY(write_m2p),
     WAY(read_hypervisor),
     WAY(crash),
