@@ -2,7 +2,7 @@
 /*
  * Rule: in user mode every privileged instruction is #GP, but for CLI and STI at virtual I/O privilege level
  * 3 and ports that this or a clear bit of the bitmap opens. The bitmap is the kernel's memory, whatever user
- * mode has at its address. CPUID behind the prefix is answered.
+ * mode has at its address. CPUID behind the prefix is answered; SMSW and STR are the processor's.
  *
  * From: guest-abi/instructions.md; guest-abi/hypercalls.md, physdev_op.
  *
@@ -46,6 +46,8 @@ static void privileged_is_gp(void)
     struct trap_result seen = USER(&regs, 0x0f, 0x01, 0xd1);
     EXPECT(seen.trapped && seen.rip == 0, "xsetbv");
     EXPECT(USER_WORKS(&regs, 0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2), "forced cpuid");
+    EXPECT(USER_WORKS(&regs, 0x0f, 0x01, 0xe0), "smsw %%eax");
+    EXPECT(USER_WORKS(&regs, 0x0f, 0x00, 0xc8), "str %%eax");
 }
 
 static bool user_opens(uint16_t port, uint32_t bytes)
