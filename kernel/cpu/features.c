@@ -17,7 +17,6 @@
 #define CR4_MCE        (1ull << 6)
 #define CR4_OSFXSR     (1ull << 9)
 #define CR4_OSXMMEXCPT (1ull << 10)
-#define CR4_UMIP       (1ull << 11)
 #define CR4_LA57       (1ull << 12)
 #define CR4_VMXE       (1ull << 13)
 #define CR4_OSXSAVE    (1ull << 18)
@@ -86,7 +85,6 @@ static void read_features(void)
         f->smep = bit(seven.ebx, 7);
         f->smap = bit(seven.ebx, 20);
         f->clflushopt = bit(seven.ebx, 23);
-        f->umip = bit(seven.ecx, 2);
     }
     struct cpuid extended = cpu_id(0x80000001, 0);
     f->nx = bit(extended.edx, 20);
@@ -113,11 +111,10 @@ static void write_control(void)
     struct cpuid one = cpu_id(1, 0);
     bool xsave = bit(one.ecx, 26);
 
-    /* All that is not named goes off: FSGSBASE (the guest's bases are set by hypercall), PGE, PCE, TSD, PKE.
-     */
+    /* All that is not named goes off: FSGSBASE (the guest's bases are set by hypercall), PGE, PCE, TSD, PKE,
+       and UMIP, which would take SGDT and its like from the guest's kernel as well: it runs in ring 3. */
     uint64_t cr4 = CR4_PAE | CR4_DE | CR4_OSFXSR | CR4_OSXMMEXCPT | (cr4_read() & CR4_VMXE);
     cr4 |= bit(one.edx, 7) ? CR4_MCE : 0;
-    cr4 |= f->umip ? CR4_UMIP : 0;
     cr4 |= xsave ? CR4_OSXSAVE : 0;
     cr4 |= f->smep ? CR4_SMEP : 0;
     cr4 |= f->smap ? CR4_SMAP : 0;
@@ -158,8 +155,8 @@ bool cpu_features_init(void)
     bool has_smap = f->smap;
     f->smap = option_bool("smap", false) && has_smap;
     write_control();
-    log_line("cpu: %s %s, %u address bits,%s%s%s%s%s%s%s", f->vendor, f->brand, f->physical_bits,
-             f->nx ? " NX" : "", f->smep ? " SMEP" : "", f->umip ? " UMIP" : "",
+    log_line("cpu: %s %s, %u address bits,%s%s%s%s%s%s", f->vendor, f->brand, f->physical_bits,
+             f->nx ? " NX" : "", f->smep ? " SMEP" : "",
              f->smap    ? " SMAP"
              : has_smap ? " (SMAP off)"
                         : "",

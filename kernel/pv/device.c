@@ -468,6 +468,12 @@ static enum device_frame config_frame_kind(uint64_t mfn)
     return DEVICE_FRAME_DENIED;
 }
 
+/* VGA memory and ROMs: kernels of PCs map all of it in the tables that they begin with. */
+static bool is_isa_hole(uint64_t mfn)
+{
+    return mfn >= PAGE(0xa0000) && mfn < PAGE(0x100000) && !touches_kept(mfn, mfn);
+}
+
 enum device_frame device_frame_kind(uint64_t mfn)
 {
     uint32_t low = 0, high = range_count;
@@ -485,5 +491,7 @@ enum device_frame device_frame_kind(uint64_t mfn)
     }
     if (low < range_count && ranges[low].first <= mfn)
         return ranges[low].kind;
-    return is_in_moved(mfn) ? DEVICE_FRAME_MMIO : config_frame_kind(mfn);
+    if (is_in_moved(mfn))
+        return DEVICE_FRAME_MMIO;
+    return is_isa_hole(mfn) ? DEVICE_FRAME_FIRMWARE : config_frame_kind(mfn);
 }

@@ -148,9 +148,6 @@ static bool kernel_only(struct cpu_regs *regs, const struct insn *insn)
     if (guest.in_user)
         return false;
     switch (insn->op) {
-    case INSN_CLI: /* the event mask is what holds events off */
-    case INSN_STI:
-        return iopl_covers_mode();
     case INSN_CLTS:
         return guest_control_write(0, cr0_read() & ~CR0_TS);
     case INSN_WBINVD:
@@ -181,6 +178,9 @@ static enum emulation perform(struct cpu_regs *regs, const struct insn *insn)
     case INSN_INS:
     case INSN_OUTS:
         return guest_io(regs, insn);
+    case INSN_CLI: /* the event mask is what holds events off */
+    case INSN_STI:
+        return iopl_covers_mode() ? EMULATION_DONE : EMULATION_REFUSED;
     default:
         return kernel_only(regs, insn) ? EMULATION_DONE : EMULATION_REFUSED;
     }

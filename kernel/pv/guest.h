@@ -133,7 +133,7 @@ enum device_frame {
     DEVICE_FRAME_DENIED = 0,
     DEVICE_FRAME_READ_ONLY, /* CPU may read: MSI-X tables, firmware tables */
     DEVICE_FRAME_MMIO,      /* own device registers: CPU read and write, and a bus target */
-    DEVICE_FRAME_FIRMWARE,  /* ACPI and such: CPU only */
+    DEVICE_FRAME_FIRMWARE,  /* ACPI, the ISA hole and such: CPU only */
 };
 void device_policy_init(void); /* after pci_size_bars(): fixes own MMIO from the BARs, once */
 enum device_frame device_frame_kind(uint64_t mfn);

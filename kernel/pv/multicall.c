@@ -32,12 +32,6 @@ bool multicall_continue(const struct hypercall_args *args)
     return true;
 }
 
-/* iret replaces the registers that a multicall's own return needs; a multicall inside one has no end. */
-static bool may_be_inside(uint64_t op)
-{
-    return op != __HYPERVISOR_iret && op != __HYPERVISOR_multicall;
-}
-
 /* The arguments are used where they were copied to. */
 _Static_assert(sizeof(((struct multicall_entry *)0)->args) >= sizeof(struct hypercall_args) &&
                    sizeof(struct multicall_entry) == 8 * sizeof(uint64_t),
@@ -45,8 +39,8 @@ _Static_assert(sizeof(((struct multicall_entry *)0)->args) >= sizeof(struct hype
 
 static inline long run_entry(struct cpu_regs *regs, const struct multicall_entry *entry)
 {
-    if (!may_be_inside(entry->op))
-        return -EINVAL;
+    if (entry->op == __HYPERVISOR_multicall)
+        return -EINVAL; /* one inside another has no end */
     state.running = true;
     long result = hypercall_dispatch(regs, entry->op, (const struct hypercall_args *)entry->args);
     state.running = false;
@@ -78,6 +72,8 @@ long do_multicall(struct cpu_regs *regs, const struct hypercall_args *args)
             return start_again_at(regs, address, count - done);
         if (get_guest_words8(&entry.op, address))
             return -EFAULT;
+        if (entry.op == __HYPERVISOR_iret) /* the rest would run for user mode; the frame has the result */
+            return hypercall_dispatch(regs, entry.op, args);
 
         long result = run_entry(regs, &entry);
 

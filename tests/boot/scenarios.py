@@ -64,7 +64,7 @@ def tours() -> list:
         on("linear", "p2m=linear", p2m="linear"),
         on("scramble-seed", "another shuffle of the machine's frames", p2m="scramble:12345"),
         on("no-smap", "-cpu max,-smap", cpu="max,-smap"),
-        on("qemu64", "a CPU without SMEP, UMIP, 1 GiB pages", cpu="qemu64"),
+        on("qemu64", "a CPU without SMEP, 1 GiB pages", cpu="qemu64"),
         on("root-port", "NVMe behind a PCIe root port", only=BUS_NUMBERS, devices=("nvme-behind-root-port", "edu")),
         on("pci-bridge", "edu behind a PCIe-to-PCI bridge: its DMA shows as the bridge's",
            only=BUS_NUMBERS, devices=("nvme", "edu-behind-bridge")),

@@ -6,7 +6,7 @@
  * From: guest-abi/pv_memory.md, section 3; guest-abi/devices.md.
  *
  * Method: each BAR of the devices the guest sees, page by page; the MSI-X table of NVMe; known register
- * pages.
+ * pages; the ISA hole, VGA memory and ROMs from 0xa0000 to 0xfffff, which is every kernel's.
  *
  * Errors: -EPERM.
  *
@@ -65,5 +65,8 @@ void guest_main(void)
     static const uint64_t others[] = {0xfed90000, 0xfee00000, 0xfec00000, 0xb0000000, 0xb0008000};
     for (uint32_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         refused(others[i], MAP_MMIO, "a page of the machine's");
+    static const uint64_t below_1_mib[] = {0xa0000, 0xb8000, 0xc0000, 0xff000};
+    for (uint32_t i = 0; i < sizeof(below_1_mib) / sizeof(below_1_mib[0]); i++)
+        allowed(below_1_mib[i], MAP_MMIO, "a page of the ISA hole");
     report_success("device pages are the guest's own");
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rule: in user mode every privileged instruction is #GP, but for ports that virtual I/O privilege level 3 or
- * a clear bit of the bitmap opens. The bitmap is the kernel's memory, whatever user mode has at its address.
- * CPUID behind the prefix is answered.
+ * Rule: in user mode every privileged instruction is #GP, but for CLI and STI at virtual I/O privilege level
+ * 3 and ports that this or a clear bit of the bitmap opens. The bitmap is the kernel's memory, whatever user
+ * mode has at its address. CPUID behind the prefix is answered; SMSW and STR are the processor's.
  *
  * From: guest-abi/instructions.md; guest-abi/hypercalls.md, physdev_op.
  *
@@ -32,8 +32,6 @@ static void set_bitmap(uint64_t bitmap, uint32_t ports)
 static void privileged_is_gp(void)
 {
     set_level(3);
-    EXPECT(!USER_WORKS(&regs, 0xfa), "cli");
-    EXPECT(!USER_WORKS(&regs, 0xfb), "sti");
     EXPECT(!USER_WORKS(&regs, 0xf4), "hlt");
     EXPECT(!USER_WORKS(&regs, 0x0f, 0x06), "clts");
     EXPECT(!USER_WORKS(&regs, 0x0f, 0x09), "wbinvd");
@@ -48,6 +46,8 @@ static void privileged_is_gp(void)
     struct trap_result seen = USER(&regs, 0x0f, 0x01, 0xd1);
     EXPECT(seen.trapped && seen.rip == 0, "xsetbv");
     EXPECT(USER_WORKS(&regs, 0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2), "forced cpuid");
+    EXPECT(USER_WORKS(&regs, 0x0f, 0x01, 0xe0), "smsw %%eax");
+    EXPECT(USER_WORKS(&regs, 0x0f, 0x00, 0xc8), "str %%eax");
 }
 
 static bool user_opens(uint16_t port, uint32_t bytes)
@@ -61,6 +61,8 @@ static void levels(void)
     static uint8_t buffer[8];
     for (uint32_t level = 0; level <= 3; level++) {
         set_level(level);
+        EXPECT(USER_WORKS(&regs, 0xfa) == (level == 3), "cli at level %u", level);
+        EXPECT(USER_WORKS(&regs, 0xfb) == (level == 3), "sti at level %u", level);
         EXPECT(user_opens(0x80, 1) == (level == 3), "in at level %u", level);
         EXPECT(USER_WORKS(&regs, 0xe6, 0x80) == (level == 3), "out at level %u", level);
         regs = (struct code_regs){

@@ -82,17 +82,34 @@ static void multicall_writes_each_result(void **state)
     assert_false(multicall_running());
 }
 
-static void multicall_refuses_itself_and_iret(void **state)
+static void multicall_refuses_itself(void **state)
 {
-    struct cpu_regs regs = {.rip = RIP, .rsp = GUEST_BASE + 4096};
+    struct cpu_regs regs = {.rip = RIP};
 
     (void)state;
-    *entry(0) = (struct multicall_entry){.op = __HYPERVISOR_multicall, .args = {GUEST_BASE, 2}};
-    *entry(1) = (struct multicall_entry){.op = __HYPERVISOR_iret};
-    assert_int_equal(multicall(&regs, 2), 0);
+    *entry(0) = (struct multicall_entry){.op = __HYPERVISOR_multicall, .args = {GUEST_BASE, 1}};
+    assert_int_equal(multicall(&regs, 1), 0);
     assert_int_equal(entry(0)->result, -EINVAL);
-    assert_int_equal(entry(1)->result, -EINVAL);
-    assert_int_equal(regs.rip, RIP);
+}
+
+static void iret_ends_a_multicall(void **state)
+{
+    struct cpu_regs regs = {.rip = RIP, .rsp = GUEST_BASE + 4096};
+    const uint64_t frame[9] = {7, 2, 3, 0, 0x5000, 0xe033, 0x202, 0x6000, 0xe02b};
+
+    (void)state;
+    guest.user_l4_mfn = 5;
+    memcpy(at(regs.rsp), frame, sizeof frame);
+    *entry(0) = (struct multicall_entry){.op = __HYPERVISOR_xen_version};
+    *entry(1) = (struct multicall_entry){.op = __HYPERVISOR_iret, .result = 99};
+    *entry(2) = (struct multicall_entry){.op = __HYPERVISOR_xen_version, .result = 99};
+    assert_int_equal(multicall(&regs, 3), 7);
+    assert_int_equal(entry(0)->result, 0x40011);
+    assert_int_equal(entry(1)->result, 99);
+    assert_int_equal(entry(2)->result, 99);
+    assert_int_equal(regs.rip, 0x5000);
+    assert_true(guest.in_user);
+    assert_false(multicall_running());
 }
 
 static void multicall_continues_inside_an_entry(void **state)
@@ -325,7 +342,8 @@ int main(void)
         TEST(arguments_and_results_pass_whole),
         TEST(a_continuation_leaves_rip_on_the_syscall),
         TEST(multicall_writes_each_result),
-        TEST(multicall_refuses_itself_and_iret),
+        TEST(multicall_refuses_itself),
+        TEST(iret_ends_a_multicall),
         TEST(multicall_continues_inside_an_entry),
         TEST(multicall_yields_between_entries),
         TEST(multicall_faults_are_efault),
