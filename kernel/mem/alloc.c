@@ -171,7 +171,7 @@ void frames_free(uint64_t mfn, uint64_t count)
  * anything. *next: none of them is below it. */
 static uint64_t take_for_guest(uint64_t *list, uint64_t count, uint64_t mfn, uint64_t end, uint64_t *next)
 {
-    struct frame *frame = frame_of(mfn);
+    struct frame *frame = &frame_table[mfn];
     uint64_t taken = 0;
 
     while (mfn < end && taken < count) {

@@ -133,7 +133,7 @@ static inline int copy_words(uint64_t *to, const uint64_t *from, size_t count)
                  :                                                                                           \
                  : "r"((uint64_t)(value)), "r"((uint64_t)(address)), "i"(8 * (index))                        \
                  : "memory"                                                                                  \
-                 : fault)
+                 : fault) /* a label. NOLINT(bugprone-macro-parentheses) */
 
 /* A few words: as the copies of guest_copy.h, but in line. */
 static inline int get_guest_words(uint64_t *words, uint64_t address, size_t count)

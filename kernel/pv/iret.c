@@ -20,6 +20,7 @@ _Static_assert(sizeof(struct iret_frame) == 72, "public ABI");
 
 static bool returns_to_kernel(const struct iret_frame *frame)
 {
+    /* Filled by a copy in assembler. NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
     return (frame->cs & 3) != 3;
 }
 

@@ -72,6 +72,7 @@ long do_multicall(struct cpu_regs *regs, const struct hypercall_args *args)
             return start_again_at(regs, address, count - done);
         if (get_guest_words8(&entry.op, address))
             return -EFAULT;
+        /* Filled in assembler. NOLINTNEXTLINE(clang-analyzer-core.*) */
         if (entry.op == __HYPERVISOR_iret) /* the rest would run for user mode; the frame has the result */
             return hypercall_dispatch(regs, entry.op, args);
 

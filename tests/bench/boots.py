@@ -52,7 +52,7 @@ def boot_rows() -> list:
 def size_rows() -> list:
     small, large = "guest-memory=384", ""
     return [
-        Row("size.image", "B11 BOOTX64.EFI", "bytes", {EITHER: EFI.stat().st_size}, must(256 << 10), "Xen 2,827,721"),
+        Row("size.image", "B11 BOOTX64.EFI", "bytes", {EITHER: EFI.stat().st_size}, must(320 << 10), "Xen 2,827,721"),
         Row("size.resident-384", "B11 memory beside the frame table, 2 GiB machine, 384 MiB guest", "bytes",
             on_vendors(2048, small, "resident_bytes"), must(8 * MIB), "Xen 28.9 MB",
             amd_bar=must(10 * MIB)),  # with a device table of 2 MiB
