@@ -257,7 +257,7 @@ static void random_call(void)
 
 static void multicall(void)
 {
-    struct multicall_entry entries[12];
+    static struct multicall_entry entries[12];
     uint32_t count = 1 + below(COUNT(entries));
     struct call call = {__HYPERVISOR_multicall, {0}, "multicall"};
 
@@ -270,8 +270,13 @@ static void multicall(void)
         if (one_in(32))
             entries[i].op = __HYPERVISOR_multicall;
     }
-    call.a[0] = any_pointer(scratch_put(entries, count * (uint32_t)sizeof entries[0]));
-    call.a[1] = world.fragile ? count : any_count(count);
+    call.a[0] = (uint64_t)(uintptr_t)entries;
+    call.a[1] = count;
+    /* Where the calls inside can write, an entry may become an iret to anywhere. */
+    if (!world.fragile) {
+        call.a[0] = any_pointer(scratch_put(entries, count * (uint32_t)sizeof entries[0]));
+        call.a[1] = any_count(count);
+    }
     run(&call);
 }
 
