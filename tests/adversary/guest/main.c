@@ -158,9 +158,17 @@ bool world_load(uint64_t address, uint64_t *value)
     return !trapped;
 }
 
+/* A store there is carried out as an edit of the table, and the guest lives by these. */
+static bool is_own_table(uint64_t address)
+{
+    return address + sizeof(uint64_t) - start_info->pt_base < (start_info->nr_pt_frames + 1) * PAGE_SIZE;
+}
+
 bool world_store(uint64_t address, uint64_t value)
 {
     struct access access = {address, value};
+    if (is_own_table(address))
+        return false;
     bool trapped = trap_try(store, &access).trapped;
 
     faults += trapped;
