@@ -264,6 +264,10 @@ static void multicall(void)
     for (uint32_t i = 0; i < count; i++) {
         struct call inner = any_call();
 
+        /* A call before it may write what these read, and a handler be anywhere. */
+        while (world.fragile &&
+               (inner.slot == __HYPERVISOR_set_trap_table || inner.slot == __HYPERVISOR_callback_op))
+            inner = any_call();
         entries[i] = (struct multicall_entry){.op = inner.slot};
         for (uint32_t k = 0; k < COUNT(inner.a); k++)
             entries[i].args[k] = inner.a[k];

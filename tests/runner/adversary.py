@@ -12,7 +12,7 @@ from .paths import BUILD
 from .vm import Machine, boot, expect_status
 
 TARGET = "adversary_native"
-NATIVE_STEPS = 100000
+NATIVE_STEPS = 250000
 QEMU_STEPS = 100000
 SEED = 1
 NATIVE_TIMEOUT = 900
