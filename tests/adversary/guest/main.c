@@ -214,6 +214,20 @@ static uint32_t page_on_bus(uint64_t bfn, bool *writes)
     return ARENA_PAGES;
 }
 
+/* A frame of the image, of what the loader put behind it, or of the arena: the last are found before. */
+static bool is_lived_by(uint64_t bfn)
+{
+    uint64_t end = virt_to_pfn((const void *)(uintptr_t)start_info->pt_base) + start_info->nr_pt_frames + 1;
+    struct iommu_map_op op;
+
+    if (looked_up(bfn, &op) != 0)
+        return false;
+    for (uint64_t pfn = 0; pfn < end; pfn++)
+        if (pfn_to_mfn(pfn) == op.mfn)
+            return true;
+    return false;
+}
+
 void world_dma(uint64_t bfn, bool write, uint64_t value)
 {
     bool writes, readable;
@@ -228,6 +242,8 @@ void world_dma(uint64_t bfn, bool write, uint64_t value)
         device_read(bfn);
         return;
     }
+    if (writes && page == ARENA_PAGES && is_lived_by(bfn))
+        return;
     readable = page < ARENA_PAGES && world_load(home(page), &before);
     device_write(bfn, value);
     if (readable && !writes && world_load(home(page), &now))
