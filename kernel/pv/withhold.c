@@ -74,24 +74,32 @@ static bool is_on_bus(const struct frame *frame)
     return is_enforced() && (frame->bus_writable != 0 || (frame->flags & FRAME_PREMAPPED) != 0);
 }
 
-int withhold(uint64_t mfn)
+/* What is on the bus now. */
+static int take_write_away(const struct frame *frame, uint64_t mfn)
 {
-    const struct frame *frame = frame_of(mfn);
-
-    if (!is_on_bus(frame))
-        return 0;
     if (frame->bus_writable > 1)
         return -EBUSY;
     int error = set_all(frame, mfn, false);
     if (error == 0)
         error = iommu_flush(&flush);
-    if (error == 0)
-        cache_flush_frame(phys_to_virt(mfn << FRAME_SHIFT));
     if (error == 0 || error == -EIO)
         return error;
     (void)set_all(frame, mfn, true);
     withhold_restore_end();
     return error == -ENOENT || error == -ENOMEM ? -EBUSY : error;
+}
+
+int withhold(uint64_t mfn)
+{
+    const struct frame *frame = frame_of(mfn);
+
+    if (!is_enforced())
+        return 0;
+    int error = is_on_bus(frame) ? take_write_away(frame, mfn) : 0;
+    /* On the bus or not: a device may have written it before its entry was unmapped. */
+    if (error == 0)
+        cache_flush_frame(phys_to_virt(mfn << FRAME_SHIFT));
+    return error;
 }
 
 void withhold_restore(uint64_t mfn)
