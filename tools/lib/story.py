@@ -23,18 +23,27 @@ class Tracker:
         self.summary = None
         self.loader_spoke = self.kernel_entered = self.loader_refused = False
         self.over = False  # nothing more will come
+        self.last_words = ""  # the hypervisor's last line for people
         self.checksum = None
 
     def see(self, line):
         if not self.kernel_entered:
             self._see_loader(line)
             return
+        if line.startswith("sluice: ") and not line.startswith("sluice: summary "):
+            self.last_words = line
         if line.startswith("sluice: summary "):
             self._see_summary(line.removeprefix("sluice: summary "))
         elif self.summary and line.startswith("sluice: ") and "safe to switch the machine off" in line:
             self.over = True
         elif found := _CHECKSUM.search(line):
             self.checksum = found.group(1), int(found.group(2))
+
+    def is_last_word(self, line):
+        """Whether nothing will come that a person could read."""
+        return bool(self.summary) and line.startswith("sluice: ") and (
+            self.summary.get("reason") == "hypervisor-fault" or "switches itself off in" in line
+            or "safe to switch the machine off" in line)
 
     def _see_loader(self, line):
         # Firmware's control sequences may leave words in front of ours.

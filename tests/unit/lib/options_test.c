@@ -14,7 +14,7 @@
 static char output[16384];
 static size_t output_length;
 
-static void sink(const char *text, size_t length)
+static void sink(enum log_voice voice, const char *text, size_t length)
 {
     assert_true(output_length + length < sizeof(output));
     memcpy(output + output_length, text, length);
