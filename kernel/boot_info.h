@@ -30,8 +30,10 @@ enum boot_pixel_format {
 };
 
 /* Where the loader maps the framebuffer, and the kernel too; one GiB, of which this much is used at most. */
+#ifndef BOOT_FRAMEBUFFER_VIRTUAL /* a host test has no such addresses */
 #define BOOT_FRAMEBUFFER_VIRTUAL 0xffff81bfc0000000ULL
-#define BOOT_FRAMEBUFFER_MAX     (256ULL << 20)
+#endif
+#define BOOT_FRAMEBUFFER_MAX (256ULL << 20)
 
 struct boot_framebuffer {
     uint64_t base, size;

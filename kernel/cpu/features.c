@@ -146,12 +146,14 @@ bool cpu_features_init(void)
         return false;
     }
     if (!f->cmpxchg16b) {
-        log_line(
+        log_say(
+            LOG_ALERT,
             "cpu: there is no CMPXCHG16B, without which an IOMMU's entries cannot be changed while it runs");
         return false;
     }
     if (f->clflush_line < 64) {
-        log_line("cpu: CLFLUSH writes back %u bytes at a time; Sluice counts on 64 or more", f->clflush_line);
+        log_say(LOG_ALERT, "cpu: CLFLUSH writes back %u bytes at a time; Sluice counts on 64 or more",
+                f->clflush_line);
         return false;
     }
     bool has_smap = f->smap;

@@ -49,7 +49,7 @@ static uint64_t leaf_flags(uint64_t flags, unsigned shift)
 {
     if (shift > 12)
         return flags | PTE_PS;
-    return (flags & PTE_PAT) != 0 ? (flags & ~PTE_PAT) | PTE_PAT_SMALL : flags;
+    return (flags & PTE_PAT_LARGE) != 0 ? (flags & ~PTE_PAT_LARGE) | PTE_PAT_SMALL : flags;
 }
 
 bool page_tables_map(const struct page_tables *tables, uint64_t virtual, uint64_t physical, uint64_t size,

@@ -60,16 +60,15 @@ static void let_read(void)
 void machine_stop(enum stop_reason reason)
 {
     report(reason);
+    if (reason == STOP_REFUSED)
+        log_say(LOG_ALERT, "the guest was not started, for the reason above; nothing was changed");
+    log_say(LOG_ALERT, "to go back: take out what Sluice was started from, and switch on again");
     /* Only a guest that asked for it switches the machine off: after a refusal or a crash someone wants to
      * read why. */
     if (reason == STOP_GUEST_POWEROFF) {
         let_read();
         acpi_power_off();
     }
-    if (reason == STOP_REFUSED)
-        log_say(LOG_ALERT,
-                "the guest was not started, for the reason above, and nothing was changed: without "
-                "Sluice's medium the machine starts as before");
     log_say(LOG_ALERT, "halted; it is safe to switch the machine off: hold the power button");
     cpu_halt_for_ever();
 }

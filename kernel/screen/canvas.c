@@ -6,25 +6,27 @@
 
 #define COLUMNS_WANTED 160u
 #define COLUMNS_LEAST  100u
-
-static uint32_t scale_for(uint32_t width)
-{
-    uint32_t columns = width / FONT_WIDTH;
-    uint32_t scale = (columns + COLUMNS_WANTED - 1) / COLUMNS_WANTED;
-
-    if (scale > 1 && columns / scale < COLUMNS_LEAST)
-        scale--;
-    return scale == 0 ? 1 : scale;
-}
+#define ROWS_LEAST     10u /* before columns: a strip has many of them */
 
 static uint32_t smaller(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
 }
 
+static uint32_t scale_for(uint32_t width, uint32_t height)
+{
+    uint32_t columns = width / FONT_WIDTH;
+    uint32_t scale = (columns + COLUMNS_WANTED - 1) / COLUMNS_WANTED;
+
+    if (scale > 1 && columns / scale < COLUMNS_LEAST)
+        scale--;
+    scale = smaller(scale, height / (FONT_HEIGHT * ROWS_LEAST));
+    return scale == 0 ? 1 : scale;
+}
+
 void canvas_init(struct canvas *canvas, const struct boot_framebuffer *framebuffer)
 {
-    uint32_t scale = scale_for(framebuffer->width);
+    uint32_t scale = scale_for(framebuffer->width, framebuffer->height);
     uint32_t width = FONT_WIDTH * scale, height = FONT_HEIGHT * scale;
 
     *canvas = (struct canvas){
@@ -33,8 +35,8 @@ void canvas_init(struct canvas *canvas, const struct boot_framebuffer *framebuff
         .height = framebuffer->height,
         .pitch = framebuffer->pitch,
         .scale = scale,
-        .columns = smaller(framebuffer->width / width, GRID_COLUMNS_MAX),
-        .rows = smaller(framebuffer->height / height, GRID_ROWS_MAX),
+        .columns = smaller(framebuffer->width / width - 1, GRID_COLUMNS_MAX),
+        .rows = smaller((framebuffer->height - height / 2) / height, GRID_ROWS_MAX),
         .red_first = framebuffer->format == BOOT_PIXEL_RGBX,
     };
     canvas->left = (framebuffer->width - canvas->columns * width) / 2;

@@ -13,7 +13,7 @@ struct canvas {
     uint32_t width, height, pitch; /* pixels */
     uint32_t scale;                /* each pixel of a glyph is a square of that many */
     uint32_t columns, rows;        /* cells */
-    uint32_t left, top;            /* of the first cell, so that the margins are even */
+    uint32_t left, top;            /* of the first cell: all around is a margin of a quarter cell or more */
     bool red_first;                /* red, not blue, is in the lowest byte */
 };
 

@@ -4,13 +4,16 @@
 #include "lib/string.h"
 #include "screen/font.h"
 
-#define TAB 8u
+#define TAB           8u
+#define INDENT        4u /* of what continues a line */
+#define COLUMNS_LEAST 16u
+#define ROWS_LEAST    4u
 
 static const struct grid_cell blank = {' ', LOG_PLAIN};
 
-static uint32_t within(uint32_t value, uint32_t most)
+static uint32_t within(uint32_t value, uint32_t least, uint32_t most)
 {
-    return value == 0 ? 1 : value < most ? value : most;
+    return value < least ? least : value < most ? value : most;
 }
 
 static void clear_row(struct grid *grid, uint32_t row, uint32_t from)
@@ -22,8 +25,8 @@ static void clear_row(struct grid *grid, uint32_t row, uint32_t from)
 
 void grid_init(struct grid *grid, uint32_t columns, uint32_t rows)
 {
-    grid->columns = within(columns, GRID_COLUMNS_MAX);
-    grid->rows = within(rows, GRID_ROWS_MAX);
+    grid->columns = within(columns, COLUMNS_LEAST, GRID_COLUMNS_MAX);
+    grid->rows = within(rows, ROWS_LEAST, GRID_ROWS_MAX);
     grid->column = grid->row = 0;
     for (uint32_t row = 0; row < grid->rows; row++)
         clear_row(grid, row, 0);
@@ -67,8 +70,8 @@ static void wrap(struct grid *grid)
     memcpy(word, cells + start, length * sizeof(word[0]));
     clear_row(grid, grid->row, start);
     next_row(grid);
-    memcpy(grid->cells[grid->row], word, length * sizeof(word[0]));
-    grid->column = length;
+    memcpy(grid->cells[grid->row] + INDENT, word, length * sizeof(word[0]));
+    grid->column = INDENT + length;
 }
 
 static void put(struct grid *grid, enum log_voice voice, uint8_t character)
@@ -76,6 +79,7 @@ static void put(struct grid *grid, enum log_voice voice, uint8_t character)
     if (grid->column == grid->columns) {
         if (character == ' ') {
             next_row(grid);
+            grid->column = INDENT;
             return;
         }
         wrap(grid);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text in rows and columns, in memory. Lines wrap between words, a full grid scrolls by a quarter at once.
- * Whatever bytes a guest writes become cells in the guest's own voice, and stay inside the grid.
+ * Text in rows and columns, in memory. Lines wrap between words, and go on indented; a full grid scrolls by a
+ * quarter at once. Whatever bytes a guest writes become cells in the guest's own voice, and stay inside the
+ * grid.
  */
 #ifndef SLUICE_SCREEN_GRID_H
 #define SLUICE_SCREEN_GRID_H
@@ -21,7 +22,7 @@ struct grid_cell {
 };
 
 struct grid {
-    uint32_t columns, rows; /* in use; at least 1 */
+    uint32_t columns, rows; /* in use; at least 16 and 4 */
     uint32_t column, row;   /* where the next character goes; column may be columns: the row is full */
     bool changed[GRID_ROWS_MAX];
     struct grid_cell cells[GRID_ROWS_MAX][GRID_COLUMNS_MAX];

@@ -41,9 +41,14 @@ class Picture:
     @classmethod
     def from_ppm(cls, data):
         header = re.match(rb"P6\s+(\d+)\s+(\d+)\s+255\s", data)
-        if not header or len(data) - header.end() != int(header[1]) * int(header[2]) * 3:
+        width, height = (int(header[1]), int(header[2])) if header else (0, 0)
+        line = (width * 3 + 3) // 4 * 4  # QEMU 7.2 does not leave out the bytes that its own lines are filled up with
+        data = data[header.end():] if header else b""
+        if len(data) == line * height:
+            data = b"".join(data[y * line:y * line + width * 3] for y in range(height))
+        if not data or len(data) != width * height * 3:
             raise Trouble("QEMU's picture of the screen is not a whole PPM file")
-        return cls(int(header[1]), int(header[2]), data[header.end():])
+        return cls(width, height, data)
 
     def at(self, x, y):
         start = (y * self.width + x) * 3
@@ -74,14 +79,16 @@ class Picture:
     def scale(self):
         """How many pixels of the screen one of a glyph is wide, by the rule of kernel/screen/canvas.h."""
         columns = self.width // CELL_WIDTH
-        scale = max(1, -(-columns // 160))
-        return scale - 1 if scale > 1 and columns // scale < 100 else scale
+        scale = -(-columns // 160)
+        if scale > 1 and columns // scale < 100:
+            scale -= 1
+        return max(1, min(scale, self.height // (CELL_HEIGHT * 10)))
 
     def rows(self):
         """The text, row by row: a list of (character, colour) each. None for what is no glyph of the font."""
         glyphs, scale, paper = read_font(), self.scale(), self.at(0, 0)
-        columns = self.width // (CELL_WIDTH * scale)
-        count = self.height // (CELL_HEIGHT * scale)
+        columns = self.width // (CELL_WIDTH * scale) - 1
+        count = (self.height - CELL_HEIGHT * scale // 2) // (CELL_HEIGHT * scale)
         left = (self.width - columns * CELL_WIDTH * scale) // 2
         top = (self.height - count * CELL_HEIGHT * scale) // 2
 
