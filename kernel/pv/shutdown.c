@@ -46,27 +46,32 @@ void machine_stop_init(void)
 }
 
 /* Whoever follows the guest on the screen would see it go dark in the moment it ends. */
-static void let_read(void)
+static void wait_for_reader(void)
 {
-    if (!screen_is_ours() || !acpi_power().valid)
-        return;
-    log_say(LOG_ALERT, "the machine switches itself off in %u seconds; you may do so at once",
-            READING_SECONDS);
     uint64_t end = time_now_ns() + READING_SECONDS * 1000000000ull;
-    while (time_now_ns() < end)
+
+    while (screen_is_ours() && time_now_ns() < end)
         cpu_pause();
+}
+
+static void say_what_to_do(enum stop_reason reason)
+{
+    if (reason == STOP_REFUSED)
+        log_say(LOG_ALERT, "the guest was not started, for the reason above; nothing was changed");
+    if (reason == STOP_GUEST_POWEROFF && screen_is_ours() && acpi_power().valid)
+        log_say(LOG_ALERT, "the machine switches itself off in %u seconds; you may do so at once",
+                READING_SECONDS);
+    log_say(LOG_ALERT, "to go back: take out what Sluice was started from, and switch on again");
 }
 
 void machine_stop(enum stop_reason reason)
 {
     report(reason);
-    if (reason == STOP_REFUSED)
-        log_say(LOG_ALERT, "the guest was not started, for the reason above; nothing was changed");
-    log_say(LOG_ALERT, "to go back: take out what Sluice was started from, and switch on again");
+    say_what_to_do(reason);
     /* Only a guest that asked for it switches the machine off: after a refusal or a crash someone wants to
      * read why. */
-    if (reason == STOP_GUEST_POWEROFF) {
-        let_read();
+    if (reason == STOP_GUEST_POWEROFF && acpi_power().valid) {
+        wait_for_reader();
         acpi_power_off();
     }
     log_say(LOG_ALERT, "halted; it is safe to switch the machine off: hold the power button");

@@ -54,6 +54,8 @@ class Machine:
     icount: bool = True
     image: bool = False  # a FAT image as a disk, instead of -kernel with a FAT folder beside it
     trace: tuple = ()  # QEMU trace events
+    screen: str = ""  # a graphics device and its mode: "800x600", "800x600,bochs-display"
+    capture: bool = False  # the screen's picture at the end; the run then ends without the exit port
     typed: str = ""  # "WORD: TEXT": the line TEXT is typed on the serial console when a line WORD has come from there
     timeout: int = 60
     efi: Path = EFI
@@ -73,6 +75,7 @@ class Run:
     qemu_status: int | None
     trace: list = field(default_factory=list)  # names of traced events, in order
     vendor: str = "intel"  # whose unit the machine had, or none
+    picture: pc.Picture | None = None  # of the screen
 
     @property
     def summary(self) -> dict:
@@ -105,7 +108,8 @@ def build_machine(machine: Machine, folder: Path) -> pc.Machine:
                         options=f"p2m={machine.p2m} {machine.options}".strip(), conf=machine.conf,
                         append=machine.append, acpi_override=machine.acpi_override, iommu=machine.iommu,
                         cpu=machine.cpu, memory_mib=machine.memory, by_kernel=not machine.image,
-                        icount=machine.icount, exit_port=machine.exit_port, qemu_args=arguments, typed=machine.typed)
+                        icount=machine.icount, exit_port=machine.exit_port, qemu_args=arguments, typed=machine.typed,
+                        screen=machine.screen, capture=machine.capture)
     built.devices = machine.devices
     return built
 
@@ -116,7 +120,7 @@ def boot(machine: Machine) -> Run:
         result = pc.run_machine(build_machine(machine, folder), machine.timeout)
         text = result.text() + (f"\nQEMU: {result.qemu_errors}" if result.qemu_errors else "")
         return Run(result.status, result.sentence, text, result.summary, result.qemu_status,
-                   read_trace(folder / "trace"), machine.iommu.partition(",")[0])
+                   read_trace(folder / "trace"), machine.iommu.partition(",")[0], result.picture)
     except Trouble as trouble:
         raise Failed(str(trouble)) from None
     finally:

@@ -86,7 +86,7 @@ class Picture:
 
     def rows(self):
         """The text, row by row: a list of (character, colour) each. None for what is no glyph of the font."""
-        glyphs, scale, paper = read_font(), self.scale(), self.at(0, 0)
+        glyphs, scale, paper = read_font(), self.scale(), self.at(self.width - 1, self.height - 1)
         columns = self.width // (CELL_WIDTH * scale) - 1
         count = (self.height - CELL_HEIGHT * scale // 2) // (CELL_HEIGHT * scale)
         left = (self.width - columns * CELL_WIDTH * scale) // 2
