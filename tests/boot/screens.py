@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: MIT
 """What the screen shows: pictures that QEMU takes at the end of a run are read by the hypervisor's font, cell by cell,
-and held against the serial log."""
+and held against the serial log.
+
+python3 -m tests.boot.screens makes the pictures of docs/screen.md anew, from the same runs."""
 
 import re
 
 from tests.runner.core import Failed
+from tests.runner.paths import ROOT
 from tests.runner.vm import Run
 
 from lib.picture import plain  # noqa: E402  (tools/lib, by paths.py)
+
+PICTURES = {"tour-800x600": "screen-800x600/amd", "tour-3840x2160": "screen-4k/intel", "refusal": "screen-refusal",
+            "fault": "screen-fault/intel"}
 
 # kernel/screen/screen.c
 PLAIN, GUEST, ALERT, FAULT = (bytes.fromhex(colour) for colour in ("c9d1d9", "8fbcdb", "f2c879", "ff9d8a"))
@@ -18,7 +24,8 @@ def logged(run: Run) -> str:
     start = run.text.find("sluice: Sluice, ")
     if start < 0:
         raise Failed("the kernel did not speak", run.text)
-    return re.sub(r"^sluice: summary .*\n?|^QEMU: .*", "", run.text[start:], flags=re.MULTILINE)
+    words = run.text[start:].partition("\nQEMU: ")[0]  # QEMU's own, behind the log
+    return re.sub(r"^sluice: summary .*", "", words, flags=re.MULTILINE)
 
 
 def rows(run: Run, width: int, height: int) -> list:
@@ -72,3 +79,15 @@ def guest_draws(run: Run) -> None:
         raise Failed("what came before is not on the screen", text)
     if "draw: after" in text or "switched itself off" in text:
         raise Failed("the hypervisor drew on the guest's screen", text)
+
+
+def main() -> None:
+    from tests.runner.boot import cases_by_name, run_scenario
+    for picture, scenario in PICTURES.items():
+        file = ROOT / "docs/screen" / f"{picture}.png"
+        file.write_bytes(run_scenario(cases_by_name()[scenario]).picture.png())
+        print(f"{file.relative_to(ROOT)}: {file.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

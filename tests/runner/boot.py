@@ -50,11 +50,10 @@ class Scenario:
         return one
 
 
-def run_scenario(scenario: Scenario, efi=None, guests=None) -> None:
+def run_scenario(scenario: Scenario, efi=None, guests=None) -> Run:
     if scenario.patch:
         with patched(scenario.patch, "loader") as workspace:
-            run_scenario(replace(scenario, patch=None), workspace.build / "BOOTX64.EFI", GUESTS)
-        return
+            return run_scenario(replace(scenario, patch=None), workspace.build / "BOOTX64.EFI", GUESTS)
     machine = scenario.machine
     if efi:
         machine = replace(machine, efi=efi.with_name(machine.efi.name), guests=guests)
@@ -69,6 +68,7 @@ def run_scenario(scenario: Scenario, efi=None, guests=None) -> None:
         except Failed as failure:
             failure.output = failure.output or run.text
             raise
+    return run
 
 
 def cases_by_name() -> dict:
