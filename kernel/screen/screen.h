@@ -37,7 +37,7 @@ bool screen_is_ours(void);
 /* The guest maps this frame, no RAM, for writing. */
 void screen_guest_maps(uint64_t mfn);
 
-/* The guest moves the window [base, base + size), bytes, of a device. */
-void screen_guest_moves(uint64_t base, uint64_t size);
+/* The guest moves the window [window, window + size), bytes, of a device. */
+void screen_guest_moves(uint64_t window, uint64_t size);
 
 #endif

@@ -7,8 +7,8 @@ void screen_guest_maps(uint64_t mfn)
     (void)mfn;
 }
 
-void screen_guest_moves(uint64_t base, uint64_t size)
+void screen_guest_moves(uint64_t window, uint64_t size)
 {
-    (void)base;
+    (void)window;
     (void)size;
 }

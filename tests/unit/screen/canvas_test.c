@@ -45,7 +45,7 @@ static int end(void **state)
     return 0;
 }
 
-static void test_division(void **state)
+static void columns_and_scale(void **state)
 {
     static const struct {
         uint32_t width, height, scale, columns, rows;
@@ -100,28 +100,28 @@ static void draw_and_judge(uint32_t column, uint32_t row, uint32_t ink, uint32_t
     }
 }
 
-static void test_glyph(void **state)
+static void a_glyph_and_nothing_beside_it(void **state)
 {
     (void)state;
     make(800, 600, 800, BOOT_PIXEL_BGRX);
     draw_and_judge(3, 2, INK, PAPER);
 }
 
-static void test_corner(void **state)
+static void the_last_cell_with_a_pitch(void **state)
 {
     (void)state;
     make(800, 600, 832, BOOT_PIXEL_BGRX);
     draw_and_judge(canvas.columns - 1, canvas.rows - 1, INK, PAPER);
 }
 
-static void test_red_first(void **state)
+static void red_first(void **state)
 {
     (void)state;
     make(1024, 768, 1024, BOOT_PIXEL_RGBX);
     draw_and_judge(0, 0, 0x563412, 0x0c0b0a);
 }
 
-static void test_scaled(void **state)
+static void scaled_glyphs(void **state)
 {
     (void)state;
     make(2560, 400, 2600, BOOT_PIXEL_BGRX);
@@ -129,7 +129,7 @@ static void test_scaled(void **state)
     draw_and_judge(canvas.columns - 1, canvas.rows - 1, INK, PAPER);
 }
 
-static void test_fill(void **state)
+static void filling_leaves_the_gaps(void **state)
 {
     (void)state;
     make(320, 200, 333, BOOT_PIXEL_RGBX);
@@ -141,7 +141,7 @@ static void test_fill(void **state)
 }
 
 /* Two characters that look alike could not be told apart, by nobody. */
-static void test_font(void **state)
+static void no_two_characters_look_alike(void **state)
 {
     (void)state;
     for (uint32_t a = 0; a < 256; a++) {
@@ -161,13 +161,13 @@ static void test_font(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_division),
-        cmocka_unit_test_teardown(test_glyph, end),
-        cmocka_unit_test_teardown(test_corner, end),
-        cmocka_unit_test_teardown(test_red_first, end),
-        cmocka_unit_test_teardown(test_scaled, end),
-        cmocka_unit_test_teardown(test_fill, end),
-        cmocka_unit_test(test_font),
+        cmocka_unit_test(columns_and_scale),
+        cmocka_unit_test_teardown(a_glyph_and_nothing_beside_it, end),
+        cmocka_unit_test_teardown(the_last_cell_with_a_pitch, end),
+        cmocka_unit_test_teardown(red_first, end),
+        cmocka_unit_test_teardown(scaled_glyphs, end),
+        cmocka_unit_test_teardown(filling_leaves_the_gaps, end),
+        cmocka_unit_test(no_two_characters_look_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,7 +65,7 @@ static void expect(struct boot_framebuffer framebuffer, const char *words)
         expect(changed, words);                                                                              \
     } while (0)
 
-static void test_shape(void **state)
+static void shapes_that_make_no_sense(void **state)
 {
     (void)state;
     expect(good(), NULL);
@@ -83,7 +83,7 @@ static void test_shape(void **state)
     WITH(pitch, 0, "lines that are longer");
 }
 
-static void test_size(void **state)
+static void memory_for_every_line(void **state)
 {
     (void)state;
     WITH(size, 0, "too small");
@@ -103,7 +103,7 @@ static void test_size(void **state)
     expect(large, "larger than 256 MiB");
 }
 
-static void test_place(void **state)
+static void addresses_where_none_can_be(void **state)
 {
     (void)state;
     expect(at(0), "where none can be");
@@ -117,7 +117,7 @@ static void test_place(void **state)
     WITH(virtual, BOOT_FRAMEBUFFER_VIRTUAL + 4096, "not mapped");
 }
 
-static void test_memory(void **state)
+static void memory_in_use_and_registers(void **state)
 {
     (void)state;
     expect(at(0x10000000), "memory that is in use");
@@ -136,7 +136,7 @@ static void test_memory(void **state)
 }
 
 /* Without a memory map what is known is the hypervisor's own place. */
-static void test_no_map(void **state)
+static void without_a_memory_map(void **state)
 {
     struct framebuffer_machine blind = machine;
     struct boot_framebuffer framebuffer = at(0x30000000);
@@ -155,8 +155,9 @@ static void test_no_map(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shape),  cmocka_unit_test(test_size),   cmocka_unit_test(test_place),
-        cmocka_unit_test(test_memory), cmocka_unit_test(test_no_map),
+        cmocka_unit_test(shapes_that_make_no_sense),   cmocka_unit_test(memory_for_every_line),
+        cmocka_unit_test(addresses_where_none_can_be), cmocka_unit_test(memory_in_use_and_registers),
+        cmocka_unit_test(without_a_memory_map),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

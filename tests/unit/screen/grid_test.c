@@ -45,7 +45,7 @@ static void expect(uint32_t row, const char *text)
     assert_string_equal(line, text);
 }
 
-static void test_lines(void **state)
+static void lines_follow_each_other(void **state)
 {
     (void)state;
     write_as(LOG_PLAIN, "one\ntwo\r\n\nfour");
@@ -56,7 +56,7 @@ static void test_lines(void **state)
     expect(3, "four and more");
 }
 
-static void test_wrap(void **state)
+static void long_lines_wrap_between_words(void **state)
 {
     (void)state;
     write_as(LOG_PLAIN, "twenty characters 20\n");
@@ -73,7 +73,7 @@ static void test_wrap(void **state)
 }
 
 /* The blank between two words that part is not carried on. */
-static void test_wrap_at_blank(void **state)
+static void the_blank_between_two_words_is_dropped(void **state)
 {
     (void)state;
     write_as(LOG_PLAIN, "twenty characters 20 more");
@@ -81,7 +81,7 @@ static void test_wrap_at_blank(void **state)
     expect(1, "    more");
 }
 
-static void test_scroll(void **state)
+static void a_full_grid_scrolls_by_a_quarter(void **state)
 {
     (void)state;
     for (char line[] = "0\n"; line[0] <= '7'; line[0]++)
@@ -96,7 +96,7 @@ static void test_scroll(void **state)
         assert_true(grid->changed[row]);
 }
 
-static void test_tabs(void **state)
+static void tabs(void **state)
 {
     (void)state;
     write_as(LOG_PLAIN, "\ta\tb\n");
@@ -109,7 +109,7 @@ static void test_tabs(void **state)
     assert_in_range(grid->row, 4, 5);
 }
 
-static void test_odd_characters(void **state)
+static void what_is_not_ascii_is_a_box(void **state)
 {
     (void)state;
     write_as(LOG_GUEST, "\x1b[31m\x01\x7f\x80\xff\xc3\xa9");
@@ -118,7 +118,7 @@ static void test_odd_characters(void **state)
 }
 
 /* Whatever a guest writes is in its own voice, and the hypervisor's lines stay as they are. */
-static void test_voices(void **state)
+static void a_guest_cannot_forge_a_line(void **state)
 {
     (void)state;
     write_as(LOG_PLAIN, "sluice: mine\n");
@@ -133,7 +133,7 @@ static void test_voices(void **state)
 }
 
 /* Any bytes, any cut, any size of the grid. */
-static void test_anything(void **state)
+static void any_bytes_stay_inside(void **state)
 {
     static const uint32_t sizes[][2] = {{0, 0},    {1, 1},     {16, 4},
                                         {100, 37}, {200, 120}, {UINT32_MAX, UINT32_MAX}};
@@ -163,14 +163,14 @@ static void test_anything(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_lines, begin, end),
-        cmocka_unit_test_setup_teardown(test_wrap, begin, end),
-        cmocka_unit_test_setup_teardown(test_wrap_at_blank, begin, end),
-        cmocka_unit_test_setup_teardown(test_scroll, begin, end),
-        cmocka_unit_test_setup_teardown(test_tabs, begin, end),
-        cmocka_unit_test_setup_teardown(test_odd_characters, begin, end),
-        cmocka_unit_test_setup_teardown(test_voices, begin, end),
-        cmocka_unit_test_setup_teardown(test_anything, begin, end),
+        cmocka_unit_test_setup_teardown(lines_follow_each_other, begin, end),
+        cmocka_unit_test_setup_teardown(long_lines_wrap_between_words, begin, end),
+        cmocka_unit_test_setup_teardown(the_blank_between_two_words_is_dropped, begin, end),
+        cmocka_unit_test_setup_teardown(a_full_grid_scrolls_by_a_quarter, begin, end),
+        cmocka_unit_test_setup_teardown(tabs, begin, end),
+        cmocka_unit_test_setup_teardown(what_is_not_ascii_is_a_box, begin, end),
+        cmocka_unit_test_setup_teardown(a_guest_cannot_forge_a_line, begin, end),
+        cmocka_unit_test_setup_teardown(any_bytes_stay_inside, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,7 +101,7 @@ static void log_lines(uint32_t count)
 }
 
 /* The screen begins once in the life of a program, so these are the chapters of one story. */
-static void test_before(void **state)
+static void nothing_is_drawn_before_it_is_judged(void **state)
 {
     static const char options[] = "screen=on";
 
@@ -127,7 +127,7 @@ static void test_before(void **state)
     assert_false(screen_is_ours());
 }
 
-static void test_start(void **state)
+static void what_was_logged_before_is_shown(void **state)
 {
     (void)state;
     screen_start(&info, 40);
@@ -140,7 +140,7 @@ static void test_start(void **state)
 }
 
 /* All is drawn at once until the guest runs: nobody waits. */
-static void test_boot(void **state)
+static void all_is_drawn_at_once_before_the_guest(void **state)
 {
     (void)state;
     log_lines(200);
@@ -148,7 +148,7 @@ static void test_boot(void **state)
     assert_in_range(cells_with_ink(), 33 * 3 / 4 * 40, 33 * 63);
 }
 
-static void test_bounded(void **state)
+static void a_guests_line_draws_a_bounded_part(void **state)
 {
     (void)state;
     screen_guest_runs();
@@ -174,7 +174,7 @@ static void test_bounded(void **state)
     assert_int_equal(bytes_drawn(), 0);
 }
 
-static void test_records(void **state)
+static void records_are_for_programs(void **state)
 {
     (void)state;
     forget_pixels();
@@ -183,7 +183,7 @@ static void test_records(void **state)
     assert_non_null(strstr(serial, "summary {}"));
 }
 
-static void test_guest_takes_it(void **state)
+static void the_guest_maps_it(void **state)
 {
     (void)state;
     screen_guest_maps((BASE >> 12) - 1);
@@ -202,7 +202,7 @@ static void test_guest_takes_it(void **state)
 }
 
 /* A fault of the hypervisor's own is shown whoever draws, with what came before. */
-static void test_fault(void **state)
+static void a_fault_takes_it_back(void **state)
 {
     (void)state;
     screen_guest_runs();
@@ -212,7 +212,7 @@ static void test_fault(void **state)
     assert_in_range(cells_with_ink(), 20 * 40, 33 * 63);
 }
 
-static void test_moved(void **state)
+static void a_moved_window_is_never_drawn_on(void **state)
 {
     (void)state;
     screen_guest_moves(BASE & ~0xffffffull, 1 << 25);
@@ -223,7 +223,7 @@ static void test_moved(void **state)
 }
 
 /* What makes no sense is told once, and is not handed on to the guest either. */
-static void test_nonsense(void **state)
+static void nonsense_is_told_once(void **state)
 {
     struct boot_info other = info;
 
@@ -243,7 +243,7 @@ static void test_nonsense(void **state)
     assert_non_null(strstr(serial, "firmware has no framebuffer"));
 }
 
-static void test_off(void **state)
+static void screen_off(void **state)
 {
     static const char options[] = "screen=off";
     struct boot_info other = info;
@@ -260,10 +260,16 @@ static void test_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_before),  cmocka_unit_test(test_start),   cmocka_unit_test(test_boot),
-        cmocka_unit_test(test_bounded), cmocka_unit_test(test_records), cmocka_unit_test(test_guest_takes_it),
-        cmocka_unit_test(test_fault),   cmocka_unit_test(test_moved),   cmocka_unit_test(test_nonsense),
-        cmocka_unit_test(test_off),
+        cmocka_unit_test(nothing_is_drawn_before_it_is_judged),
+        cmocka_unit_test(what_was_logged_before_is_shown),
+        cmocka_unit_test(all_is_drawn_at_once_before_the_guest),
+        cmocka_unit_test(a_guests_line_draws_a_bounded_part),
+        cmocka_unit_test(records_are_for_programs),
+        cmocka_unit_test(the_guest_maps_it),
+        cmocka_unit_test(a_fault_takes_it_back),
+        cmocka_unit_test(a_moved_window_is_never_drawn_on),
+        cmocka_unit_test(nonsense_is_told_once),
+        cmocka_unit_test(screen_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
