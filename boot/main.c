@@ -68,6 +68,7 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *table)
     if (!settings_load(&info))
         return refuse(NULL);
     handover_describe(info);
+    hook_framebuffer(info);
 
     UINT64 l4, entry;
     wrong = kernel_place(info, &l4, &entry);

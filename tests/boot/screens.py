@@ -82,10 +82,10 @@ def guest_draws(run: Run) -> None:
 
 
 def main() -> None:
-    from tests.runner.boot import cases_by_name, run_scenario
+    from tests.runner.boot import cases_by_name, play
     for picture, scenario in PICTURES.items():
         file = ROOT / "docs/screen" / f"{picture}.png"
-        file.write_bytes(run_scenario(cases_by_name()[scenario]).picture.png())
+        file.write_bytes(play(cases_by_name()[scenario]).picture.png())
         print(f"{file.relative_to(ROOT)}: {file.stat().st_size} bytes")
 
 
