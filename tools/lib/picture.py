@@ -21,7 +21,7 @@ PATIENCE = 30.0  # seconds for a line that is logged to be drawn
 
 def read_font():
     """Each glyph, as the set of its pixels in the cell, with its character."""
-    rows = re.findall(r'^    "([.# ]{95})",$', FONT.read_text(), re.MULTILINE)
+    rows = re.findall(r'^    ROW\("([.# ]{95})"\),$', FONT.read_text(), re.MULTILINE)
     glyphs = {}
     for block in range(0, len(rows), 13):
         for index in range(12):
