@@ -33,7 +33,19 @@ _Noreturn void kernel_main(const struct boot_info *given);
 
 static struct boot_info info; /* a private copy */
 
+/* An ELF note: three words of sizes and type, a name of four bytes, then the build id, eight. */
+extern const uint8_t __build_note[];
+#define BUILD_ID_OFFSET 16u
+
 /* ---- the steps ---- */
+
+static uint64_t build_id(void)
+{
+    uint64_t bytes;
+
+    memcpy(&bytes, __build_note + BUILD_ID_OFFSET, sizeof(bytes));
+    return __builtin_bswap64(bytes);
+}
 
 static bool take_boot_info(const struct boot_info *given)
 {
@@ -46,7 +58,8 @@ static bool take_boot_info(const struct boot_info *given)
     serial_init();
     if (ours)
         screen_init(&info.framebuffer);
-    log_line("Sluice, a micro-hypervisor whose guest steers its devices' DMA");
+    log_line("Sluice, a micro-hypervisor whose guest steers its devices' DMA; build %016llx",
+             (unsigned long long)build_id());
     if (!ours)
         log_say(LOG_ALERT, "the loader and the hypervisor do not belong together");
     return ours;

@@ -165,12 +165,26 @@ static int attach(const struct reserved_device *device)
     return error != 0 ? error : iommu_attach(context, device->segment, device->id);
 }
 
+static void tell_ranges(const struct reserved_device *device)
+{
+    for (uint32_t number = 0; number < iommu_reserved_count(); number++) {
+        struct iommu_reserved range = iommu_reserved_at(number);
+
+        if ((device->ranges >> number & 1) != 0)
+            log_line("iommu: device %02x:%02x.%x reaches reserved range 0x%llx to 0x%llx", device->id >> 8,
+                     device->id >> 3 & 31, device->id & 7, (unsigned long long)range.bfn << 12,
+                     (unsigned long long)((range.bfn + range.frames) << 12) - 1);
+    }
+}
+
 void iommu_reserve_attach(void)
 {
     for (uint32_t i = 0; i < device_count; i++) {
         int error = attach(&devices[i]);
 
-        if (error != 0)
+        if (error == 0)
+            tell_ranges(&devices[i]);
+        else
             log_line("iommu: device %02x:%02x.%x cannot be given its reserved ranges (%d): it stays blocked",
                      devices[i].id >> 8, devices[i].id >> 3 & 31, devices[i].id & 7, error);
     }

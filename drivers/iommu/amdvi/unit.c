@@ -206,10 +206,14 @@ static void join_limits(struct iommu_limits *limits)
 
 static void report_units(const struct iommu_limits *limits)
 {
-    for (uint32_t i = 0; i < unit_count; i++)
+    for (uint32_t i = 0; i < unit_count; i++) {
         log_line("iommu: AMD-Vi unit %u at 0x%llx: %u to %u levels, %u-bit bus addresses, %u domains%s", i,
                  (unsigned long long)units[i].base, limits->levels, limits->levels_max, limits->address_bits,
                  limits->domains, units[i].caches_absence ? ", caches absence" : "");
+        log_line("iommu: unit %u is of segment %u, function %02x:%02x.%x, EFR 0x%016llx", i, units[i].segment,
+                 units[i].id >> 8, units[i].id >> 3 & 31, units[i].id & 7,
+                 (unsigned long long)units[i].features);
+    }
 }
 
 static int amdvi_init(const struct iommu_setup *setup, struct iommu_limits *limits)

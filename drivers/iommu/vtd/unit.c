@@ -213,13 +213,17 @@ static bool join_limits(struct iommu_limits *limits)
 
 static void report_units(const struct iommu_limits *limits)
 {
-    for (uint32_t i = 0; i < unit_count; i++)
+    for (uint32_t i = 0; i < unit_count; i++) {
         log_line("iommu: VT-d unit %u at 0x%llx: %u levels, %u-bit bus addresses, %u domains%s%s%s", i,
                  (unsigned long long)vtd_units[i].base, limits->levels, limits->address_bits,
                  VTD_CAP_DOMAINS(vtd_units[i].cap),
                  (vtd_units[i].ecap & VTD_ECAP_QI) != 0 ? ", queued invalidation" : ", no queue",
                  (vtd_units[i].cap & VTD_CAP_CM) != 0 ? ", caching mode" : "",
                  vtd_is_coherent(&vtd_units[i]) ? "" : ", not coherent");
+        log_line("iommu: unit %u is of segment %u, version 0x%x, CAP 0x%016llx, ECAP 0x%016llx", i,
+                 vtd_units[i].segment, vtd_read32(&vtd_units[i], VTD_VER),
+                 (unsigned long long)vtd_units[i].cap, (unsigned long long)vtd_units[i].ecap);
+    }
 }
 
 static int vtd_init(const struct iommu_setup *setup, struct iommu_limits *limits)
