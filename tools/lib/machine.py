@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from . import image, story
+from . import console, image, story
 from .common import Trouble
 from .picture import Picture, take
 
@@ -167,9 +167,6 @@ class Result:
         return "\n".join(self.lines)
 
 
-_CONTROL = re.compile(rb"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][0-9A-B]|[\x00-\x08\x0b-\x1f]")
-
-
 class _Lines:
     """Serial bytes to lines; a carriage return alone starts no line, control sequences go."""
 
@@ -190,10 +187,7 @@ class _Lines:
         self.pending = b""
 
     def _emit(self, raw):
-        line = _CONTROL.sub(b"", raw).decode("utf-8", "replace").rstrip()
-        # A guest may hide control bytes in the name, to forge a line once they are gone.
-        if self.strict and line.startswith("sluice: ") and not raw.startswith(b"sluice: "):
-            line = line.replace("sluice: ", "sluice:|", 1)
+        line = console.line_of(raw, self.strict)
         self.lines.append(line)
         self.on_line(line)
 

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""Makes a page of a boot log: one HTML file that can be read offline and attached to a bug report.
+
+LOG is what ./tools/run --log wrote, or what a terminal program saved from the serial port. Of several boots in it the
+last one counts. Exit status: 0 the page was made; 2 usage, or LOG is no log of Sluice's.
+"""
+import argparse
+import os
+import sys
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib.common import BUILD, REFUSED, Trouble, progress  # noqa: E402
+from lib.report import facts, page, reading, words  # noqa: E402
+
+_NOTE = b"\x04\0\0\0\x08\0\0\0\x03\0\0\0GNU\0"  # of the linker's build id: sizes, type, name
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise Trouble(f"{message}. See ./tools/report --help")
+
+
+def arguments():
+    parser = Parser(prog="./tools/report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("log", type=Path, metavar="LOG", help="the boot log")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT.html",
+                        help="where the page goes (default: LOG with .html at its end, in the current folder)")
+    parser.add_argument("--no-install", action="store_true", help=argparse.SUPPRESS)  # nothing is needed but Python
+    return parser.parse_args()
+
+
+def read(path):
+    """The log, split into boots."""
+    if not path.exists():
+        raise Trouble(f"there is no file '{path}'")
+    if path.is_dir():
+        raise Trouble(f"'{path}' is a folder, not a log")
+    splitter = reading.Splitter(facts.Facts)
+    for line in reading.lines_of(path):
+        splitter.feed(line)
+    if splitter.line_number == 0:
+        raise Trouble(f"'{path}' is empty: nothing came from the serial port")
+    if splitter.facts is None:
+        raise Trouble(f"nothing in '{path}' comes from Sluice: no line begins with \"sluice: \"")
+    return splitter
+
+
+def build_note(build):
+    """Whether the log's build is the one that lies in build/."""
+    try:
+        image = (BUILD / "image" / "sluice.elf").read_bytes()
+    except OSError:
+        return ""
+    at = image.find(_NOTE)
+    here = image[at + len(_NOTE):][:8].hex() if at >= 0 else ""
+    if not build or not here:
+        return ""
+    return "(the one in this checkout's build folder)" if here == build else "(not the one in this checkout's build folder)"
+
+
+def notes_of(splitter):
+    notes = []
+    if splitter.boots > 1:
+        notes.append(f"The log holds {splitter.boots} boots. This page is about the last one, from line "
+                     f"{splitter.facts.first_line:,} on.")
+    if splitter.other_lines:
+        notes.append(f"{splitter.other_lines:,} lines before Sluice's first word are firmware's or others'.")
+    if splitter.held:
+        notes.append("After the hypervisor's last word there are lines that look like the loader of another boot. They may be: then "
+                     "cut the log before them and make a page of the rest. Or the guest has printed them.")
+    return notes
+
+
+def run(options):
+    splitter = read(options.log)
+    told = splitter.facts
+    html = page.html(told, splitter.kept, options.log.name, notes_of(splitter), build_note(told.first("banner", "build")))
+    output = options.output or Path(options.log.name + ".html")
+    try:
+        output.write_text(html, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise Trouble(f"'{output}' cannot be written: {error.strerror}") from None
+    end = words.verdict(told)
+    of = f"the last of {splitter.boots} boots" if splitter.boots > 1 else "one boot"
+    faults = sum(fault.count for fault in told.faults.values())
+    progress("report", f"{options.log.name} holds {of}. {end.title}. {len(told.units)} IOMMU units, {len(told.devices)} devices, "
+                       f"{len(told.reserved)} reserved ranges, {faults} lines of blocked accesses. The page is {output}")
+    return 0
+
+
+def main():
+    try:
+        return run(arguments())
+    except Trouble as trouble:
+        progress("report", str(trouble))
+        return REFUSED
+    except OSError as error:
+        progress("report", f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+        return REFUSED
+    except KeyboardInterrupt:
+        progress("report", "interrupted")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
