@@ -4,7 +4,8 @@ then fail. The same test must pass on the unbroken copy; a patch that does not a
 nothing. A patch begins with
 
     # test: GROUP/NAME    the test that must fail: a unit or driver program or one of its cases, a fuzz target, a proof, a
-                          tables, boot or guest test (without a vendor at its end: the one on Intel's IOMMU)
+                          tables, boot or guest test (without a vendor at its end: the one on Intel's IOMMU), or a report
+                          test that boots nothing
     # why: ...            what the defect would mean
 """
 
@@ -12,7 +13,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from . import adversary, boot, fuzz, guests, host, prove, tables
+from . import adversary, boot, fuzz, guests, host, prove, report, tables
 from .core import Case, Failed
 from .paths import GUESTS, HOOKED, ROOT
 from .workspace import POOL, Workspace
@@ -47,6 +48,10 @@ class Named:
                 raise Failed(f"only the native slice has mutants, not {name}")
             self.target = adversary.TARGET
             self.case = lambda build: adversary.native_case(self.vendor, build)
+        elif group == "report":
+            self.find(report.PLAIN, rest)
+            self.target = "kernel_elf"
+            self.case = lambda build: Case(group, rest, lambda: report.run_copy(build.parent, rest))
         elif group == "boot":
             scenario = self.find(boot.cases_by_name(), rest)
             self.target = "loader_hooks" if scenario.machine.efi == HOOKED else "loader"

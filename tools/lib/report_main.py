@@ -67,7 +67,7 @@ def notes_of(splitter):
         notes.append(f"The log holds {splitter.boots} boots. This page is about the last one, from line "
                      f"{splitter.facts.first_line:,} on.")
     if splitter.other_lines:
-        notes.append(f"{splitter.other_lines:,} lines before Sluice's first word are firmware's or others'.")
+        notes.append(f"Before Sluice's first word there is {page.counted(splitter.other_lines, 'line')} of firmware's or others'.")
     if splitter.held:
         notes.append("After the hypervisor's last word there are lines that look like the loader of another boot. They may be: then "
                      "cut the log before them and make a page of the rest. Or the guest has printed them.")
@@ -86,8 +86,9 @@ def run(options):
     end = words.verdict(told)
     of = f"the last of {splitter.boots} boots" if splitter.boots > 1 else "one boot"
     faults = sum(fault.count for fault in told.faults.values())
-    progress("report", f"{options.log.name} holds {of}. {end.title}. {len(told.units)} IOMMU units, {len(told.devices)} devices, "
-                       f"{len(told.reserved)} reserved ranges, {faults} lines of blocked accesses. The page is {output}")
+    progress("report", f"{options.log.name} holds {of}. {end.title}. {page.counted(len(told.units), 'IOMMU unit')}, "
+                       f"{page.counted(len(told.devices), 'device')}, {page.counted(len(told.reserved), 'reserved range')}, "
+                       f"{page.counted(faults, 'line')} of blocked accesses. The page is {output}")
     return 0
 
 

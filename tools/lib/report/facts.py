@@ -16,10 +16,13 @@ NOTES_MAX = 200
 
 _RANGE = re.compile(r"0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})")
 _ID = re.compile(r"[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
-_REGISTERS = re.compile(r"  (?:r[a-z0-9]{1,2}|cr2) .*[0-9a-f]{8}")
+_REGISTERS = re.compile(r"  (?:r[a-z0-9]{1,2}|cr2) +[0-9a-f]{16}  .*")
 _PERSONAL = re.compile(r"\bserial\b|\buuid\b|\basset tag\b|\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b", re.IGNORECASE)
 
-REASONS = ("poweroff", "guest-failed", "refused", "hypervisor-fault")
+# Sentences that are no reason to refuse anything, and follow one another on the way.
+ORDINARY = {"banner", "cpu", "memory", "ram", "acpi", "time", "bridge", "function", "windows", "windows_given", "phantoms",
+            "access_control", "group", "vtd_unit", "vtd_registers", "amdvi_unit", "amdvi_registers", "remapped", "reserved_free",
+            "reserved_for", "bus", "guest", "entering", "option_unknown", "guest_file"}
 
 
 @dataclass
@@ -116,17 +119,17 @@ class Facts:
         if text.startswith("summary "):
             self._see_summary(text.removeprefix("summary "))
             return
-        key, words = (KERNEL if self.banner_seen or text.startswith("Sluice") else LOADER).match(text)
-        if key is None and _REGISTERS.fullmatch(text) and ("panic" in self.said or "crash" in self.said):
+        if _REGISTERS.fullmatch(text) and ("panic" in self.said or "crash" in self.said):
             self._keep(self.registers, text.strip(), 32)
             return
+        key, words = (KERNEL if self.banner_seen or text.startswith("Sluice") else LOADER).match(text)
         if key is None:
             self.unknown_count += 1
             self._keep(self.unknown, text, NOTES_MAX)
         else:
             self.said.setdefault(key, words)
             getattr(self, f"_see_{key}", lambda words: None)(words)
-        if key != "ended" and "ended" not in self.said and not text.startswith("  "):
+        if key not in ORDINARY and not self.ended and not text.startswith("  "):
             self.last.append(text)
 
     @staticmethod

@@ -22,7 +22,7 @@ h3{font-size:1rem;margin:1.2rem 0 .4rem}
 .refused-end,.open-end{border-color:var(--warn)}.refused-end strong,.open-end strong{color:var(--warn)}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
-th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+th:empty{padding:0}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
 th{font-weight:600;color:var(--soft);white-space:nowrap}td.one{white-space:nowrap}td.n{text-align:right;white-space:nowrap}
 code,pre,td.code{font-family:ui-monospace,Consolas,monospace;font-size:.86em}
 td.code{white-space:nowrap}
@@ -61,6 +61,10 @@ def text(value):
     return escape(value, quote=True)
 
 
+def counted(number, noun):
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _table(heads, rows, classes=()):
     classes = tuple(classes) + ("",) * len(heads)
     body = "".join("<tr>" + "".join(f'<td class="{css}">{cell}</td>' for css, cell in zip(classes, row)) + "</tr>\n"
@@ -94,6 +98,7 @@ def _in_short(facts, build_note):
     def row(what, value):
         rows.append((what, value or '<span class="soft">not in this log</span>'))
 
+    row("Steps in this log", _steps(facts))
     build = facts.first("banner", "build")
     row("Sluice", f"build <code>{text(build)}</code> {text(build_note)}" if build else
         "a version that does not tell its build" if facts.banner_seen else None)
@@ -109,7 +114,18 @@ def _in_short(facts, build_note):
     guest = facts.said.get("guest")
     row("Guest", guest and text(f"{int(guest['mib']):,} MiB, kernel at 0x{guest['start']}, entry 0x{guest['entry']}"))
     row("Bus at boot", _bus(facts))
-    return _table(("", ""), rows)
+    return _table(("", ""), rows, ("one",))
+
+
+_STEPS = (("hello", "loader"), ("banner", "hypervisor"), ("memory", "memory"), ("units", "IOMMU found"), ("guest", "guest built"),
+          ("entering", "guest entered"), ("ended", "end"))
+
+
+def _steps(facts):
+    """How far it came, in steps that the log tells of."""
+    done = set(facts.said) | ({"units"} if facts.units else set())
+    return ", ".join(f'<span class="is-given">✓ {words_}</span>' if key in done else f'<span class="soft">– {words_}</span>'
+                     for key, words_ in _STEPS)
 
 
 def _bus(facts):
@@ -140,7 +156,7 @@ def _units(facts):
             rows.append(("As printed", "<code>" + text(", ".join(f"{name} {value}" for name, value in raw.items())) + "</code>"))
         rows += [("Note", f'<span class="is-barred">{text(note)}</span>') for note in unit.notes]
         parts.append(f"<h3>Unit {text(line['index'])}: {unit.vendor} at <code>{unit.base:#x}</code></h3>"
-                     + _table(("", ""), rows))
+                     + _table(("", ""), rows, ("one",)))
     for vendor, line in facts.unusable_units:
         parts.append(f'<p class="is-barred">{vendor} unit at <code>0x{text(line["base"])}</code> is not usable: '
                      f'{text(line["reason"])}</p>')
@@ -192,6 +208,8 @@ def _devices(facts):
 
 
 def _reserved(facts):
+    if not facts.reserved and "bus" not in facts.said and "bus_none" not in facts.said:
+        return _section("Reserved ranges", _soft("No reserved range is in this log."))
     if not facts.reserved:
         return _section("Reserved ranges", _soft("Firmware reserves no range for devices, as far as this log says. The interrupt "
                                                  "window 0xfee00000 to 0xfeefffff is reserved on every machine."))
@@ -217,12 +235,14 @@ def _faults(facts):
               for line in facts.unit_faults]
     shown = facts.fault_lines + len(facts.unit_faults)
     hidden = facts.not_shown.get("blocked DMA", 0)
-    told = f"{shown:,} {'line' if shown == 1 else 'lines'} about blocked accesses in this log"
+    told = f"{counted(shown, 'line')} about blocked accesses in this log"
     told += f"; {hidden:,} more were not shown by the hypervisor, which prints so many a second." if hidden else "."
     if isinstance((facts.summary or {}).get("faults"), int):
         told += f" The summary counts {facts.summary['faults']:,}, of which {facts.summary.get('faults_suppressed', 0):,} without a line."
     if any(unit.vendor == "AMD-Vi" for unit in facts.units) and not shown:
         told += " (QEMU's AMD unit never logs a fault.)"
+    if not shown and not hidden and not (facts.summary or {}).get("faults"):
+        told = "No blocked access is in this log."
     if rows:
         told += " A BFN times 4096 is the address on the bus."
     return _section("Blocked accesses of devices", *parts, f"<p>{told}</p>")
@@ -296,8 +316,7 @@ def _privacy(facts):
              "no network address and no name of a person or machine. What the guest and firmware print is theirs: a guest may print "
              "serial numbers of disks. Read the page before you send it; everything in it can be seen, there is nothing hidden.</p>"]
     if facts.personal_count:
-        parts.append(f"<p>{facts.personal_count:,} {'line looks' if facts.personal_count == 1 else 'lines look'} as if a serial number "
-                     "or a network address were in it:</p><pre>" + text_lines(facts.personal) + "</pre>")
+        parts.append(f"<p>Here a serial number or a network address may be ({counted(facts.personal_count, 'line')}):</p><pre>" + text_lines(facts.personal) + "</pre>")
     return _section("What you give away with this page", *parts)
 
 
@@ -309,7 +328,7 @@ def _other(facts):
     if facts.first("option_unknown", "name"):
         parts.append(f"<p>Sluice did not know the option “{text(facts.first('option_unknown', 'name'))}”.</p>")
     if facts.unknown:
-        parts.append(f"<details><summary>{facts.unknown_count:,} lines of Sluice's that this page makes nothing of</summary><pre>"
+        parts.append(f"<details><summary>{counted(facts.unknown_count, 'line')} of Sluice's that this page makes nothing of</summary><pre>"
                      + text_lines(facts.unknown) + "</pre></details>")
     return _section("What else is in the log, and what is not", *parts) if parts else ""
 
@@ -321,7 +340,7 @@ def _marked(line):
 def _raw(kept):
     middle = [f"<i>[{kept.left_out:,} lines are left out here]</i>"] if kept.left_out else []
     lines = [*map(_marked, kept.head), *middle, *map(_marked, kept.tail)]
-    return _section("The log", f"<details><summary>{len(kept.head) + len(kept.tail):,} lines, of which Sluice's are bold</summary><pre>"
+    return _section("The log", f"<details><summary>{counted(len(kept.head) + len(kept.tail), 'line')}; Sluice's are bold</summary><pre>"
                     + "\n".join(lines) + "</pre></details>")
 
 

@@ -48,11 +48,12 @@ class Kept:
 def _raw_lines(path):
     """Each line's bytes, the end of line off, and whether it was cut."""
     with open(path, "rb") as file:
-        start = file.read(16)
+        start = file.read(512)
         for what, magic in _BINARY:
             if start.startswith(magic):
                 raise Trouble(f"'{path}' is {what}, not a log")
-        encoding = _UTF16.get(start[:2])
+        # Noise on the line may look like the mark of UTF-16, but half of plain UTF-16 is zeroes.
+        encoding = _UTF16.get(start[:2]) if start.count(0) * 3 > len(start) else None
         file.seek(2 if encoding else 3 if start.startswith(codecs.BOM_UTF8) else 0)
         if encoding:
             yield from _wide_lines(file, encoding)

@@ -120,7 +120,7 @@ def _loader():
     """say() puts its parts together: each of what stands between the %s is in the sources."""
     return (
         ("hello", "loader: hello.", ""),
-        ("guest_file", "loader: guest %s, %s bytes.", "path size"),
+        ("guest_file", "loader: %s %s, %s bytes.", "what path size"),
         ("leaving", "loader: kernel at %s, entry %s; leaving boot services.", "base entry"),
         ("loader_refused", "refused: %s", "reason"),
         ("nothing_started", "loader: nothing was started%s", "rest"),
