@@ -99,6 +99,7 @@ static bool take_cpu_and_memory(void)
     screen_start(&info, cpu_features.physical_bits);
     if (!cpu_features_init() || !mapped || !memory_init(&info))
         return false;
+    memory_report_ram();
     keep_symbols();
     return true;
 }
@@ -178,6 +179,7 @@ static void take_devices(void)
 {
     pci_stop_messages();
     pci_size_bars();
+    pci_report_memory();
     if (guest.iommu_on) {
         pci_enable_access_control();
         pci_find_bypass();

@@ -3,7 +3,6 @@
 #include "mem/alloc.h"
 
 #include "lib/log.h"
-#include "lib/printf.h"
 #include "lib/string.h"
 #include "mem/early.h"
 #include "mem/frame.h"
@@ -38,48 +37,6 @@ static void take_from_free(uint64_t mfn, uint64_t count)
     free_count -= count;
 }
 
-/* ---- which of it is RAM: a few ranges on each line ---- */
-
-#define RANGE_TEXT 42u /* of the longest, with what parts it from the next */
-
-static bool continues(const struct memory_range *range)
-{
-    const struct memory_range *last = range - 1;
-
-    return range != memory_ranges && memory_kind_is_ram(last->kind) && last->base + last->size == range->base;
-}
-
-static uint64_t last_byte(uint32_t index)
-{
-    while (index + 1 < memory_range_count && memory_kind_is_ram(memory_ranges[index + 1].kind) &&
-           continues(&memory_ranges[index + 1]))
-        index++;
-    return memory_ranges[index].base + memory_ranges[index].size - 1;
-}
-
-static void tell_ram(void)
-{
-    char text[4 * RANGE_TEXT];
-    size_t used = 0;
-
-    for (uint32_t i = 0; i < memory_range_count; i++) {
-        const struct memory_range *range = &memory_ranges[i];
-
-        if (!memory_kind_is_ram(range->kind) || continues(range))
-            continue;
-        if (used + RANGE_TEXT > sizeof(text)) {
-            log_line("memory: RAM at %s", text);
-            used = 0;
-        }
-        used += (size_t)format_string(text + used, sizeof(text) - used, "%s0x%llx-0x%llx", used ? ", " : "",
-                                      (unsigned long long)range->base, (unsigned long long)last_byte(i));
-    }
-    if (used != 0)
-        log_line("memory: RAM at %s", text);
-}
-
-/* ---- setting up ---- */
-
 bool memory_init(const struct boot_info *info)
 {
     uint64_t first = 0, count = 0;
@@ -105,7 +62,6 @@ bool memory_init(const struct boot_info *info)
              (unsigned long long)memory_max_mfn() << FRAME_SHIFT,
              (unsigned long long)frame_table_bytes() >> 10,
              (unsigned long long)own_count << FRAME_SHIFT >> 10);
-    tell_ram();
     return true;
 }
 

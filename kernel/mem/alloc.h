@@ -37,6 +37,7 @@ extern uint32_t memory_range_count;
  * the CPU's address width is ignored). False after saying why it cannot be used.
  */
 bool memory_map_init(const struct boot_info *info, uint8_t physical_bits);
+void memory_report_ram(void);        /* logs which addresses are RAM */
 uint64_t memory_max_mfn(void);       /* one past the highest RAM frame */
 uint64_t memory_usable_frames(void); /* free frames now */
 

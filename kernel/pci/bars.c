@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How large each window of a function is: PCI 3.0, 6.2.5.1. */
 #include "lib/log.h"
-#include "lib/printf.h"
 #include "pci/pci.h"
 
 #define ROM_ADDRESS_MASK 0xfffff800u
@@ -97,25 +96,6 @@ static void size_function(struct pci_function *function)
     pci_write(function->id, PCI_COMMAND, 2, command);
 }
 
-#define WINDOW_TEXT 42u /* of the longest, with what parts it from the next */
-
-static void report_memory(const struct pci_function *function)
-{
-    char text[PCI_BARS * WINDOW_TEXT];
-    size_t used = 0;
-
-    for (uint32_t i = 0; i < PCI_BARS; i++) {
-        const struct pci_bar *bar = &function->bars[i];
-
-        if ((bar->kind == PCI_BAR_MEM32 || bar->kind == PCI_BAR_MEM64) && bar->base != 0)
-            used += (size_t)format_string(text + used, sizeof(text) - used, "%s0x%llx-0x%llx",
-                                          used ? ", " : "", (unsigned long long)bar->base,
-                                          (unsigned long long)(bar->base + bar->size - 1));
-    }
-    if (used != 0)
-        log_line("pci: " PCI_FMT " has memory at %s", PCI_ARG(function->id), text);
-}
-
 void pci_size_bars(void)
 {
     for (uint32_t i = 0; i < pci_count(); i++) {
@@ -126,6 +106,5 @@ void pci_size_bars(void)
             function->kind == PCI_KIND_IOMMU || function->header_type > 1)
             continue;
         size_function(function);
-        report_memory(function);
     }
 }

@@ -142,6 +142,8 @@ struct pci_function *pci_next(uint32_t id); /* the first one from id on, or NULL
 
 /* Sizes every BAR (decoding off meanwhile); only after DMA is denied by the IOMMU. */
 void pci_size_bars(void);
+/* Logs where the memory of each function is, once it is sized. */
+void pci_report_memory(void);
 
 /* Switches off every MSI and MSI-X that firmware left on: nobody here waits for it. */
 void pci_stop_messages(void);

@@ -203,6 +203,16 @@ int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind k
     return (int)index;
 }
 
+uint32_t iommu_reserved_count(void)
+{
+    return outcome.reserved_count;
+}
+
+struct iommu_reserved iommu_reserved_at(uint32_t index)
+{
+    return outcome.reserved[index];
+}
+
 static uint64_t context_ranges;
 
 int iommu_boot_context(uint64_t ranges, struct iommu_context **context)

@@ -95,6 +95,16 @@ int iommu_reserved_add(uint64_t bfn, uint64_t frames, enum iommu_reserved_kind k
     return (int)reserved_count++;
 }
 
+uint32_t iommu_reserved_count(void)
+{
+    return reserved_count;
+}
+
+struct iommu_reserved iommu_reserved_at(uint32_t index)
+{
+    return (struct iommu_reserved){.bfn = reserved[index].bfn, .frames = reserved[index].frames};
+}
+
 int iommu_boot_context(uint64_t ranges, struct iommu_context **context)
 {
     assert_int_not_equal(withheld_frames, 0); /* or the context's tables might lie in the range */
