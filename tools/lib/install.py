@@ -22,7 +22,11 @@ RUN_NEEDS = {
     "/usr/share/ovmf/OVMF.fd": "ovmf",
     "mformat": "mtools",
 }
+GDB_NEEDS = {
+    "gdb": "gdb",
+}
 TEST_NEEDS = {
+    "gdb": "gdb",
     "git": "git",
     "/usr/include/cmocka.h": "libcmocka-dev",
     "clang-format": "clang-format",

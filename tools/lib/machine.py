@@ -78,6 +78,7 @@ class Machine:
     exit_port: bool = True
     qemu: str = field(default_factory=lambda: os.environ.get("QEMU", "qemu-system-x86_64"))
     qemu_args: list = field(default_factory=list)
+    gdb: Path | None = None        # a socket at which QEMU waits for a debugger before the first instruction
     typed: str = ""                # "WORD: TEXT": types TEXT, a line, when the line WORD has come
     screen: str = ""               # a graphics device: "800x600", or "800x600,bochs-display"; "": none
     capture: bool = False          # take a picture of the screen at the end of the run; no exit port then
@@ -139,7 +140,9 @@ class Machine:
         """The command line; writes the boot volume and the disk below `folder`."""
         command = [self.qemu, "-machine", "q35", "-accel", "tcg", "-cpu", self.cpu,
                    "-m", str(self.memory_mib), "-bios", FIRMWARE, "-nodefaults", "-display", "none",
-                   "-no-reboot", "-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial"]
+                   "-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial"]
+        # A debugger resets the machine to see the loader start.
+        command += ["-S", "-gdb", f"unix:path={self.gdb},server=on,wait=off"] if self.gdb else ["-no-reboot"]
         if self.icount:
             command += ["-icount", "shift=7,sleep=off"]
         command += self.iommu_device() + self._disk(folder) + self._boot(folder) + self._devices()

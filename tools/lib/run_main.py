@@ -6,16 +6,18 @@ wrong); 2 usage, or Sluice refused to start; 3 hypervisor fault; 124 time was up
 read the output.
 """
 import argparse
+import math
 import os
 import re
 import shlex
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib import build, install, machine  # noqa: E402
+from lib import build, debugger, install, machine  # noqa: E402
 from lib.common import REFUSED, Trouble, progress  # noqa: E402
 
 
@@ -44,7 +46,9 @@ def arguments():
     add("--cpu", default="max", metavar="MODEL", help="QEMU's CPU model (default max)")
     add("--bridges", action="store_true",
         help="put NVMe behind a PCIe root port and edu behind a PCIe-to-PCI bridge")
-    add("--timeout", type=float, default=120.0, metavar="S", help="seconds until QEMU is stopped (default 120)")
+    add("--timeout", type=float, metavar="S", help="seconds until QEMU is stopped (default 120; with --gdb never)")
+    add("--gdb", action="store_true",
+        help="stop before the machine's first instruction and say how GDB is started; docs/debugging.md has more")
     add("--icount", action="store_true", help="count instructions: -icount shift=7,sleep=off")
     add("--direct", action="store_true",
         help="boot by -kernel and a FAT folder instead of a FAT image: quicker")
@@ -86,7 +90,9 @@ def check(options):
         raise Trouble(f"--disk: '{options.disk}' is smaller than one block of 512 bytes")
     if not 64 <= options.memory <= 1 << 20:
         raise Trouble("--memory is given in MiB, from 64 to 1048576")
-    if not 0 < options.timeout <= 86400:
+    if options.timeout is None:
+        options.timeout = math.inf if options.gdb else 120.0
+    elif not 0 < options.timeout <= 86400:
         raise Trouble("--timeout is given in seconds, up to 86400")
     if options.iommu.partition(",")[0] not in machine.IOMMU_DEVICES:
         raise Trouble(f"--iommu is intel, amd or none, not '{options.iommu}'")
@@ -113,7 +119,7 @@ def choose_loader(options):
 def prepare(options):
     """Installs and builds what is needed; the loader and the guest."""
     allowed = not options.no_install
-    needs = dict(install.BUILD_NEEDS) | install.RUN_NEEDS
+    needs = install.BUILD_NEEDS | install.RUN_NEEDS | (install.GDB_NEEDS if options.gdb else {})
     if options.qemu != "qemu-system-x86_64":
         machine.find_qemu(options.qemu)
         del needs["qemu-system-x86_64"]
@@ -157,15 +163,23 @@ def write_picture(taken, file):
 
 def run(options):
     check(options)
-    screen = Screen(options.log)
     loader, guest = prepare(options)
+    with debugger.folder(loader, options.log) if options.gdb else nullcontext() as debug:
+        return boot(options, loader, guest, debug)
+
+
+def boot(options, loader, guest, debug):
+    """Runs the machine; debug: the folder for a debugger, or None."""
+    screen = Screen(options.log or (debug / "serial.log" if debug else None))
     pc = machine.Machine(
         loader=loader, guest=guest, module=options.module, cmdline=options.cmdline, options=options.options,
         acpi_override=options.acpi_override, iommu=options.iommu, cpu=options.cpu, memory_mib=options.memory,
         disk=options.disk, bridges=options.bridges, by_kernel=options.direct, icount=options.icount,
         screen=options.screen or ("800x600" if options.capture else ""), capture=options.capture is not None,
-        qemu=options.qemu, qemu_args=options.qemu_arg)
+        gdb=debug / "gdb" if debug else None, qemu=options.qemu, qemu_args=options.qemu_arg)
     progress("run", f"booting a {options.memory} MiB machine, IOMMU: {options.iommu}, guest: {guest.name}")
+    if debug:
+        progress("run", f"the machine waits for a debugger. In another terminal, type: {debugger.command(debug)}")
     show = (lambda command: progress("run", shlex.join(command))) if options.print_command else None
     result = machine.run_machine(pc, options.timeout, screen.line, on_command=show)
     if not screen.started and any(result.lines):
