@@ -42,7 +42,7 @@ svg .four{stroke:var(--soft);stroke-dasharray:5 3}
 .msi{fill:var(--msi);background:var(--msi)}.unit{fill:var(--unit);background:var(--unit)}
 .hypervisor{fill:var(--hv);background:var(--hv)}.fault{fill:var(--bad);background:var(--bad)}
 .legend span{display:inline-block;margin-right:1rem;font-size:.88rem}
-.legend i{display:inline-block;width:.9em;height:.9em;margin-right:.35em;vertical-align:-.08em;border-radius:2px}
+.legend .refused{border:1px dashed var(--bad)}.legend i{display:inline-block;width:.9em;height:.9em;margin-right:.35em;vertical-align:-.08em;border-radius:2px}
 @media print{body{max-width:none;padding:0;font-size:11px}h2{break-after:avoid}tr,svg.map,.verdict{break-inside:avoid}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
@@ -182,7 +182,7 @@ def _devices(facts):
     rows = []
     for device in sorted(facts.devices.values(), key=lambda one: one.id):
         line = device.words
-        what = f"{line['kind']} {line['vendor']}:{line['device']}" if line else "(its own line is not in the log)"
+        what = f"{line['kind']} {line['vendor']}:{line['device']}" if line else "(the log names no such function)"
         if "first" in line:
             what += f", to buses {line['first']}-{line['last']}"
         windows = "<br>".join(f"<code>{first:#x}</code>, {picture.size_words(last - first + 1)}" for first, last in device.windows)

@@ -6,7 +6,8 @@ from math import log2
 
 MSI = (0xfee00000, 0xfeefffff)
 GIB4 = 1 << 32
-ROWS_MAX = 44
+REGIONS_MAX = 22
+FAULT_ROWS_MAX = 8
 
 LANES = (("ram", "RAM"), ("special", "reserved, special"), ("device", "device windows"), ("fault", "blocked DMA"))
 LANE_X = {"ram": 200, "special": 330, "device": 460, "fault": 590}
@@ -67,7 +68,8 @@ def _gap_to_merge(regions):
     for lane, _ in LANES:
         row = sorted((one for one in regions if one.lane == lane), key=lambda one: one.first)
         for low, high in zip(row, row[1:]):
-            if low.kind == high.kind and (best is None or high.first - low.last < best[0]):
+            same = low.kind == high.kind and (low.first < GIB4) == (high.first < GIB4)
+            if same and (best is None or high.first - low.last < best[0]):
                 best = (high.first - low.last, low, high)
     return best
 
@@ -75,7 +77,7 @@ def _gap_to_merge(regions):
 def _merged(regions):
     """So few regions that they can be read: neighbours become one, the nearest first."""
     regions = list(regions)[:600]
-    while len(regions) > ROWS_MAX // 2 and (best := _gap_to_merge(regions)):
+    while len(regions) > REGIONS_MAX and (best := _gap_to_merge(regions)):
         _, low, high = best
         regions.remove(high)
         low.last, low.parts = max(low.last, high.last), low.parts + high.parts
@@ -99,13 +101,12 @@ def make_map(facts):
 
 
 def _edges(drawn):
-    edges = {0, GIB4, drawn.end}
+    edges = {0, GIB4, drawn.end} | ({1 << drawn.bits} if drawn.bits else set())
     for one in drawn.regions:
         edges |= {one.first, one.last + 1}
-    # A fault far from anything gets a row that is not all of the emptiness around it.
-    for address, _ in drawn.faults:
-        if len(edges) < 2 * ROWS_MAX and not any(one.first <= address <= one.last for one in drawn.regions):
-            edges.add(address & ~((1 << max(20, address.bit_length() - 6)) - 1))
+    # A fault far from anything gets a row that is not all of the emptiness around it, but from a power of two on.
+    powers = {1 << address.bit_length() - 1 for address, _ in drawn.faults if address >= GIB4}
+    edges |= set(sorted(powers)[:FAULT_ROWS_MAX])
     return sorted(edge for edge in edges if edge <= drawn.end)
 
 
@@ -147,11 +148,13 @@ def _draw_region(one, rows):
 
 def _draw_faults(drawn, rows):
     """A mark at each address, and one label for those that come to lie on one another."""
-    parts, groups = [], []
+    parts, groups, marked = [], [], set()
     for address, label in drawn.faults:
         y = _y_of(rows, address + 2048)
-        parts.append(f'<circle cx="{LANE_X["fault"] + 8}" cy="{y:.1f}" r="4" class="fault"><title>'
-                     f'{escape(label)} at {address:#x}</title></circle>')
+        if round(y) not in marked:
+            parts.append(f'<circle cx="{LANE_X["fault"] + 8}" cy="{y:.1f}" r="4" class="fault"><title>'
+                         f'{escape(label)} at {address:#x}</title></circle>')
+        marked.add(round(y))
         if groups and abs(groups[-1][0] - y) < 13:
             groups[-1][1].append(address)
         else:
@@ -184,8 +187,11 @@ def svg(drawn):
     parts += [_text(LANE_X[lane] + (0 if lane != "fault" else 4), 18, words, "head") for lane, words in LANES]
     parts.append(_text(182, 36, f"{drawn.end:#x}", "address", "end"))
     parts += _draw_rows(drawn, rows)
-    y = _y_of(rows, GIB4)
-    parts.append(f'<line x1="190" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}" class="four"/>' + _text(WIDTH - 4, y - 3, "4 GiB", "head", "end"))
+    marks = [(GIB4, "4 GiB")] + ([(1 << drawn.bits, "end of the bus")] if drawn.bits else [])
+    for address, words in marks:
+        y = _y_of(rows, address)
+        parts.append(f'<line x1="190" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}" class="four"/>'
+                     + _text(WIDTH - 4, y - 3, words, "head", "end"))
     parts += [_draw_region(one, rows) for one in drawn.regions]
     parts += _draw_faults(drawn, rows)
     return "\n".join(parts + ["</svg>"])
