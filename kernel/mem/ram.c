@@ -6,19 +6,16 @@
 
 #define RANGE_TEXT 42u /* of the longest, with what parts it from the next */
 
-static bool continues(const struct memory_range *range)
+/* One past the last of the neighbours that are RAM, from an entry on that is. */
+static uint32_t skip_ram(uint32_t index)
 {
-    const struct memory_range *last = range - 1;
+    const struct memory_range *last;
 
-    return range != memory_ranges && memory_kind_is_ram(last->kind) && last->base + last->size == range->base;
-}
-
-static uint64_t last_byte(uint32_t index)
-{
-    while (index + 1 < memory_range_count && memory_kind_is_ram(memory_ranges[index + 1].kind) &&
-           continues(&memory_ranges[index + 1]))
-        index++;
-    return memory_ranges[index].base + memory_ranges[index].size - 1;
+    do {
+        last = &memory_ranges[index++];
+    } while (index < memory_range_count && memory_kind_is_ram(memory_ranges[index].kind) &&
+             memory_ranges[index].base == last->base + last->size);
+    return index;
 }
 
 void memory_report_ram(void)
@@ -26,17 +23,20 @@ void memory_report_ram(void)
     char text[4 * RANGE_TEXT];
     size_t used = 0;
 
-    for (uint32_t i = 0; i < memory_range_count; i++) {
-        const struct memory_range *range = &memory_ranges[i];
-
-        if (!memory_kind_is_ram(range->kind) || continues(range))
+    for (uint32_t i = 0, next; i < memory_range_count; i = next) {
+        if (!memory_kind_is_ram(memory_ranges[i].kind)) {
+            next = i + 1;
             continue;
+        }
+        next = skip_ram(i);
         if (used + RANGE_TEXT > sizeof(text)) {
             log_line("memory: RAM at %s", text);
             used = 0;
         }
-        used += (size_t)format_string(text + used, sizeof(text) - used, "%s0x%llx-0x%llx", used ? ", " : "",
-                                      (unsigned long long)range->base, (unsigned long long)last_byte(i));
+        used += (size_t)format_string(
+            text + used, sizeof(text) - used, "%s0x%llx-0x%llx", used ? ", " : "",
+            (unsigned long long)memory_ranges[i].base,
+            (unsigned long long)(memory_ranges[next - 1].base + memory_ranges[next - 1].size - 1));
     }
     if (used != 0)
         log_line("memory: RAM at %s", text);

@@ -236,10 +236,22 @@ def hostile() -> None:
         expect(splitter.boots == 1 and len(splitter.facts.devices) == 8, f"a guest began a boot with {guest[:60]!r}", said)
     cut, _, said = made(TOUR[:at] + forged[-1])
     expect(words.verdict(cut.facts).kind == "open" and "look like the loader of another boot" in said, "a boot that may be forged", said)
-    # Every field that comes from a log, in the hypervisor's own lines: firmware and options have words in them.
+
+
+def odd() -> None:
+    """Lines that no Sluice prints: whoever sends a log may have written it."""
     for line in [line for line in TOUR.splitlines() if line.startswith(b"sluice: ")]:
         for word in {bytes(found) for found in re.findall(rb"[\w.]+", line[8:])}:
-            made(TOUR.replace(line, line.replace(word, SCRIPT)))
+            for instead in (SCRIPT, b"99999999999999999999", b"ffffffffffffffff"):
+                made(TOUR.replace(line, line.replace(word, instead)))
+    at = TOUR.index(b"sluice: summary ") + len(b"sluice: summary ")
+    for value in (b"null", b'"text"', b"-1", b"1e300", b"NaN", b"[]", b"{}", b"true", b"9" * 5000, b"[" * 5000, b"1" + b"0" * 30):
+        for name in (b"reason", b"image_bytes", b"faults", b"faults_suppressed", b"hypercalls"):
+            made(TOUR[:at] + b'{"faults":3,"%s":%s}' % (name, value))
+        made(TOUR[:at] + value)
+    words_ = b"cpu: " + b"a , 1 address bits," * 800
+    told = made(TOUR.replace(b"sluice: acpi", b"sluice: " + words_ + b"\nsluice: acpi"))[0].facts
+    expect(told.unknown_count == 1, "a sentence longer than any is taken for one")
 
 
 def cut() -> None:
@@ -312,6 +324,7 @@ PLAIN = {
     "kinds": (kinds, "an older log, two boots, a hypervisor fault, a crash, a loader that refused"),
     "terminals": (terminals, "carriage returns, control sequences, time stamps, UTF-16, lost bytes"),
     "hostile": (hostile, "a guest's words are never the hypervisor's, nor the page's"),
+    "odd": (odd, "fields, counts and lengths that no Sluice prints"),
     "cut": (cut, "a log that ends, or begins, anywhere"),
     "input": (wrong_input, "what is no log: a sentence and status 2"),
     "huge": (huge, "memory is bounded, whatever the log"),

@@ -136,11 +136,16 @@ class Screen:
     """Shows the story as it comes: firmware's own words go to the log only."""
 
     def __init__(self, log):
+        self.log = None
+        self.started = False
+        if log:
+            self.keep_in(log)
+
+    def keep_in(self, log):
         try:
-            self.log = open(log, "w", encoding="utf-8") if log else None
+            self.log = open(log, "w", encoding="utf-8")
         except OSError as error:
             raise Trouble(f"--log: '{log}' cannot be written: {error.strerror}") from None
-        self.started = False
 
     def line(self, text):
         if self.log:
@@ -163,14 +168,16 @@ def write_picture(taken, file):
 
 def run(options):
     check(options)
+    screen = Screen(options.log)
     loader, guest = prepare(options)
     with debugger.folder(loader, options.log) if options.gdb else nullcontext() as debug:
-        return boot(options, loader, guest, debug)
+        if debug and not options.log:
+            screen.keep_in(debug / "serial.log")
+        return boot(options, loader, guest, screen, debug)
 
 
-def boot(options, loader, guest, debug):
+def boot(options, loader, guest, screen, debug):
     """Runs the machine; debug: the folder for a debugger, or None."""
-    screen = Screen(options.log or (debug / "serial.log" if debug else None))
     pc = machine.Machine(
         loader=loader, guest=guest, module=options.module, cmdline=options.cmdline, options=options.options,
         acpi_override=options.acpi_override, iommu=options.iommu, cpu=options.cpu, memory_mib=options.memory,

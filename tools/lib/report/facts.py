@@ -10,6 +10,7 @@ from . import sentences
 
 KERNEL, LOADER = sentences.Matcher(sentences.KERNEL), sentences.Matcher(sentences.LOADER)
 
+SENTENCE_MAX = 600  # characters: LINE_MAX of kernel/lib/log.c, and some; only the summary is longer
 GROUPS_MAX = 500  # different faults that are kept apart
 LIST_MAX = 2000   # devices, ranges and such: far more than Sluice prints
 NOTES_MAX = 200
@@ -103,6 +104,11 @@ class Facts:
     def first(self, key, name, default=None):
         return self.said.get(key, {}).get(name, default)
 
+    def count(self, name):
+        """A count of the summary; None when there is none that makes sense."""
+        value = (self.summary or {}).get(name)
+        return value if isinstance(value, int) and 0 <= value < 1 << 64 else None
+
     # ---- line by line ----
 
     def see_other(self, text):
@@ -122,6 +128,10 @@ class Facts:
         if _REGISTERS.fullmatch(text) and ("panic" in self.said or "crash" in self.said):
             self._keep(self.registers, text.strip(), 32)
             return
+        if len(text) > SENTENCE_MAX:
+            self.unknown_count += 1
+            self._keep(self.unknown, text[:SENTENCE_MAX] + " ...", NOTES_MAX)
+            return
         key, words = (KERNEL if self.banner_seen or text.startswith("Sluice") else LOADER).match(text)
         if key is None:
             self.unknown_count += 1
@@ -140,7 +150,7 @@ class Facts:
     def _see_summary(self, text):
         try:
             summary = json.loads(text)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # no JSON, a number without an end, brackets in brackets
             self.summary_is_cut = True
             return
         if isinstance(summary, dict):

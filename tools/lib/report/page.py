@@ -237,11 +237,11 @@ def _faults(facts):
     hidden = facts.not_shown.get("blocked DMA", 0)
     told = f"{counted(shown, 'line')} about blocked accesses in this log"
     told += f"; {hidden:,} more were not shown by the hypervisor, which prints so many a second." if hidden else "."
-    if isinstance((facts.summary or {}).get("faults"), int):
-        told += f" The summary counts {facts.summary['faults']:,}, of which {facts.summary.get('faults_suppressed', 0):,} without a line."
+    if facts.count("faults") is not None:
+        told += f" The summary counts {facts.count('faults'):,}, of which {facts.count('faults_suppressed') or 0:,} without a line."
     if any(unit.vendor == "AMD-Vi" for unit in facts.units) and not shown:
         told += " (QEMU's AMD unit never logs a fault.)"
-    if not shown and not hidden and not (facts.summary or {}).get("faults"):
+    if not shown and not hidden and not facts.count("faults"):
         told = "No blocked access is in this log."
     if rows:
         told += " A BFN times 4096 is the address on the bus."

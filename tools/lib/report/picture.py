@@ -46,9 +46,9 @@ def _regions(facts):
     if "leaving" in facts.said and (base := facts.first("leaving", "base", "")).startswith("0x"):
         try:
             first = int(base, 16)
-            yield Region("special", "hypervisor", first, first + (facts.summary or {}).get("image_bytes", 1 << 20) - 1,
+            yield Region("special", "hypervisor", first, first + max(facts.count("image_bytes") or 1 << 20, 1) - 1,
                          "hypervisor's image")
-        except (ValueError, TypeError):
+        except ValueError:
             pass
     yield Region("special", "msi", *MSI, "interrupt window")
     for one in facts.reserved:
@@ -88,7 +88,7 @@ def _merged(regions):
 
 def make_map(facts):
     regions = _merged(_regions(facts))
-    bits = min((int(unit.words["bits"]) for unit in facts.units), default=None)
+    bits = min((min(int(unit.words["bits"]), 64) for unit in facts.units), default=None)
     faults = []
     for fault in facts.faults.values():
         if fault.access != "interrupt":
@@ -96,7 +96,7 @@ def make_map(facts):
                        for bfn in fault.places]
     end = max([GIB4] + [one.last + 1 for one in regions] + [address + 4096 for address, _ in faults])
     if bits is not None:
-        end = max(end, 1 << min(bits, 64))
+        end = max(end, 1 << bits)
     return Map(regions, sorted(faults), end, bits)
 
 
