@@ -242,7 +242,8 @@ def odd() -> None:
     """Lines that no Sluice prints: whoever sends a log may have written it."""
     for line in [line for line in TOUR.splitlines() if line.startswith(b"sluice: ")]:
         for word in {bytes(found) for found in re.findall(rb"[\w.]+", line[8:])}:
-            for instead in (SCRIPT, b"99999999999999999999", b"ffffffffffffffff"):
+            numbers = (b"99999999999999999999", b"ffffffffffffffff") if re.fullmatch(rb"(0x)?[0-9a-f.]+", word) else ()
+            for instead in (SCRIPT, *numbers):
                 made(TOUR.replace(line, line.replace(word, instead)))
     at = TOUR.index(b"sluice: summary ") + len(b"sluice: summary ")
     for value in (b"null", b'"text"', b"-1", b"1e300", b"NaN", b"[]", b"{}", b"true", b"9" * 5000, b"[" * 5000, b"1" + b"0" * 30):
