@@ -21,9 +21,12 @@ _REGISTERS = re.compile(r"  (?:r[a-z0-9]{1,2}|cr2) +[0-9a-f]{16}  .*")
 _PERSONAL = re.compile(r"\bserial\b|\buuid\b|\basset tag\b|\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b", re.IGNORECASE)
 
 # Sentences that are no reason to refuse anything, and follow one another on the way.
-ORDINARY = {"banner", "cpu", "memory", "ram", "acpi", "time", "bridge", "function", "windows", "windows_given", "phantoms",
-            "access_control", "group", "vtd_unit", "vtd_registers", "amdvi_unit", "amdvi_registers", "remapped", "reserved_free",
-            "reserved_for", "bus", "guest", "entering", "option_unknown", "guest_file"}
+ORDINARY = {
+    "banner", "screen", "screen_none", "screen_refused", "screen_left", "cpu", "memory", "ram", "acpi", "time", "bridge",
+    "function", "windows", "windows_given", "phantoms", "access_control", "group", "vtd_unit", "vtd_registers",
+    "amdvi_unit", "amdvi_registers", "remapped", "reserved_free", "reserved_for", "bus", "guest", "entering",
+    "option_unknown", "guest_file",
+}
 
 
 @dataclass

@@ -106,6 +106,7 @@ def _in_short(facts, build_note):
     row("Processor", cpu and text(f"{cpu['vendor']} {cpu['brand']}, {cpu['bits']} address bits,{cpu['features']}"))
     memory = facts.said.get("memory")
     row("Memory", memory and text(f"{int(memory['mib']):,} MiB of RAM, up to 0x{memory['top']}"))
+    row("Screen", _screen(facts))
     acpi = facts.said.get("acpi")
     row("ACPI", acpi and text(f"revision {acpi['revision']}, {acpi['tables']} tables"))
     clock = facts.said.get("time")
@@ -115,6 +116,15 @@ def _in_short(facts, build_note):
     row("Guest", guest and text(f"{int(guest['mib']):,} MiB, kernel at 0x{guest['start']}, entry 0x{guest['entry']}"))
     row("Bus at boot", _bus(facts))
     return _table(("", ""), rows, ("one",))
+
+
+def _screen(facts):
+    if screen := facts.said.get("screen"):
+        left = "; the guest took it over" if "screen_left" in facts.said else ""
+        return text(f"{screen['width']} by {screen['height']} pixels at 0x{screen['base']}{left}")
+    if "screen_refused" in facts.said:
+        return text(f"not used: the framebuffer {facts.first('screen_refused', 'reason')}")
+    return "firmware has no framebuffer" if "screen_none" in facts.said else None
 
 
 _STEPS = (("hello", "loader"), ("banner", "hypervisor"), ("memory", "memory"), ("units", "IOMMU found"), ("guest", "guest built"),

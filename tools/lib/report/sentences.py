@@ -22,6 +22,11 @@ def _kernel():
         ("banner", "Sluice, a micro-hypervisor whose guest steers its devices' DMA; build %016llx", "build"),
         ("banner", "Sluice, a micro-hypervisor whose guest steers its devices' DMA", ""),
         ("mismatch", "the loader and the hypervisor do not belong together", ""),
+        ("screen", "screen: %ux%u pixels at 0x%llx, %ux%u characters", "width height base columns rows"),
+        ("screen_none", "screen: firmware has no framebuffer; the serial port alone shows what happens", ""),
+        ("screen_refused", "screen: not used: the framebuffer %s", "reason"),
+        ("screen_left", "screen: the guest maps the framebuffer, and draws from here on; this goes on on the serial port", ""),
+        ("screen_left", "screen: the guest moves the framebuffer; this goes on on the serial port", ""),
         ("cpu", "cpu: %s %s, %u address bits,%s%s%s%s%s%s", "vendor brand bits features"),
         ("memory", "memory: %llu MiB of RAM up to 0x%llx, frame table %llu KiB, page tables %llu KiB",
          "mib top frame_table tables"),
@@ -99,6 +104,7 @@ def _kernel():
         ("backtrace", "  %s %016llx", "what address"),
         ("stopped", "the hypervisor has stopped; nothing more will happen until the machine is reset", ""),
         ("ended", "run ended: %s", "reason"),
+        ("halted", "halted; it is safe to switch the machine off: hold the power button", ""),
         ("halted", "halted; it is safe to switch the machine off", ""),
         # What makes Sluice refuse, beside the above; advice in words.py.
         ("refusal", "cpu: firmware left 5-level paging on, which Sluice cannot run with: switch it off in the firmware's "
@@ -127,8 +133,8 @@ def _loader():
     )
 
 
-# Banners of earlier versions.
-OLD = ("Sluice, a micro-hypervisor whose guest steers its devices' DMA",)
+# Of earlier versions.
+OLD = ("Sluice, a micro-hypervisor whose guest steers its devices' DMA", "halted; it is safe to switch the machine off")
 
 
 def _sentences(rows):
