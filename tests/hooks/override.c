@@ -6,6 +6,8 @@
  */
 #include "override.h"
 
+#include "option.h"
+
 #define OPTION    "acpi-override="
 #define TABLE_MAX (1u << 20)
 #define ROOT_MAX  (64u << 10)
@@ -22,35 +24,9 @@
 #define RSDP_XSDT         24u
 #define RSDP_CHECKSUM_ALL 32u
 
-static BOOLEAN is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-/* The value when the word at `text` is this option, else NULL. */
-static const char *value_of(const char *text)
-{
-    const char *name = OPTION;
-    while (*name && *text == *name) {
-        text++;
-        name++;
-    }
-    return *name ? NULL : text;
-}
-
 BOOLEAN override_asked(const struct boot_info *info, char *path)
 {
-    const char *text = (const char *)(UINTN)info->options.base, *value = NULL;
-    for (UINTN i = 0; text[i]; i++)
-        if ((i == 0 || is_blank(text[i - 1])) && value_of(text + i))
-            value = value_of(text + i); /* the last one counts, as in the kernel */
-    if (!value)
-        return FALSE;
-    UINTN n = 0;
-    for (; value[n] && !is_blank(value[n]) && n < CONFIG_PATH_MAX - 1; n++)
-        path[n] = value[n];
-    path[n] = 0;
-    return TRUE;
+    return hook_option(info, OPTION, path);
 }
 
 /* ---- bytes ---- */
