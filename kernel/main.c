@@ -94,6 +94,8 @@ static void start_clock_and_interrupts(void)
 {
     acpi_init(info.rsdp);
     lapic_init(lapic_uses_window() ? mmio_map(lapic_base(), FRAME_SIZE) : NULL);
+    lapic_stop_others();
+    memory_release_boot_services(); /* nobody looks at firmware's tables, or runs its code, any more */
     irq_init();
     time_init(acpi_power().pm_timer);
 }

@@ -69,8 +69,7 @@ static BOOLEAN others_wanted;
 BOOLEAN processor_prepare_others(void)
 {
     EFI_PHYSICAL_ADDRESS page = LOOP_PAGE;
-    if (EFI_ERROR(
-            firmware->BootServices->AllocatePages(AllocateAddress, EfiBootServicesData, 1, &page))) {
+    if (EFI_ERROR(firmware->BootServices->AllocatePages(AllocateAddress, EfiBootServicesData, 1, &page))) {
         say("refused: hook: ", hexadecimal(page), " is taken.", NULL);
         return FALSE;
     }
