@@ -75,6 +75,8 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *table)
 
     if (!hook_leave(info))
         return refuse(NULL);
+    if (levels_are_five())
+        say("loader: firmware left 5-level paging on; the hypervisor starts with 4 levels.", NULL);
     say("loader: kernel at ", hexadecimal(info->image.base), ", entry ", hexadecimal(entry),
         "; leaving boot services.", NULL);
     return handover_jump(info, l4, entry);

@@ -81,6 +81,8 @@ BOOLEAN hook_leave(struct boot_info *info)
     char text[CONFIG_PATH_MAX];
     if (override_asked(info, text))
         return override_table(info, text);
+    if (hook_is(info, "acpi"))
+        return override_places(info);
     if (hook_is(info, "processors"))
         return processor_prepare_others();
     if (!hook_option(info, "hook=", text))

@@ -5,8 +5,8 @@
 #include "boot/loader.h"
 
 /*
- * The value of an option of the hypervisor's, into a buffer of CONFIG_PATH_MAX characters; name ends with '='.
- * FALSE: nobody gave it.
+ * The value of an option of the hypervisor's, into a buffer of CONFIG_PATH_MAX characters; name ends with
+ * '='. FALSE: nobody gave it.
  */
 BOOLEAN hook_option(const struct boot_info *info, const char *name, char *value);
 /* Whether the option hook= has that value. */

@@ -73,6 +73,14 @@ static UINT8 *copy_of(const UINT8 *bytes, UINT64 count)
     return copy;
 }
 
+static UINT64 pages_alloc_boot_services(UINT64 bytes)
+{
+    EFI_PHYSICAL_ADDRESS address = 0xffffffff;
+    EFI_STATUS status = firmware->BootServices->AllocatePages(AllocateMaxAddress, EfiBootServicesData,
+                                                              (UINTN)(bytes / 4096), &address);
+    return EFI_ERROR(status) ? 0 : address;
+}
+
 /* ---- the root tables ---- */
 
 static BOOLEAN same_signature(const UINT8 *a, const UINT8 *b)
@@ -129,6 +137,41 @@ static const char *put_in_place(struct boot_info *info, const UINT8 *table)
         mend(rsdp, RSDP_CHECKSUM_ALL, RSDP_BYTES);
     info->rsdp = address_of(rsdp);
     return NULL;
+}
+
+/* ---- all of them, elsewhere ---- */
+
+/* Copies a table to an odd address, behind which the next one may go. */
+static UINT64 move_table(UINT64 *to, UINT64 from)
+{
+    UINT64 address = *to | 1, length = read_le(bytes_at(from) + HEADER_LENGTH, 4);
+    firmware->BootServices->CopyMem(bytes_at(address), bytes_at(from), (UINTN)length);
+    *to = address + length;
+    return address;
+}
+
+BOOLEAN override_places(struct boot_info *info)
+{
+    const UINT8 *given = bytes_at(info->rsdp);
+    UINT64 at = pages_alloc_boot_services(ROOT_MAX), count = 0;
+    if (!given || !read_le(given + RSDP_RSDT, 4) || !at) {
+        say("refused: hook: there is no RSDT, or no memory.", NULL);
+        return FALSE;
+    }
+    UINT8 *root = bytes_at(move_table(&at, read_le(given + RSDP_RSDT, 4)));
+    UINT64 length = read_le(root + HEADER_LENGTH, 4);
+    for (UINT64 entry = HEADER_BYTES; entry + 4 <= length; entry += 4, count++)
+        write_le(root + entry, 4, move_table(&at, read_le(root + entry, 4)));
+    mend(root, HEADER_CHECKSUM, length);
+
+    UINT8 *rsdp = bytes_at(at | 1);
+    firmware->BootServices->CopyMem(rsdp, (void *)(UINTN)given, RSDP_BYTES_FIRST);
+    rsdp[RSDP_REVISION] = 0;
+    write_le(rsdp + RSDP_RSDT, 4, address_of(root));
+    mend(rsdp, RSDP_CHECKSUM, RSDP_BYTES_FIRST);
+    info->rsdp = address_of(rsdp);
+    say("hook: ", decimal(count), " tables are in memory of boot services.", NULL);
+    return TRUE;
 }
 
 /* ---- the file ---- */

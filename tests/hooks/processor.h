@@ -11,7 +11,8 @@ BOOLEAN processor_five_levels(void);
 /* The local APIC in x2APIC mode from here on. */
 BOOLEAN processor_x2apic(void);
 
-/* The other processors are busy, with code and data in memory of boot services; started when these are over. */
+/* The other processors are busy, with code and data in memory of boot services; started when these are over.
+ */
 BOOLEAN processor_prepare_others(void);
 void processor_start_others(void);
 
