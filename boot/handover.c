@@ -146,7 +146,7 @@ EFI_STATUS handover_jump(struct boot_info *info, UINT64 l4, UINT64 entry)
         say("loader: nothing was started.", NULL);
         return status;
     }
-    hook_left();
+    hook_left(info);
     enable_nx();
     if (five)
         levels_switch(l4);

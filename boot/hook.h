@@ -18,8 +18,8 @@ BOOLEAN hook_begin(struct boot_info *info);
 /* Everything is in its place, and boot services are about to be left. FALSE after saying why they must not.
  */
 BOOLEAN hook_leave(struct boot_info *info);
-/* Boot services are over. */
-void hook_left(void);
+/* Boot services are over, and the memory map is the last one. */
+void hook_left(struct boot_info *info);
 #else
 static inline void hook_framebuffer(struct boot_info *info)
 {
@@ -30,8 +30,9 @@ static inline BOOLEAN hook_begin(struct boot_info *info)
     (void)info;
     return TRUE;
 }
-static inline void hook_left(void)
+static inline void hook_left(struct boot_info *info)
 {
+    (void)info;
 }
 static inline BOOLEAN hook_leave(struct boot_info *info)
 {

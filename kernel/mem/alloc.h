@@ -30,7 +30,7 @@ struct memory_range {
 };
 extern struct memory_range memory_ranges[];
 extern uint32_t memory_range_count;
-#define MEMORY_RANGES_MAX 256u
+#define MEMORY_RANGES_MAX 512u
 
 /*
  * Copies firmware's map (hostile: checked, sorted; overlaps go to the more restrictive kind; what lies beyond

@@ -90,7 +90,8 @@ BOOLEAN hook_leave(struct boot_info *info)
     return TRUE;
 }
 
-void hook_left(void)
+void hook_left(struct boot_info *info)
 {
     processor_start_others();
+    override_make_highest(info);
 }

@@ -73,14 +73,6 @@ static UINT8 *copy_of(const UINT8 *bytes, UINT64 count)
     return copy;
 }
 
-static UINT64 pages_alloc_boot_services(UINT64 bytes)
-{
-    EFI_PHYSICAL_ADDRESS address = 0xffffffff;
-    EFI_STATUS status = firmware->BootServices->AllocatePages(AllocateMaxAddress, EfiBootServicesData,
-                                                              (UINTN)(bytes / 4096), &address);
-    return EFI_ERROR(status) ? 0 : address;
-}
-
 /* ---- the root tables ---- */
 
 static BOOLEAN same_signature(const UINT8 *a, const UINT8 *b)
@@ -141,6 +133,33 @@ static const char *put_in_place(struct boot_info *info, const UINT8 *table)
 
 /* ---- all of them, elsewhere ---- */
 
+static EFI_PHYSICAL_ADDRESS moved; /* in memory of boot services; 0: they stay where they were */
+
+static BOOLEAN find_place(void)
+{
+    moved = 0xffffffff;
+    if (EFI_ERROR(firmware->BootServices->AllocatePages(AllocateMaxAddress, EfiBootServicesData,
+                                                        ROOT_MAX / 4096, &moved)))
+        moved = 0;
+    return moved != 0;
+}
+
+static BOOLEAN is_free_later(UINT32 type)
+{
+    return type == EfiBootServicesCode || type == EfiBootServicesData || type == EfiConventionalMemory;
+}
+
+/* What is taken from the top of memory is to come to the moved tables first. */
+void override_make_highest(struct boot_info *info)
+{
+    UINT64 size = info->memory_descriptor_size;
+    for (UINT64 at = 0; moved && at + size <= info->memory_map.size; at += size) {
+        EFI_MEMORY_DESCRIPTOR *entry = (EFI_MEMORY_DESCRIPTOR *)(UINTN)(info->memory_map.base + at);
+        if (entry->PhysicalStart > moved && is_free_later(entry->Type))
+            entry->Type = EfiReservedMemoryType;
+    }
+}
+
 /* Copies a table to an odd address, behind which the next one may go. */
 static UINT64 move_table(UINT64 *to, UINT64 from)
 {
@@ -153,11 +172,11 @@ static UINT64 move_table(UINT64 *to, UINT64 from)
 BOOLEAN override_places(struct boot_info *info)
 {
     const UINT8 *given = bytes_at(info->rsdp);
-    UINT64 at = pages_alloc_boot_services(ROOT_MAX), count = 0;
-    if (!given || !read_le(given + RSDP_RSDT, 4) || !at) {
+    if (!given || !read_le(given + RSDP_RSDT, 4) || !find_place()) {
         say("refused: hook: there is no RSDT, or no memory.", NULL);
         return FALSE;
     }
+    UINT64 at = moved, count = 0;
     UINT8 *root = bytes_at(move_table(&at, read_le(given + RSDP_RSDT, 4)));
     UINT64 length = read_le(root + HEADER_LENGTH, 4);
     for (UINT64 entry = HEADER_BYTES; entry + 4 <= length; entry += 4, count++)

@@ -13,5 +13,7 @@ BOOLEAN override_table(struct boot_info *info, const char *path);
 /* Copies of all that the RSDT names, at odd addresses in memory that boot services have; a root pointer of
  * ACPI 1.0. */
 BOOLEAN override_places(struct boot_info *info);
+/* In the last memory map that memory is the highest. Nothing happens where override_places() did not. */
+void override_make_highest(struct boot_info *info);
 
 #endif
