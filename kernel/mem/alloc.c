@@ -65,11 +65,13 @@ bool memory_init(const struct boot_info *info)
     return true;
 }
 
+/* Frames of RAM, which all have records of their own. */
 static void release(uint64_t first, uint64_t end)
 {
     if (first >= end)
         return;
-    frame_table_set_owner(first, end - first, FRAME_FREE);
+    for (uint64_t mfn = first; mfn < end; mfn++)
+        frame_table[mfn].owner = FRAME_FREE;
     free_count += end - first;
     if (end > highest_free)
         highest_free = end;
