@@ -39,7 +39,7 @@ uint32_t iommu_dma_bits(const struct iommu_setup *setup)
 
     if (setup->vendor == IOMMU_VENDOR_VTD && setup->table_size > DMAR_WIDTH)
         bits = ((const uint8_t *)setup->table)[DMAR_WIDTH] + 1u;
-    return bits < 32 ? 64 : bits;
+    return bits < 32 || bits > 64 ? 64 : bits;
 }
 
 int iommu_init(const struct iommu_setup *setup)
