@@ -92,7 +92,7 @@ static void test_all(void **state)
     /* As it should be: a look at the status for each sixteen characters. */
     start(COM1, 0x60);
     assert_non_null(sink);
-    sink("first\nand a line of over sixteen characters\n", 44);
+    sink(LOG_PLAIN, "first\nand a line of over sixteen characters\n", 44);
     assert_string_equal(sent, "first\r\nand a line of over sixteen characters\r\n");
     assert_in_range(reads, 3, 5);
 
@@ -103,10 +103,10 @@ static void test_all(void **state)
     /* Never empties: one bounded wait, and none after it. */
     start(COM1, 0x00);
     assert_non_null(sink);
-    sink("one\ntwo\n", 8);
+    sink(LOG_PLAIN, "one\ntwo\n", 8);
     assert_int_equal(reads, WAIT_READS);
     for (int i = 0; i < 100; i++)
-        sink("more\n", 5);
+        sink(LOG_PLAIN, "more\n", 5);
     assert_int_equal(reads, WAIT_READS);
     assert_int_equal(sent_length, 0);
     assert_int_equal(serial_read(text, sizeof text), 0);
