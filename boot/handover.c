@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "hook.h"
 #include "loader.h"
 
 #define EXIT_ATTEMPTS 8u
@@ -136,13 +137,19 @@ EFI_STATUS handover_jump(struct boot_info *info, UINT64 l4, UINT64 entry)
     /* The allocation itself splits descriptors, and so may whatever firmware does while we leave. */
     UINTN capacity = size + 64 * descriptor_size;
     UINT64 map = pages_alloc(capacity);
+    BOOLEAN five = levels_are_five();
+    if (five && !levels_prepare())
+        map = 0;
     EFI_STATUS status = map ? leave_boot_services(info, map, capacity) : EFI_OUT_OF_RESOURCES;
     if (EFI_ERROR(status)) {
         say("refused: firmware would not leave boot services (status ", hexadecimal(status), ").", NULL);
         say("loader: nothing was started.", NULL);
         return status;
     }
+    hook_left(info);
     enable_nx();
+    if (five)
+        levels_switch(l4);
     info->entry_tsc = read_tsc();
     jump(info, l4, entry);
 }

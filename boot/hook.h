@@ -13,11 +13,24 @@
 #ifdef SLUICE_TEST_HOOKS
 /* The framebuffer is described and not mapped yet. */
 void hook_framebuffer(struct boot_info *info);
+/* The configuration is known, and nothing is in its place yet. FALSE after saying why not to go on. */
+BOOLEAN hook_begin(struct boot_info *info);
 /* Everything is in its place, and boot services are about to be left. FALSE after saying why they must not.
  */
 BOOLEAN hook_leave(struct boot_info *info);
+/* Boot services are over, and the memory map is the last one. */
+void hook_left(struct boot_info *info);
 #else
 static inline void hook_framebuffer(struct boot_info *info)
+{
+    (void)info;
+}
+static inline BOOLEAN hook_begin(struct boot_info *info)
+{
+    (void)info;
+    return TRUE;
+}
+static inline void hook_left(struct boot_info *info)
 {
     (void)info;
 }

@@ -52,11 +52,22 @@ UINT64 pages_alloc(UINT64 bytes);
 
 /* ---- paging.c ---- */
 /*
- * Firmware's own mapping with the kernel's segments added high, each with its own permissions, and the
- * framebuffer, uncached: info has where both are, and is told where the framebuffer is mapped.
- * Physical address of the L4, 0 without memory. Pages come from one block that info->loader_pages describes.
+ * Firmware's own mapping with the kernel's segments added high, each with its own permissions, in four
+ * levels whatever firmware has, and the framebuffer, uncached: info has where both are, and is told where the
+ * framebuffer is mapped. Physical address of the L4, 0 without memory. Pages come from one block that
+ * info->loader_pages describes.
  */
 UINT64 paging_build(const struct elf_image *image, struct boot_info *info);
+
+/* ---- levels.c ---- */
+BOOLEAN levels_are_five(void); /* the processor runs with 5 levels of paging */
+/* Puts the code that changes that below 4 GiB; boot services are needed. FALSE: there is no memory. */
+BOOLEAN levels_prepare(void);
+/*
+ * From 5 levels to 4, or from 4 to 5, under the tables at root: below 4 GiB, mapping what runs now where it
+ * is mapped now. levels_prepare() came first. Interrupts are held off meanwhile.
+ */
+void levels_switch(UINT64 root);
 
 /* ---- handover.c ---- */
 /* Fills in RSDP, configuration table and framebuffer. */

@@ -42,12 +42,8 @@ static EFI_STATUS refuse(const char *wrong)
 /* What must hold before anything else is worth doing. */
 static const char *check_machine(void)
 {
-    UINT64 cr4;
     UINT32 eax = 0x80000001, edx;
-    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
     __asm__ volatile("cpuid" : "+a"(eax), "=d"(edx) : : "rbx", "rcx");
-    if (cr4 & 1u << 12) /* LA57: cannot be left without leaving long mode */
-        return "firmware left 5-level paging on; switch it off in the firmware's settings";
     if (!(edx & 1u << 20))
         return "the processor offers no way to forbid execution (NX); firmware's settings may hide it";
     return NULL;
@@ -70,6 +66,8 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *table)
     handover_describe(info);
     hook_framebuffer(info);
 
+    if (!hook_begin(info))
+        return refuse(NULL);
     UINT64 l4, entry;
     wrong = kernel_place(info, &l4, &entry);
     if (wrong)
@@ -77,6 +75,8 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *table)
 
     if (!hook_leave(info))
         return refuse(NULL);
+    if (levels_are_five())
+        say("loader: firmware left 5-level paging on; the hypervisor starts with 4 levels.", NULL);
     say("loader: kernel at ", hexadecimal(info->image.base), ", entry ", hexadecimal(entry),
         "; leaving boot services.", NULL);
     return handover_jump(info, l4, entry);

@@ -36,11 +36,13 @@ static void map_page(UINT64 *l4, UINT64 virtual, UINT64 physical, UINT64 bits, s
     l1[virtual >> 12 & 511] = physical | bits | PTE_P;
 }
 
-static UINT64 read_cr3(void)
+/* Of five levels the lower half's first 256 TiB, which is where firmware's one-to-one map has everything. */
+static const UINT64 *firmware_l4(void)
 {
-    UINT64 value;
-    __asm__ volatile("mov %%cr3, %0" : "=r"(value));
-    return value;
+    UINT64 root;
+    __asm__ volatile("mov %%cr3, %0" : "=r"(root));
+    const UINT64 *table = (const UINT64 *)(UINTN)(root & PTE_FRAME_MASK);
+    return levels_are_five() ? (const UINT64 *)(UINTN)(table[0] & PTE_FRAME_MASK) : table;
 }
 
 #define FRAMEBUFFER_TABLES 2u /* L3 and L2: all of it is within one GiB */
@@ -78,9 +80,9 @@ UINT64 paging_build(const struct elf_image *image, struct boot_info *info)
 
     struct table_pool pool = {pages->base};
     UINT64 *l4 = (UINT64 *)(UINTN)take_table(&pool);
-    const UINT64 *firmware_l4 = (const UINT64 *)(UINTN)(read_cr3() & PTE_FRAME_MASK);
+    const UINT64 *given = firmware_l4();
     for (UINTN i = 0; i < 512; i++)
-        l4[i] = firmware_l4[i];
+        l4[i] = given[i];
     l4[image->start >> 39 & 511] = 0; /* elf_parse() saw to it that the image stays in this slot */
 
     for (UINT32 s = 0; s < image->segment_count; s++) {

@@ -5,9 +5,10 @@
  * Fixed-width types only (the loader is LLP64, the kernel LP64). All addresses are physical unless
  * named "virtual"; all sizes are in bytes. The kernel copies everything before it uses it.
  *
- * State at entry: long mode, interrupts off, SysV ABI, RDI = physical (identity-mapped) address of
- * struct boot_info. The page tables identity-map what firmware mapped and map the image at its linked
- * address, each segment with its own permissions and none writable and executable, and the framebuffer high.
+ * State at entry: long mode with 4-level paging, interrupts off, SysV ABI, RDI = physical (identity-mapped)
+ * address of struct boot_info. The page tables identity-map what firmware mapped and map the image at its
+ * linked address, each segment with its own permissions and none writable and executable, and the framebuffer
+ * high.
  */
 #ifndef SLUICE_BOOT_INFO_H
 #define SLUICE_BOOT_INFO_H

@@ -108,6 +108,8 @@ static void start_clock_and_interrupts(void)
 {
     acpi_init(info.rsdp);
     lapic_init(lapic_uses_window() ? mmio_map(lapic_base(), FRAME_SIZE) : NULL);
+    lapic_stop_others();
+    memory_release_boot_services(); /* nobody looks at firmware's tables, or runs its code, any more */
     irq_init();
     time_init(acpi_power().pm_timer);
 }
@@ -143,6 +145,18 @@ static bool find_iommu(struct iommu_setup *setup)
     return false;
 }
 
+/* What a unit cannot reach must hold no table of its, and what devices cannot reach is of no use to a guest.
+ */
+static void keep_within_reach(const struct iommu_setup *setup)
+{
+    uint32_t bits = iommu_dma_bits(setup);
+    uint64_t frames = bits < 64 ? memory_withhold(1ull << (bits - FRAME_SHIFT), UINT64_MAX) : 0;
+
+    if (frames != 0)
+        log_line("memory: %llu MiB are not used: devices reach %u bits of address, says firmware's table",
+                 (unsigned long long)frames >> (20 - FRAME_SHIFT), bits);
+}
+
 static bool enable_iommu(void)
 {
     hook_before_enable();
@@ -152,18 +166,26 @@ static bool enable_iommu(void)
     return true;
 }
 
-/* Denies all DMA that is not allowed; from here on a device reaches nothing by accident. */
-static bool take_iommu(void)
+static bool start_iommu(void)
 {
     struct iommu_setup setup = {0};
 
+    if (!find_iommu(&setup))
+        return false;
+    keep_within_reach(&setup);
+    return iommu_init(&setup) == 0 && enable_iommu();
+}
+
+/* Denies all DMA that is not allowed; from here on a device reaches nothing by accident. */
+static bool take_iommu(void)
+{
     if (!option_bool("iommu", true)) {
         log_line("iommu=off: nothing is protected: every device can read and write all of memory, the "
                  "hypervisor included");
         return true;
     }
     interrupt_set_handler(VECTOR_IOMMU_FAULT, iommu_fault_interrupt);
-    if (find_iommu(&setup) && iommu_init(&setup) == 0 && enable_iommu()) {
+    if (start_iommu()) {
         guest.iommu_on = true;
         if (iommu_interrupts_remapped())
             log_line("iommu: interrupts are remapped: what no entry allows is blocked");

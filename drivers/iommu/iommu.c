@@ -29,6 +29,19 @@ static uint64_t lower(uint64_t left, uint64_t right)
 
 /* ---- bringing the units up ---- */
 
+/* VT-d 4.1, 8.1: "Host Address Width", less one. Less than 32 bits no machine has. AMD-Vi's units reach what
+ * the processor does. */
+#define DMAR_WIDTH 36
+
+uint32_t iommu_dma_bits(const struct iommu_setup *setup)
+{
+    uint32_t bits = 0;
+
+    if (setup->vendor == IOMMU_VENDOR_VTD && setup->table_size > DMAR_WIDTH)
+        bits = ((const uint8_t *)setup->table)[DMAR_WIDTH] + 1u;
+    return bits < 32 || bits > 64 ? 64 : bits;
+}
+
 int iommu_init(const struct iommu_setup *setup)
 {
     int error;

@@ -34,6 +34,12 @@ struct iommu_setup {
 };
 
 /*
+ * Bits of a machine address that devices, and the units themselves, can put on the bus, as firmware's table
+ * has it; 64 where it does not say. Reads nothing but the table.
+ */
+uint32_t iommu_dma_bits(const struct iommu_setup *setup);
+
+/*
  * Parses the table, finds the units, builds default-deny tables and identity-maps the reserved ranges for
  * the devices they name. Touches no translation-enable bit. 0; -ENODEV no usable unit (each refusal was
  * logged with the missing feature); -ENOMEM.

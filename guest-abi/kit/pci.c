@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "kit/pci.h"
 
+#include <stddef.h>
+
 #define CONFIG_ADDRESS 0xcf8
 #define CONFIG_DATA    0xcfc
 
@@ -73,15 +75,55 @@ static bool visit_device(struct bus_list *list, pci_id first, bool (*visit)(pci_
     return false;
 }
 
-bool pci_walk(bool (*visit)(pci_id id, void *argument), void *argument)
+/* All that is in the list from `from` on, and what is behind it. */
+static bool walk_list(struct bus_list *list, uint32_t from, bool (*visit)(pci_id, void *), void *argument)
 {
-    struct bus_list list = {.count = 0};
-    add_bus(&list, 0);
-    for (uint32_t i = 0; i < list.count; i++)
+    for (uint32_t i = from; i < list->count; i++)
         for (uint32_t device = 0; device < 32; device++)
-            if (visit_device(&list, (pci_id)((uint32_t)list.bus[i] << 8 | device << 3), visit, argument))
+            if (visit_device(list, (pci_id)((uint32_t)list->bus[i] << 8 | device << 3), visit, argument))
                 return true;
     return false;
+}
+
+static bool bus_has_devices(uint32_t bus)
+{
+    for (uint32_t device = 0; device < 32; device++)
+        if ((pci_read((pci_id)(bus << 8 | device << 3), PCI_VENDOR_ID, 2) & 0xffff) != 0xffff)
+            return true;
+    return false;
+}
+
+static bool visit_nothing(pci_id id, void *argument)
+{
+    (void)id;
+    (void)argument;
+    return false;
+}
+
+/* Buses that no bridge leads to: those of the host bridges. Looked for once, since that is a look at every
+ * bus. */
+static const struct bus_list *root_buses(void)
+{
+    static struct bus_list roots;
+    struct bus_list list = {.count = 0};
+
+    if (roots.count != 0)
+        return &roots;
+    for (uint32_t bus = 0; bus < 256; bus++) {
+        if (list.seen[bus] || (bus != 0 && !bus_has_devices(bus)))
+            continue;
+        uint32_t from = list.count;
+        add_bus(&roots, (uint8_t)bus);
+        add_bus(&list, (uint8_t)bus);
+        walk_list(&list, from, visit_nothing, NULL);
+    }
+    return &roots;
+}
+
+bool pci_walk(bool (*visit)(pci_id id, void *argument), void *argument)
+{
+    struct bus_list list = *root_buses();
+    return walk_list(&list, 0, visit, argument);
 }
 
 struct wanted {
@@ -166,7 +208,7 @@ void pci_enable(pci_id id)
 {
     const uint32_t pass = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
     /* Firmware leaves a bridge closed when it has no driver for what is behind it. Depth is bounded because
-     * each bus has one bridge to it, and a walk from bus 0 found them all. */
+     * each bus has one bridge to it, and a walk from the host bridges' buses found them all. */
     struct bridge_search bridge = {.secondary = (uint8_t)(id >> 8)};
     for (uint32_t depth = 0; bridge.secondary && depth < 256; depth++) {
         if (!pci_walk(is_bridge_to, &bridge))

@@ -17,7 +17,6 @@
 #define CR4_MCE        (1ull << 6)
 #define CR4_OSFXSR     (1ull << 9)
 #define CR4_OSXMMEXCPT (1ull << 10)
-#define CR4_LA57       (1ull << 12)
 #define CR4_VMXE       (1ull << 13)
 #define CR4_OSXSAVE    (1ull << 18)
 #define CR4_SMEP       (1ull << 20)
@@ -133,12 +132,6 @@ bool cpu_features_init(void)
 {
     struct cpu_features *f = &cpu_features;
 
-    if ((cr4_read() & CR4_LA57) != 0) {
-        log_say(LOG_ALERT,
-                "cpu: firmware left 5-level paging on, which Sluice cannot run with: switch it off in the "
-                "firmware's set-up");
-        return false;
-    }
     if (!f->nx) {
         log_say(LOG_ALERT,
                 "cpu: the no-execute bit is missing or switched off in the firmware's set-up; Sluice does "

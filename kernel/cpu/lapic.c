@@ -14,6 +14,7 @@
 #define APIC_SPURIOUS      0x0f0u
 #define APIC_ESR           0x280u
 #define APIC_LVT_CMCI      0x2f0u
+#define APIC_ICR           0x300u
 #define APIC_LVT_TIMER     0x320u
 #define APIC_LVT_THERMAL   0x330u
 #define APIC_LVT_PERF      0x340u
@@ -26,8 +27,11 @@
 
 #define LVT_MASKED      0x10000u
 #define LVT_NMI         0x400u
+#define ICR_INIT_OTHERS 0xc4500u /* INIT, asserted, to all but this one */
+#define ICR_PENDING     0x1000u
 #define SPURIOUS_ENABLE 0x100u
 #define DIVIDE_BY_16    0x3u
+#define ICR_READS       100000u
 
 #define BASE_ENABLE  0x800u
 #define BASE_X2APIC  0x400u
@@ -106,6 +110,14 @@ void lapic_init(volatile void *window)
     write(APIC_TIMER_DIVIDE, DIVIDE_BY_16);
     write(APIC_TIMER_INITIAL, 0);
     write(APIC_ESR, 0);
+}
+
+/* 11.6.1; in x2APIC mode nothing is ever pending (11.12.9). The bound is for a bus that does not answer. */
+void lapic_stop_others(void)
+{
+    write(APIC_ICR, ICR_INIT_OTHERS);
+    for (uint32_t i = 0; i < ICR_READS && !x2apic && (read(APIC_ICR) & ICR_PENDING) != 0; i++)
+        cpu_pause();
 }
 
 void lapic_eoi(void)

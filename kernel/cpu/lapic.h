@@ -15,6 +15,12 @@ bool lapic_uses_window(void); /* false in x2APIC mode, which needs none */
  * (NULL in x2APIC mode). Until then all below do nothing.
  */
 void lapic_init(volatile void *window);
+
+/*
+ * The other processors forget what firmware had them do, and wait for a start that never comes: what they ran
+ * may lie in memory that becomes free.
+ */
+void lapic_stop_others(void);
 void lapic_eoi(void);
 
 /* The handler of the vector is running, or is about to. In line, because every exception asks. */

@@ -22,13 +22,14 @@ static bool settled;          /* "free" is what was kept for the hypervisor */
 
 /* ---- boot ---- */
 
-static void count_free(void)
+static uint64_t frames_of(enum memory_kind kind)
 {
-    free_count = 0;
+    uint64_t frames = 0;
     for (uint32_t i = 0; i < memory_range_count; i++) {
-        if (memory_ranges[i].kind == MEMORY_USABLE)
-            free_count += memory_ranges[i].size >> FRAME_SHIFT;
+        if (memory_ranges[i].kind == kind)
+            frames += memory_ranges[i].size >> FRAME_SHIFT;
     }
+    return frames;
 }
 
 static void take_from_free(uint64_t mfn, uint64_t count)
@@ -44,9 +45,8 @@ bool memory_init(const struct boot_info *info)
     if (!map_build(info))
         return false;
     map_switch();
-    memory_map_forget_boot_services();
     frame_table_fill();
-    count_free();
+    free_count = frames_of(MEMORY_USABLE);
 
     /* The frame table lies right above what was taken early. */
     early_taken(&first, &count);
@@ -57,19 +57,21 @@ bool memory_init(const struct boot_info *info)
     frame_table_set_owner(image_first, image_frames, FRAME_HYPERVISOR);
     highest_free = frame_table_end();
     lowest_free = 1;
-    log_line("memory: %llu MiB of RAM up to 0x%llx, frame table %llu KiB, page tables %llu KiB",
-             (unsigned long long)(free_count + own_count) >> (20 - FRAME_SHIFT),
-             (unsigned long long)memory_max_mfn() << FRAME_SHIFT,
-             (unsigned long long)frame_table_bytes() >> 10,
-             (unsigned long long)own_count << FRAME_SHIFT >> 10);
+    log_line(
+        "memory: %llu MiB of RAM up to 0x%llx, frame table %llu KiB, page tables %llu KiB",
+        (unsigned long long)(free_count + own_count + frames_of(MEMORY_BOOT_SERVICES)) >> (20 - FRAME_SHIFT),
+        (unsigned long long)memory_max_mfn() << FRAME_SHIFT, (unsigned long long)frame_table_bytes() >> 10,
+        (unsigned long long)own_count << FRAME_SHIFT >> 10);
     return true;
 }
 
+/* Frames of RAM, which all have records of their own. */
 static void release(uint64_t first, uint64_t end)
 {
     if (first >= end)
         return;
-    frame_table_set_owner(first, end - first, FRAME_FREE);
+    for (uint64_t mfn = first; mfn < end; mfn++)
+        frame_table[mfn].owner = FRAME_FREE;
     free_count += end - first;
     if (end > highest_free)
         highest_free = end;
@@ -91,18 +93,29 @@ uint64_t memory_withhold(uint64_t first, uint64_t count)
     return withheld;
 }
 
-void memory_release_loader(void)
+static void release_kind(enum memory_kind kind)
 {
     uint64_t image_end = image_first + image_frames;
     for (uint32_t i = 0; i < memory_range_count; i++) {
         const struct memory_range *range = &memory_ranges[i];
         uint64_t first = range->base >> FRAME_SHIFT;
         uint64_t end = (range->base + range->size) >> FRAME_SHIFT;
-        if (range->kind != MEMORY_LOADER)
+        if (range->kind != kind)
             continue;
         release(first, image_first < end ? image_first : end);
         release(image_end > first ? image_end : first, end);
     }
+}
+
+void memory_release_boot_services(void)
+{
+    release_kind(MEMORY_BOOT_SERVICES);
+    memory_map_forget_boot_services();
+}
+
+void memory_release_loader(void)
+{
+    release_kind(MEMORY_LOADER);
 }
 
 /* ---- the hypervisor's ---- */

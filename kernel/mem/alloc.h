@@ -16,7 +16,7 @@
  * kind, the higher its number. */
 enum memory_kind {
     MEMORY_USABLE = 1,    /* free */
-    MEMORY_BOOT_SERVICES, /* firmware's page tables may be in it: becomes usable in memory_init() */
+    MEMORY_BOOT_SERVICES, /* firmware's, until memory_release_boot_services() */
     MEMORY_LOADER,        /* image, guest, module, boot info: RAM, busy until the guest is built */
     MEMORY_RUNTIME,       /* EFI runtime code and data */
     MEMORY_ACPI,
@@ -30,7 +30,7 @@ struct memory_range {
 };
 extern struct memory_range memory_ranges[];
 extern uint32_t memory_range_count;
-#define MEMORY_RANGES_MAX 256u
+#define MEMORY_RANGES_MAX 512u
 
 /*
  * Copies firmware's map (hostile: checked, sorted; overlaps go to the more restrictive kind; what lies beyond
@@ -50,6 +50,12 @@ bool memory_init(const struct boot_info *info);
 /* Frames that firmware's devices use (reserved ranges of the IOMMU): if they are free, nobody gets them. How
  * many were. */
 uint64_t memory_withhold(uint64_t first, uint64_t count);
+
+/*
+ * What boot services held becomes free: neither their page tables are in use any more nor the code of other
+ * processors, nor ACPI tables, which some firmware keeps there.
+ */
+void memory_release_boot_services(void);
 
 /* The loader's memory (guest and module files, boot information) becomes free: nobody may read it any more.
  */

@@ -132,10 +132,10 @@ static enum frame_owner owner_of(enum memory_kind kind)
 {
     switch (kind) {
     case MEMORY_USABLE:
-    case MEMORY_BOOT_SERVICES:
         return FRAME_FREE;
+    case MEMORY_BOOT_SERVICES:
     case MEMORY_LOADER:
-        return FRAME_HYPERVISOR; /* until memory_release_loader() */
+        return FRAME_HYPERVISOR; /* until it is released */
     case MEMORY_RUNTIME:
     case MEMORY_ACPI:
     case MEMORY_NVS:

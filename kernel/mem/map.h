@@ -31,8 +31,9 @@ extern uint64_t test_direct_base; /* where a host test keeps its model of RAM */
 #else
 #define MAP_DIRECT_BASE 0xffff830000000000ull
 #endif
-#define MAP_FIRST_SLOT 256u
-#define MAP_LAST_SLOT  271u
+#define MAP_DIRECT_SIZE (10ull << 39) /* RAM beyond is not used */
+#define MAP_FIRST_SLOT  256u
+#define MAP_LAST_SLOT   271u
 
 /* Directmap address of a RAM byte. The caller knows that it is RAM. */
 static inline void *phys_to_virt(uint64_t physical)

@@ -8,6 +8,7 @@
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mem/frame.h"
+#include "mem/map.h"
 
 #define ENTRIES_MAX    1024u
 #define SORT_STEPS_MAX (ENTRIES_MAX * 64u)
@@ -76,6 +77,38 @@ static bool to_span(const struct efi_memory_descriptor *descriptor, uint64_t lim
     return span->base < span->end;
 }
 
+static bool add_span(struct span span)
+{
+    struct span *last = span_count != 0 ? &spans[span_count - 1] : NULL;
+
+    if (last != NULL && last->end == span.base && last->kind == span.kind) {
+        last->end = span.end;
+        return true;
+    }
+    if (span_count == ENTRIES_MAX) {
+        log_line("memory: firmware's memory map has over %u ranges", ENTRIES_MAX);
+        return false;
+    }
+    spans[span_count++] = span;
+    return true;
+}
+
+/* What the directmap has no room for is there, but nobody's. */
+static bool add_reachable(struct span span)
+{
+    struct span beyond = {MAP_DIRECT_SIZE, span.end, MEMORY_RESERVED};
+
+    if (!memory_kind_is_ram(span.kind) || span.end <= MAP_DIRECT_SIZE)
+        return add_span(span);
+    if (span.base >= MAP_DIRECT_SIZE)
+        beyond.base = span.base;
+    log_line("memory: %llu MiB at 0x%llx are not used: Sluice reaches %llu GiB",
+             (unsigned long long)(beyond.end - beyond.base) >> 20, (unsigned long long)beyond.base,
+             MAP_DIRECT_SIZE >> 30);
+    span.end = beyond.base;
+    return (span.base >= span.end || add_span(span)) && add_span(beyond);
+}
+
 static bool read_spans(const struct boot_info *info, uint64_t limit)
 {
     uint64_t size = info->memory_descriptor_size;
@@ -92,18 +125,8 @@ static bool read_spans(const struct boot_info *info, uint64_t limit)
         struct efi_memory_descriptor descriptor;
         struct span span;
         memcpy(&descriptor, entry, sizeof(descriptor));
-        if (!to_span(&descriptor, limit, &span))
-            continue;
-        struct span *last = span_count != 0 ? &spans[span_count - 1] : NULL;
-        if (last != NULL && last->end == span.base && last->kind == span.kind) {
-            last->end = span.end;
-            continue;
-        }
-        if (span_count == ENTRIES_MAX) {
-            log_line("memory: firmware's memory map has over %u ranges", ENTRIES_MAX);
+        if (to_span(&descriptor, limit, &span) && !add_reachable(span))
             return false;
-        }
-        spans[span_count++] = span;
     }
     return true;
 }

@@ -9,7 +9,7 @@
 
 bool memory_kind_is_ram(enum memory_kind kind);
 
-/* What firmware's boot services held is free once nothing of theirs (page tables, descriptors) is in use. */
+/* What firmware's boot services held is like other free memory from now on. */
 void memory_map_forget_boot_services(void);
 
 #endif

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from tests.boot import badelf, checks, firmware, screens
+from tests.boot import badelf, checks, firmware, handover, screens
 from tests.runner.boot import Scenario
 from tests.runner.core import VENDORS, Failed
 from tests.runner.paths import HOOKED
@@ -336,4 +336,4 @@ def hooks() -> list:
 
 
 SCENARIOS = (hooks() + tours() + counts() + endings() + user_mode() + texts() + refusals() + bad_guests()
-             + misbehaviour() + faults() + on_screen() + firmware.SCENARIOS)
+             + misbehaviour() + faults() + on_screen() + firmware.SCENARIOS + handover.SCENARIOS)

@@ -2,12 +2,14 @@
 /*
  * As some firmware does: the IOMMU is on, and lets everything pass, when the loader leaves. Only for QEMU's
  * machines, whose units are where they always are. Or, where acpi-override asks for it, one of its ACPI
- * tables is another.
+ * tables is another; or, where hook= does, processors are in another state.
  */
 #include "boot/hook.h"
 
 #include "boot/loader.h"
+#include "option.h"
 #include "override.h"
+#include "processor.h"
 
 #define VTD_BASE   0xfed90000ull
 #define VTD_VER    0x00u
@@ -67,11 +69,29 @@ static void leave_unit_on(void)
         leave_amdvi_on();
 }
 
+BOOLEAN hook_begin(struct boot_info *info)
+{
+    if (hook_is(info, "la57"))
+        return processor_five_levels();
+    return !hook_is(info, "x2apic") || processor_x2apic();
+}
+
 BOOLEAN hook_leave(struct boot_info *info)
 {
-    char path[CONFIG_PATH_MAX];
-    if (override_asked(info, path))
-        return override_table(info, path);
-    leave_unit_on();
+    char text[CONFIG_PATH_MAX];
+    if (override_asked(info, text))
+        return override_table(info, text);
+    if (hook_is(info, "acpi"))
+        return override_places(info);
+    if (hook_is(info, "processors"))
+        return processor_prepare_others();
+    if (!hook_option(info, "hook=", text))
+        leave_unit_on();
     return TRUE;
+}
+
+void hook_left(struct boot_info *info)
+{
+    processor_start_others();
+    override_make_highest(info);
 }

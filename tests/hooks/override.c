@@ -6,6 +6,8 @@
  */
 #include "override.h"
 
+#include "option.h"
+
 #define OPTION    "acpi-override="
 #define TABLE_MAX (1u << 20)
 #define ROOT_MAX  (64u << 10)
@@ -22,35 +24,9 @@
 #define RSDP_XSDT         24u
 #define RSDP_CHECKSUM_ALL 32u
 
-static BOOLEAN is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-/* The value when the word at `text` is this option, else NULL. */
-static const char *value_of(const char *text)
-{
-    const char *name = OPTION;
-    while (*name && *text == *name) {
-        text++;
-        name++;
-    }
-    return *name ? NULL : text;
-}
-
 BOOLEAN override_asked(const struct boot_info *info, char *path)
 {
-    const char *text = (const char *)(UINTN)info->options.base, *value = NULL;
-    for (UINTN i = 0; text[i]; i++)
-        if ((i == 0 || is_blank(text[i - 1])) && value_of(text + i))
-            value = value_of(text + i); /* the last one counts, as in the kernel */
-    if (!value)
-        return FALSE;
-    UINTN n = 0;
-    for (; value[n] && !is_blank(value[n]) && n < CONFIG_PATH_MAX - 1; n++)
-        path[n] = value[n];
-    path[n] = 0;
-    return TRUE;
+    return hook_option(info, OPTION, path);
 }
 
 /* ---- bytes ---- */
@@ -153,6 +129,68 @@ static const char *put_in_place(struct boot_info *info, const UINT8 *table)
         mend(rsdp, RSDP_CHECKSUM_ALL, RSDP_BYTES);
     info->rsdp = address_of(rsdp);
     return NULL;
+}
+
+/* ---- all of them, elsewhere ---- */
+
+static EFI_PHYSICAL_ADDRESS moved; /* in memory of boot services; 0: they stay where they were */
+
+static BOOLEAN find_place(void)
+{
+    moved = 0xffffffff;
+    if (EFI_ERROR(firmware->BootServices->AllocatePages(AllocateMaxAddress, EfiBootServicesData,
+                                                        ROOT_MAX / 4096, &moved)))
+        moved = 0;
+    return moved != 0;
+}
+
+static BOOLEAN is_free_later(UINT32 type)
+{
+    return type == EfiBootServicesCode || type == EfiBootServicesData || type == EfiConventionalMemory;
+}
+
+/* What is taken from the top of memory is to come to the moved tables first. */
+void override_make_highest(struct boot_info *info)
+{
+    UINT64 size = info->memory_descriptor_size;
+    for (UINT64 at = 0; moved && at + size <= info->memory_map.size; at += size) {
+        EFI_MEMORY_DESCRIPTOR *entry = (EFI_MEMORY_DESCRIPTOR *)(UINTN)(info->memory_map.base + at);
+        if (entry->PhysicalStart > moved && is_free_later(entry->Type))
+            entry->Type = EfiReservedMemoryType;
+    }
+}
+
+/* Copies a table to an odd address, behind which the next one may go. */
+static UINT64 move_table(UINT64 *to, UINT64 from)
+{
+    UINT64 address = *to | 1, length = read_le(bytes_at(from) + HEADER_LENGTH, 4);
+    firmware->BootServices->CopyMem(bytes_at(address), bytes_at(from), (UINTN)length);
+    *to = address + length;
+    return address;
+}
+
+BOOLEAN override_places(struct boot_info *info)
+{
+    const UINT8 *given = bytes_at(info->rsdp);
+    if (!given || !read_le(given + RSDP_RSDT, 4) || !find_place()) {
+        say("refused: hook: there is no RSDT, or no memory.", NULL);
+        return FALSE;
+    }
+    UINT64 at = moved, count = 0;
+    UINT8 *root = bytes_at(move_table(&at, read_le(given + RSDP_RSDT, 4)));
+    UINT64 length = read_le(root + HEADER_LENGTH, 4);
+    for (UINT64 entry = HEADER_BYTES; entry + 4 <= length; entry += 4, count++)
+        write_le(root + entry, 4, move_table(&at, read_le(root + entry, 4)));
+    mend(root, HEADER_CHECKSUM, length);
+
+    UINT8 *rsdp = bytes_at(at | 1);
+    firmware->BootServices->CopyMem(rsdp, (void *)(UINTN)given, RSDP_BYTES_FIRST);
+    rsdp[RSDP_REVISION] = 0;
+    write_le(rsdp + RSDP_RSDT, 4, address_of(root));
+    mend(rsdp, RSDP_CHECKSUM, RSDP_BYTES_FIRST);
+    info->rsdp = address_of(rsdp);
+    say("hook: ", decimal(count), " tables are in memory of boot services.", NULL);
+    return TRUE;
 }
 
 /* ---- the file ---- */

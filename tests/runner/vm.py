@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """One boot of Sluice for a test: the machine of ./tools/run, with the devices and the traces that a test wants."""
 
+import os
 import re
 import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .core import Failed
+from .core import Failed, Skipped
 from .paths import EFI, GUESTS
 
 from lib import machine as pc  # noqa: E402  (tools/lib, by paths.py)
@@ -18,6 +19,8 @@ ICOUNT_SHIFT = 7  # fastest, and exact: one instruction is 2^7 ticks of the time
 
 DISK = "nvme,drive=disk,serial=sluice"
 EDU = "edu,dma_mask=0xffffffffffffffff"
+SECOND_ROOT = ["-device", "pxb-pcie,id=second,bus_nr=64,bus=pcie.0",
+               "-device", "pcie-root-port,id=secondport,bus=second,chassis=2,slot=2"]
 DEVICES = {
     "nvme": ["-device", DISK],
     "edu": ["-device", EDU],
@@ -30,6 +33,11 @@ DEVICES = {
     "virtio-bypass-beside-edu": ["-drive", "file=null-co://,format=raw,if=none,id=split",
                                  "-device", "virtio-blk-pci,drive=split,disable-legacy=on,addr=10.0,multifunction=on",
                                  "-device", f"{EDU},addr=10.1"],
+    # A second host bridge, with buses of its own; after what is to be on the first one.
+    "second-root": [*SECOND_ROOT, "-device", "e1000e,bus=secondport"],
+    "nvme-on-second-root": [*SECOND_ROOT, "-device", f"{DISK},bus=secondport"],
+    "large-window": ["-object", "memory-backend-ram,id=window,size=8G,share=on,reserve=off",
+                     "-device", "ivshmem-plain,memdev=window"],
     "virtio-iommu": ["-drive", "file=null-co://,format=raw,if=none,id=virtio",
                      "-device", "virtio-blk-pci,drive=virtio,disable-legacy=on,iommu_platform=on"],
 }
@@ -51,6 +59,10 @@ class Machine:
     memory: int = 256  # MiB
     smp: int = 1
     exit_port: bool = True
+    serial: bool = True
+    firmware: tuple = pc.FIRMWARE  # QEMU's words for it
+    arguments: tuple = ()  # more of QEMU's
+    qemu: tuple = (0, 0)  # the least version; with an older one the test is skipped
     icount: bool = True
     image: bool = False  # a FAT image as a disk, instead of -kernel with a FAT folder beside it
     trace: tuple = ()  # QEMU trace events
@@ -97,7 +109,7 @@ def build_machine(machine: Machine, folder: Path) -> pc.Machine:
     guest = None
     if machine.guest:
         guest = Path(machine.guest) if machine.guest.startswith("/") else machine.guests / machine.guest
-    arguments = ["-net", "none"]
+    arguments = ["-net", "none", *machine.arguments]
     if machine.smp > 1:
         arguments += ["-smp", str(machine.smp)]
     if machine.trace:
@@ -108,13 +120,17 @@ def build_machine(machine: Machine, folder: Path) -> pc.Machine:
                         options=f"p2m={machine.p2m} {machine.options}".strip(), conf=machine.conf,
                         append=machine.append, acpi_override=machine.acpi_override, iommu=machine.iommu,
                         cpu=machine.cpu, memory_mib=machine.memory, by_kernel=not machine.image,
-                        icount=machine.icount, exit_port=machine.exit_port, qemu_args=arguments, typed=machine.typed,
+                        icount=machine.icount, exit_port=machine.exit_port, serial=machine.serial,
+                        firmware=machine.firmware, qemu_args=arguments, typed=machine.typed,
                         screen=machine.screen, capture=machine.capture)
     built.devices = machine.devices
     return built
 
 
 def boot(machine: Machine) -> Run:
+    version = pc.qemu_version(os.environ.get("QEMU", "qemu-system-x86_64"))
+    if version and version < machine.qemu:
+        raise Skipped(f"needs QEMU {machine.qemu[0]}.{machine.qemu[1]}: run with QEMU=PROGRAM")
     folder = Path(tempfile.mkdtemp(prefix="sluice-boot-"))
     try:
         result = pc.run_machine(build_machine(machine, folder), machine.timeout)

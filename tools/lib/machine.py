@@ -17,7 +17,7 @@ from .common import Trouble
 from .picture import Picture, take
 
 EXIT_PORT = 0xF4
-FIRMWARE = "/usr/share/ovmf/OVMF.fd"
+FIRMWARE = ("-bios", "/usr/share/ovmf/OVMF.fd")
 DISK_BYTES = 4 << 20
 
 PT_MATTERS = (9, 0)  # no QEMU before it heeds amd-iommu's pt; 7.2 does not, 10.0 does
@@ -76,6 +76,8 @@ class Machine:
     by_kernel: bool = False        # -kernel and a FAT folder: quicker than the FAT image
     icount: bool = False
     exit_port: bool = True
+    serial: bool = True            # a first serial port
+    firmware: tuple = FIRMWARE     # QEMU's words for it
     qemu: str = field(default_factory=lambda: os.environ.get("QEMU", "qemu-system-x86_64"))
     qemu_args: list = field(default_factory=list)
     gdb: Path | None = None        # a socket at which QEMU waits for a debugger before the first instruction
@@ -139,8 +141,9 @@ class Machine:
     def command(self, folder):
         """The command line; writes the boot volume and the disk below `folder`."""
         command = [self.qemu, "-machine", "q35", "-accel", "tcg", "-cpu", self.cpu,
-                   "-m", str(self.memory_mib), "-bios", FIRMWARE, "-nodefaults", "-display", "none",
-                   "-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial"]
+                   "-m", str(self.memory_mib), *self.firmware, "-nodefaults", "-display", "none"]
+        if self.serial:
+            command += ["-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial"]
         # A debugger resets the machine to see the loader start.
         command += ["-S", "-gdb", f"unix:path={self.gdb},server=on,wait=off"] if self.gdb else ["-no-reboot"]
         if self.icount:

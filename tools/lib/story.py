@@ -25,9 +25,11 @@ class Tracker:
         self.over = False  # nothing more will come
         self.last_words = ""  # the hypervisor's last line on the screen
         self.screen_is_guests = False
+        self.silent = True
         self.checksum = None
 
     def see(self, line):
+        self.silent = False
         if not self.kernel_entered:
             self._see_loader(line)
             return
@@ -110,7 +112,8 @@ def verdict(tracker, qemu_status, late, timeout, complaints):
         return TIMED_OUT, f"Time was up after {timeout:g} s; the machine was still running."
     if tracker.loader_refused and not tracker.kernel_entered:
         return REFUSED, _WORDS[REFUSED]
-    if qemu_status in EXIT_STATUS and tracker.kernel_entered:
+    # On a machine without a serial port the exit port is the only word; nobody else has one.
+    if qemu_status in EXIT_STATUS and (tracker.kernel_entered or tracker.silent):
         status = EXIT_STATUS[qemu_status]
         return status, _WORDS[status]
     if tracker.summary:

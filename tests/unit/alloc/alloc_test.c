@@ -18,10 +18,13 @@
 
 #include <cmocka.h>
 
-#define FRAMES     2048u
-#define FIRST      16u   /* the lowest frame of RAM */
-#define HOLE       1000u /* not RAM, 8 frames */
-#define OWN_FRAMES 10u   /* the highest, taken early */
+#define FRAMES          2048u
+#define FIRST           16u   /* the lowest frame of RAM */
+#define HOLE            1000u /* not RAM, 8 frames */
+#define OWN_FRAMES      10u   /* the highest, taken early */
+/* What boot services held: all but a few of the frames below those. */
+#define SERVICES        1200u
+#define SERVICES_FRAMES (FRAMES - OWN_FRAMES - 4 - SERVICES)
 
 static struct frame frames[FRAMES];
 struct frame *frame_table = frames;
@@ -67,7 +70,9 @@ void frame_table_fill(void)
 {
     memset(frames, 0, sizeof frames);
     for (uint64_t mfn = FIRST; mfn < FRAMES; mfn++)
-        frames[mfn].owner = mfn - HOLE < 8 ? FRAME_NOT_RAM : FRAME_FREE;
+        frames[mfn].owner = mfn - HOLE < 8                     ? FRAME_NOT_RAM
+                            : mfn - SERVICES < SERVICES_FRAMES ? FRAME_HYPERVISOR
+                                                               : FRAME_FREE;
 }
 
 void frame_table_set_owner(uint64_t mfn, uint64_t count, enum frame_owner owner)
@@ -114,9 +119,13 @@ static void boot(void)
     static const struct boot_info info = {.image = {.base = FIRST << FRAME_SHIFT, .size = FRAME_SIZE}};
 
     test_direct_base = (uint64_t)(uintptr_t)aligned_alloc(FRAME_SIZE, FRAMES * FRAME_SIZE);
-    memory_ranges[0] =
-        (struct memory_range){(FIRST + 1) << FRAME_SHIFT, (FRAMES - FIRST - 9) << FRAME_SHIFT, MEMORY_USABLE};
-    memory_range_count = 1;
+    memory_ranges[0] = (struct memory_range){(FIRST + 1) << FRAME_SHIFT,
+                                             (SERVICES - FIRST - 9) << FRAME_SHIFT, MEMORY_USABLE};
+    memory_ranges[1] = (struct memory_range){(uint64_t)SERVICES << FRAME_SHIFT,
+                                             (uint64_t)SERVICES_FRAMES << FRAME_SHIFT, MEMORY_BOOT_SERVICES};
+    memory_ranges[2] = (struct memory_range){(uint64_t)(SERVICES + SERVICES_FRAMES) << FRAME_SHIFT,
+                                             (OWN_FRAMES + 4) << FRAME_SHIFT, MEMORY_USABLE};
+    memory_range_count = 3;
     assert_true(memory_init(&info));
 }
 
@@ -139,6 +148,15 @@ static void the_life_of_a_machine(void **state)
 {
     (void)state;
     boot();
+    /* Other processors may be at work in what boot services held, and ACPI tables be there. */
+    assert_int_equal(memory_usable_frames(), count_free());
+    assert_int_equal(frames_alloc(4), FRAMES - OWN_FRAMES - 4);
+    assert_int_equal(frames_alloc(1), SERVICES - 1);
+    frames_free(SERVICES - 1, 1);
+    frames_free(FRAMES - OWN_FRAMES - 4, 4);
+    memory_release_boot_services();
+    assert_int_equal(memory_usable_frames(), count_free());
+
     /* The hypervisor's, from the top. */
     uint64_t top = frames_alloc(5);
     assert_int_equal(top, FRAMES - OWN_FRAMES - 5);

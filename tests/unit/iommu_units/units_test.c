@@ -283,6 +283,29 @@ static void many_ranges_cost_their_entries(void **state)
     }
 }
 
+/* What devices can put on the bus: a number that makes no sense counts as none. */
+static void the_bus_has_a_width(void **state)
+{
+    static const struct {
+        uint8_t byte;
+        uint32_t bits;
+    } widths[] = {{38, 39}, {31, 32}, {45, 46}, {63, 64}, {30, 64}, {0, 64}, {64, 64}, {255, 64}};
+    uint8_t table[48] = {0};
+    struct iommu_setup setup = {.vendor = IOMMU_VENDOR_VTD, .table = table, .table_size = sizeof table};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+        table[36] = widths[i].byte;
+        assert_int_equal(iommu_dma_bits(&setup), widths[i].bits);
+    }
+    table[36] = 38;
+    setup.table_size = 36;
+    assert_int_equal(iommu_dma_bits(&setup), 64);
+    setup.table_size = sizeof table;
+    setup.vendor = IOMMU_VENDOR_AMDVI;
+    assert_int_equal(iommu_dma_bits(&setup), 64);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +319,7 @@ int main(void)
         cmocka_unit_test(the_common_levels_count),
         cmocka_unit_test(no_width_in_common_is_refused),
         cmocka_unit_test(the_smallest_width_counts),
+        cmocka_unit_test(the_bus_has_a_width),
         cmocka_unit_test(the_fewest_domains_count),
         cmocka_unit_test(the_largest_leaves_in_common_count),
         cmocka_unit_test(one_that_caches_absence),

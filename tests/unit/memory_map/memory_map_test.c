@@ -115,6 +115,23 @@ static void test_beyond_the_machine(void **state)
     expect(0, 0x100000, (1ull << 36) - 0x100000, MEMORY_USABLE);
 }
 
+/* Ten times 512 GiB have a place in the directmap. */
+static void test_beyond_the_directmap(void **state)
+{
+    const uint64_t tib = 1ull << 40, gib = 1ull << 30;
+    (void)state;
+    add(FREE, 4 * tib, 2 * tib / PAGE);
+    add(BOOT, 7 * tib, tib / PAGE);
+    add(MMIO, 9 * tib, gib / PAGE);
+    assert_true(load(46));
+    assert_int_equal(memory_range_count, 4);
+    expect(0, 4 * tib, tib, MEMORY_USABLE);
+    expect(1, 5 * tib, tib, MEMORY_RESERVED);
+    expect(2, 7 * tib, tib, MEMORY_RESERVED);
+    expect(3, 9 * tib, gib, MEMORY_MMIO);
+    assert_int_equal(memory_max_mfn(), 5 * tib / PAGE);
+}
+
 static void test_a_hole_in_the_middle(void **state)
 {
     (void)state;
@@ -225,6 +242,7 @@ int main(void)
         cmocka_unit_test_setup(test_frame_0_is_nobodys, begin),
         cmocka_unit_test_setup(test_rounding, begin),
         cmocka_unit_test_setup(test_beyond_the_machine, begin),
+        cmocka_unit_test_setup(test_beyond_the_directmap, begin),
         cmocka_unit_test_setup(test_a_hole_in_the_middle, begin),
         cmocka_unit_test_setup(test_refusals, begin),
         cmocka_unit_test_setup(test_random_tangles, begin),
