@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.boot import badelf, checks, firmware
+from tests.runner import image
 from tests.runner.boot import Scenario
 from tests.runner.core import VENDORS, Failed
 from tests.runner.paths import HOOKED
@@ -90,12 +91,36 @@ def tours() -> list:
         on("smp4", "three more CPUs, which stay where they are", smp=4),
         on("small", "a machine of 128 MiB", memory=128),
         on("large", "a machine with memory above 4 GiB", memory=6144, options="guest-memory=256", timeout=90),
-        on("fat-image", "from a FAT image, as a disk", image=True, timeout=90),
         on("real-time", "without instruction counting", icount=False, timeout=90),
         on("trace", "every invalidation count of the summary is in QEMU's trace", check=checks.trace_agrees,
            trace=TRACE),
         on("trace-caching-mode", "the same under caching mode, in pieces", check=checks.trace_agrees, trace=TRACE,
            properties={"intel": "caching-mode=on,aw-bits=48"}, options="continue-every=5"),
+    ]
+
+
+def boot_volumes() -> list:
+    """From a disk image, through each kind of controller, which firmware has used and leaves as it likes. Nothing is
+    written to it. Another NVMe controller has the disk that the tour reads, but for the last but one."""
+    def on(name: str, about: str, says: str, devices: tuple = ALL, **machine) -> Scenario:
+        return Scenario(f"boot-{name}", about, Machine(guest="tour", devices=devices, timeout=90, **machine),
+                        says=(says,), check=checks.image_untouched)
+
+    def made_by_the_tool(machine: Machine) -> Machine:
+        return replace(machine, image=image.make())
+
+    return [
+        on("usb", "from a USB stick behind an xHCI controller", r"loading Boot.*USB HARDDRIVE", boot="usb"),
+        on("nvme", "from an NVMe disk", r"loading Boot.*NVMe Ctrl boot", boot="nvme"),
+        on("ahci", "from a SATA disk behind an AHCI controller", r"loading Boot.*QEMU HARDDISK", boot="ahci"),
+        on("firmware-order", "firmware finds the stick by itself, beside a disk that it cannot boot",
+           r"loading Boot.*USB HARDDRIVE", boot="usb", boot_order=False),
+        on("busy-usb", "with a keyboard, a mouse and more USB controllers, which firmware has polled",
+           r"^sluice: pci: .* 8086:2934 usb", boot="usb", devices=(*ALL, "more-usb")),
+        on("nvme-only", "the guest takes over the very controller that firmware booted from",
+           r"^tour:.* serial boot\b", boot="nvme", devices=("edu",)),
+        replace(on("tool", "the image that ./tools/image makes, as it is written to a stick", r"loading Boot.*USB HARDDRIVE",
+                   boot="usb", exit_port=False), prepare=made_by_the_tool),
     ]
 
 
@@ -283,5 +308,5 @@ def hooks() -> list:
     ]
 
 
-SCENARIOS = (hooks() + tours() + counts() + endings() + user_mode() + texts() + refusals() + bad_guests()
+SCENARIOS = (hooks() + tours() + boot_volumes() + counts() + endings() + user_mode() + texts() + refusals() + bad_guests()
              + misbehaviour() + faults() + firmware.SCENARIOS)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One boot of Sluice for a test: the machine of ./tools/run, with the devices and the traces that a test wants."""
 
+import hashlib
 import re
 import shutil
 import tempfile
@@ -21,6 +22,9 @@ EDU = "edu,dma_mask=0xffffffffffffffff"
 DEVICES = {
     "nvme": ["-device", DISK],
     "edu": ["-device", EDU],
+    "more-usb": ["-device", "qemu-xhci,id=more", "-device", "usb-kbd,bus=more.0", "-device", "usb-mouse,bus=more.0",
+                 "-device", "ich9-usb-ehci1,id=ehci", "-device", "usb-tablet,bus=ehci.0",
+                 "-device", "ich9-usb-uhci1,id=uhci", "-device", "usb-mouse,bus=uhci.0"],
     "nvme-behind-root-port": ["-device", "pcie-root-port,id=rootport,chassis=1,slot=1",
                               "-device", f"{DISK},bus=rootport"],
     "edu-behind-bridge": ["-device", "pcie-pci-bridge,id=pcibridge", "-device", f"{EDU},bus=pcibridge,addr=1"],
@@ -52,7 +56,9 @@ class Machine:
     smp: int = 1
     exit_port: bool = True
     icount: bool = True
-    image: bool = False  # a FAT image as a disk, instead of -kernel with a FAT folder beside it
+    boot: str = pc.DIRECT  # or of pc.BOOT_DEVICES, which hold a disk image
+    image: Path | None = None  # a disk image that is there already, with all that is started
+    boot_order: bool = True  # firmware is told what to boot
     trace: tuple = ()  # QEMU trace events
     typed: str = ""  # "WORD: TEXT": the line TEXT is typed on the serial console when a line WORD has come from there
     timeout: int = 60
@@ -73,6 +79,7 @@ class Run:
     qemu_status: int | None
     trace: list = field(default_factory=list)  # names of traced events, in order
     vendor: str = "intel"  # whose unit the machine had, or none
+    boot_sums: tuple = ()  # of the disk image's bytes, before and after, where one was booted
 
     @property
     def summary(self) -> dict:
@@ -85,9 +92,22 @@ class TestMachine(pc.Machine):
     """The same machine, with the devices that a test names."""
 
     devices: tuple = ()
+    boot_sums: tuple = ()
 
     def _devices(self):
         return [word for device in self.devices for word in DEVICES[device]]
+
+    def _boot(self, folder):
+        words = super()._boot(folder)
+        self.add_sum()
+        if self.boot == "nvme" and "nvme" not in self.devices:
+            self.disk_used = self.image_used  # the only NVMe disk there is: what the guest reads is this
+        return words
+
+    def add_sum(self):
+        if self.image_used:
+            with open(self.image_used, "rb") as file:
+                self.boot_sums += (hashlib.file_digest(file, "sha256").hexdigest(),)
 
 
 def build_machine(machine: Machine, folder: Path) -> pc.Machine:
@@ -104,8 +124,9 @@ def build_machine(machine: Machine, folder: Path) -> pc.Machine:
     built = TestMachine(loader=machine.efi, guest=guest, module=machine.module, cmdline=machine.cmdline,
                         options=f"p2m={machine.p2m} {machine.options}".strip(), conf=machine.conf,
                         append=machine.append, acpi_override=machine.acpi_override, iommu=machine.iommu,
-                        cpu=machine.cpu, memory_mib=machine.memory, by_kernel=not machine.image,
-                        icount=machine.icount, exit_port=machine.exit_port, qemu_args=arguments, typed=machine.typed)
+                        cpu=machine.cpu, memory_mib=machine.memory, boot=machine.boot, image=machine.image,
+                        boot_order=machine.boot_order, icount=machine.icount, exit_port=machine.exit_port,
+                        qemu_args=arguments, typed=machine.typed)
     built.devices = machine.devices
     return built
 
@@ -113,10 +134,12 @@ def build_machine(machine: Machine, folder: Path) -> pc.Machine:
 def boot(machine: Machine) -> Run:
     folder = Path(tempfile.mkdtemp(prefix="sluice-boot-"))
     try:
-        result = pc.run_machine(build_machine(machine, folder), machine.timeout)
+        built = build_machine(machine, folder)
+        result = pc.run_machine(built, machine.timeout, folder=folder)
+        built.add_sum()
         text = result.text() + (f"\nQEMU: {result.qemu_errors}" if result.qemu_errors else "")
         return Run(result.status, result.sentence, text, result.summary, result.qemu_status,
-                   read_trace(folder / "trace"), machine.iommu.partition(",")[0])
+                   read_trace(folder / "trace"), machine.iommu.partition(",")[0], built.boot_sums)
     except Trouble as trouble:
         raise Failed(str(trouble)) from None
     finally:
