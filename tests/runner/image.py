@@ -2,7 +2,6 @@
 """Group image: what ./tools/image makes, and what it does with wrong input. Group boot starts from such images."""
 
 import atexit
-import hashlib
 import json
 import os
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 from .core import Case
 from .paths import ROOT
 from .table_tool import expect, same
+from .vm import sum_of
 
 from lib.image import EDGE_MIB, MIB, SFDISK  # noqa: E402  (tools/lib, by paths.py)
 
@@ -71,10 +71,6 @@ def names(image: Path) -> set:
     return {name.removeprefix("::/") for name in listed if name and not name.endswith("/")}
 
 
-def sum_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def table(image: Path) -> None:
     """Both copies of the partition table, and one partition, which firmware looks for."""
     verdict = said(SFDISK, "--verify", image)
@@ -126,9 +122,12 @@ def told_what(root: Path) -> None:
 
 def same_bytes(root: Path) -> None:
     with folder() as place:
-        one = made(root, place / "one.img", "--guest", "hello", env={**os.environ, "TZ": "Asia/Tokyo"})
-        two = made(root, place / "two.img", "--guest", "hello", env={**os.environ, "TZ": "America/Lima"})
+        plain = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
+        one = made(root, place / "one.img", "--guest", "hello", env={**plain, "TZ": "Asia/Tokyo"})
+        two = made(root, place / "two.img", "--guest", "hello", env={**plain, "TZ": "America/Lima"})
         same("a second image", sum_of(two), sum_of(one))
+        dates = set(re.findall(r"\d{4}-\d\d-\d\d", said("mdir", "-i", volume(one), "-/", "::")))
+        same("dates of its files", dates, {"2020-01-01"})
         other = made(root, place / "other.img", "--guest", "hello", "--cmdline", "x")
         first, second = (json.loads(said(SFDISK, "--json", image))["partitiontable"]["id"] for image in (one, other))
         expect(first != second, "another stick has the same identity")

@@ -92,22 +92,9 @@ class TestMachine(pc.Machine):
     """The same machine, with the devices that a test names."""
 
     devices: tuple = ()
-    boot_sums: tuple = ()
 
     def _devices(self):
         return [word for device in self.devices for word in DEVICES[device]]
-
-    def _boot(self, folder):
-        words = super()._boot(folder)
-        self.add_sum()
-        if self.boot == "nvme" and "nvme" not in self.devices:
-            self.disk_used = self.image_used  # the only NVMe disk there is: what the guest reads is this
-        return words
-
-    def add_sum(self):
-        if self.image_used:
-            with open(self.image_used, "rb") as file:
-                self.boot_sums += (hashlib.file_digest(file, "sha256").hexdigest(),)
 
 
 def build_machine(machine: Machine, folder: Path) -> pc.Machine:
@@ -131,15 +118,28 @@ def build_machine(machine: Machine, folder: Path) -> pc.Machine:
     return built
 
 
+def sum_of(file: Path) -> str:
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
 def boot(machine: Machine) -> Run:
     folder = Path(tempfile.mkdtemp(prefix="sluice-boot-"))
     try:
         built = build_machine(machine, folder)
-        result = pc.run_machine(built, machine.timeout, folder=folder)
-        built.add_sum()
+        sums = []
+
+        def look(_command=None):
+            if built.image_used:
+                sums.append(sum_of(built.image_used))
+                if built.boot == "nvme" and "nvme" not in machine.devices:
+                    built.disk_used = built.image_used  # the only NVMe disk there is: what the guest reads is this
+
+        result = pc.run_machine(built, machine.timeout, folder=folder, on_command=look)
+        look()
         text = result.text() + (f"\nQEMU: {result.qemu_errors}" if result.qemu_errors else "")
         return Run(result.status, result.sentence, text, result.summary, result.qemu_status,
-                   read_trace(folder / "trace"), machine.iommu.partition(",")[0], built.boot_sums)
+                   read_trace(folder / "trace"), machine.iommu.partition(",")[0], tuple(sums))
     except Trouble as trouble:
         raise Failed(str(trouble)) from None
     finally:
