@@ -119,6 +119,11 @@ def boot_volumes() -> list:
            r"^sluice: pci: .* 8086:2934 usb", boot="usb", devices=(*ALL, "more-usb")),
         on("nvme-only", "the guest takes over the very controller that firmware booted from",
            r"^tour:.* serial boot\b", boot="nvme", devices=("edu",)),
+        Scenario("boot-quiet", "controllers that firmware used cannot go on writing into what is now the guest's memory",
+                 Machine(guest="inventory", devices=(*ALL, "more-usb"), boot="usb", timeout=90),
+                 says=(r"^sluice: pci: firmware left bus mastering on \(\d", r"^function .* class 0c0330 bus mastering off",
+                       r"^function .* class 0c0320 bus mastering off", r"^function .* class 010802 bus mastering off"),
+                 never=(r"^function .* class (01|02|0c03)\w+ bus mastering on",)),
         replace(on("tool", "the image that ./tools/image makes, as it is written to a stick", r"loading Boot.*USB HARDDRIVE",
                    boot="usb", exit_port=False), prepare=made_by_the_tool),
     ]
