@@ -148,7 +148,8 @@ void pci_stop_messages(void);
 
 /*
  * Switches bus mastering off at the disk, network, USB and FireWire controllers, which firmware's drivers may
- * have left at work on memory that is about to be the guest's; but for those that is_needed() says must go on.
+ * have left at work on memory that is about to be the guest's; but for those that is_needed() says must go
+ * on.
  */
 void pci_stop_transfers(bool (*is_needed)(uint16_t id));
 
