@@ -308,6 +308,9 @@ def hooks() -> list:
     return [
         on("takeover", "firmware left the unit on and DMA is under way: no moment without translation", taken_over,
            checks.never_off, trace=("vtd_dmar_enable", "memory_region_ops_write")),
+        on("usb-at-work", "a USB controller that firmware did not stop is blocked, and said to be",
+           (r"hook: the USB controller's event arrived", r"hook: the USB controller's next event did not arrive",
+            r"^sluice: pci: firmware left bus mastering on"), checks.usb_is_named, boot="usb", options="hook=usb"),
         on("event-log", "events in AMD-Vi's log are decoded", events, checks.tour,
            only="amd: VT-d's faults are recorded by QEMU itself"),
     ]

@@ -6,6 +6,8 @@
  */
 #include "hook.h"
 
+#include "usb.h"
+
 #include "cpu/ops.h"
 #include "cpu/time.h"
 #include "drivers/iommu/amdvi/amdvi.h"
@@ -72,6 +74,7 @@ void hook_before_enable(void)
 {
     uint64_t mfn;
 
+    usb_goes_on();
     if (option_value("acpi-override") != NULL)
         return;
     mfn = frames_alloc(1);
@@ -108,6 +111,7 @@ void hook_after_enable(void)
 {
     bool busy = edu != NULL && (*edu_register(EDU_COMMAND) & EDU_BUSY) != 0;
 
+    usb_has_news();
     if (target == NULL)
         return;
     log_line("hook: the DMA that began before is %s", busy ? "under way" : "over too early");
