@@ -71,6 +71,12 @@ def names(image: Path) -> set:
     return {name.removeprefix("::/") for name in listed if name and not name.endswith("/")}
 
 
+def bytes_at(image: Path, offset: int, count: int) -> bytes:
+    with open(image, "rb") as file:
+        file.seek(offset)
+        return file.read(count)
+
+
 def table(image: Path) -> None:
     """Both copies of the partition table, and one partition, which firmware looks for."""
     verdict = said(SFDISK, "--verify", image)
@@ -79,11 +85,11 @@ def table(image: Path) -> None:
     same("label", told["label"], "gpt")
     (partition,) = told["partitions"]
     same("type", partition["type"], "C12A7328-F81F-11D2-BA4B-00A0C93EC93B")
-    data = image.read_bytes()
-    for where in (data[512:], data[-512:]):
-        same("header", where[:8], b"EFI PART")
-    same("sectors of the volume", int.from_bytes(data[EDGE_MIB * MIB + 32:][:4], "little"), partition["size"])
-    same("volume", data[EDGE_MIB * MIB + 82:][:8], b"FAT32   ")
+    end, volume_at = image.stat().st_size, EDGE_MIB * MIB
+    for where in (512, end - 512):
+        same(f"header at {where}", bytes_at(image, where, 8), b"EFI PART")
+    same("sectors of the volume", int.from_bytes(bytes_at(image, volume_at + 32, 4), "little"), partition["size"])
+    same("volume", bytes_at(image, volume_at + 82, 8), b"FAT32   ")
 
 
 def whole(root: Path) -> None:
@@ -209,7 +215,7 @@ def run_image(root: Path) -> None:
             expect(sentence in done.stdout, f"{words} is not answered by {sentence!r}", done.stdout)
         junk = place / "junk.img"
         junk.write_bytes(os.urandom(MIB))
-        done = call(root, "run", "--image", junk, "--timeout", "20", "--icount")
+        done = call(root, "run", "--image", junk, "--timeout", "5", "--icount")
         expect(done.returncode == 124 and "firmware had not started Sluice" in done.stdout,
                f"status {done.returncode} after an image of random bytes", done.stdout)
         same("the image", len(junk.read_bytes()), MIB)
