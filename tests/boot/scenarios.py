@@ -118,7 +118,7 @@ def boot_volumes() -> list:
         on("busy-usb", "with a keyboard, a mouse and more USB controllers, which firmware has polled",
            r"^sluice: pci: .* 8086:2934 usb", boot="usb", devices=(*ALL, "more-usb")),
         on("nvme-only", "the guest takes over the very controller that firmware booted from",
-           r"^tour:.* serial boot\b", boot="nvme", devices=("edu",)),
+           r"^tour:   NVMe .* \d{6} blocks of 512 bytes", boot="nvme", devices=("edu",)),
         Scenario("boot-quiet", "controllers that firmware used cannot go on writing into what is now the guest's memory",
                  Machine(guest="inventory", devices=(*ALL, "more-usb"), boot="usb", timeout=90),
                  says=(r"^sluice: pci: firmware left bus mastering on \(\d", r"^function .* class 0c0330 bus mastering off",
