@@ -31,6 +31,32 @@ static UINT64 find_rsdp(void)
     return old;
 }
 
+/* Masks that say the same as one of the two formats are that format. */
+static UINT32 format_of_masks(const EFI_PIXEL_BITMASK *masks)
+{
+    if (masks->GreenMask != 0xff00)
+        return BOOT_PIXEL_OTHER;
+    if (masks->RedMask == 0xff && masks->BlueMask == 0xff0000)
+        return BOOT_PIXEL_RGBX;
+    if (masks->BlueMask == 0xff && masks->RedMask == 0xff0000)
+        return BOOT_PIXEL_BGRX;
+    return BOOT_PIXEL_OTHER;
+}
+
+static UINT32 pixel_format(const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode)
+{
+    switch (mode->PixelFormat) {
+    case PixelRedGreenBlueReserved8BitPerColor:
+        return BOOT_PIXEL_RGBX;
+    case PixelBlueGreenRedReserved8BitPerColor:
+        return BOOT_PIXEL_BGRX;
+    case PixelBitMask:
+        return format_of_masks(&mode->PixelInformation);
+    default:
+        return BOOT_PIXEL_NONE;
+    }
+}
+
 static void describe_framebuffer(struct boot_framebuffer *framebuffer)
 {
     EFI_GRAPHICS_OUTPUT_PROTOCOL *graphics;
@@ -38,12 +64,7 @@ static void describe_framebuffer(struct boot_framebuffer *framebuffer)
         !graphics->Mode || !graphics->Mode->Info)
         return;
     const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode = graphics->Mode->Info;
-    if (mode->PixelFormat == PixelRedGreenBlueReserved8BitPerColor)
-        framebuffer->format = BOOT_PIXEL_RGBX;
-    else if (mode->PixelFormat == PixelBlueGreenRedReserved8BitPerColor)
-        framebuffer->format = BOOT_PIXEL_BGRX;
-    else
-        return;
+    framebuffer->format = pixel_format(mode);
     framebuffer->base = graphics->Mode->FrameBufferBase;
     framebuffer->size = graphics->Mode->FrameBufferSize;
     framebuffer->width = mode->HorizontalResolution;

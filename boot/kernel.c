@@ -38,7 +38,7 @@ const char *kernel_place(struct boot_info *info, UINT64 *l4, UINT64 *entry)
         return wrong;
     if (!load(&image, info))
         return "there is not enough memory below 4 GiB for the hypervisor";
-    *l4 = paging_build(&image, info->image.base, &info->loader_pages);
+    *l4 = paging_build(&image, info);
     *entry = image.entry;
     return *l4 ? NULL : "there is not enough memory below 4 GiB for page tables";
 }

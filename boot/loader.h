@@ -52,10 +52,11 @@ UINT64 pages_alloc(UINT64 bytes);
 
 /* ---- paging.c ---- */
 /*
- * Firmware's own mapping with the kernel's segments added high, each with its own permissions.
- * Physical address of the L4, 0 without memory. Pages come from one block that *pages describes.
+ * Firmware's own mapping with the kernel's segments added high, each with its own permissions, and the
+ * framebuffer, uncached: info has where both are, and is told where the framebuffer is mapped.
+ * Physical address of the L4, 0 without memory. Pages come from one block that info->loader_pages describes.
  */
-UINT64 paging_build(const struct elf_image *image, UINT64 physical, struct boot_blob *pages);
+UINT64 paging_build(const struct elf_image *image, struct boot_info *info);
 
 /* ---- handover.c ---- */
 /* Fills in RSDP, configuration table and framebuffer. */

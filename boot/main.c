@@ -67,13 +67,14 @@ EFI_STATUS EFIAPI efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *table)
     struct boot_info *info = NULL;
     if (!settings_load(&info))
         return refuse(NULL);
+    handover_describe(info);
+    hook_framebuffer(info);
 
     UINT64 l4, entry;
     wrong = kernel_place(info, &l4, &entry);
     if (wrong)
         return refuse(wrong);
 
-    handover_describe(info);
     if (!hook_leave(info))
         return refuse(NULL);
     say("loader: kernel at ", hexadecimal(info->image.base), ", entry ", hexadecimal(entry),

@@ -3,8 +3,11 @@
 
 #define PTE_P          0x1ull
 #define PTE_W          0x2ull
+#define PTE_UC         0x18ull /* write-through and cache-disable: uncached, whatever else firmware set */
+#define PTE_PS         0x80ull
 #define PTE_NX         (1ull << 63)
 #define PTE_FRAME_MASK 0x000ffffffffff000ull
+#define LARGE_PAGE     (2ull << 20)
 
 struct table_pool {
     UINT64 next;
@@ -40,10 +43,34 @@ static UINT64 read_cr3(void)
     return value;
 }
 
-UINT64 paging_build(const struct elf_image *image, UINT64 physical, struct boot_blob *pages)
+#define FRAMEBUFFER_TABLES 2u /* L3 and L2: all of it is within one GiB */
+
+/* Firmware need not have mapped it. Whether it makes sense is for the kernel to say, before it touches a
+ * pixel. */
+static void map_framebuffer(UINT64 *l4, struct boot_framebuffer *framebuffer, struct table_pool *pool)
 {
+    UINT64 offset = framebuffer->base % LARGE_PAGE, first = framebuffer->base - offset;
+    UINT64 size = framebuffer->size < BOOT_FRAMEBUFFER_MAX ? framebuffer->size : BOOT_FRAMEBUFFER_MAX;
+
+    l4[BOOT_FRAMEBUFFER_VIRTUAL >> 39 & 511] = 0;
+    if (framebuffer->format == BOOT_PIXEL_NONE || size == 0 || (first & ~PTE_FRAME_MASK))
+        return;
+    for (UINT64 at = 0; at < offset + size; at += LARGE_PAGE) {
+        UINT64 virtual = BOOT_FRAMEBUFFER_VIRTUAL + at;
+        UINT64 *l3 = step_down(l4, virtual >> 39 & 511, pool);
+        UINT64 *l2 = step_down(l3, virtual >> 30 & 511, pool);
+        l2[virtual >> 21 & 511] = ((first + at) & PTE_FRAME_MASK) | PTE_NX | PTE_PS | PTE_UC | PTE_W | PTE_P;
+    }
+    framebuffer->virtual = BOOT_FRAMEBUFFER_VIRTUAL + offset;
+}
+
+UINT64 paging_build(const struct elf_image *image, struct boot_info *info)
+{
+    struct boot_blob *pages = &info->loader_pages;
+    UINT64 physical = info->image.base;
+
     /* L4, L3, at most two L2 (64 MiB touch two GiB at most), an L1 for every 2 MiB touched. */
-    UINT64 tables = 4 + ((image->end - 1) >> 21) - (image->start >> 21) + 1;
+    UINT64 tables = 4 + ((image->end - 1) >> 21) - (image->start >> 21) + 1 + FRAMEBUFFER_TABLES;
     pages->size = tables * 4096;
     pages->base = pages_alloc(pages->size);
     if (!pages->base)
@@ -65,5 +92,6 @@ UINT64 paging_build(const struct elf_image *image, UINT64 physical, struct boot_
             map_page(l4, virtual, physical + (virtual - image->start), bits, &pool);
         }
     }
+    map_framebuffer(l4, &info->framebuffer, &pool);
     return (UINT64)(UINTN)l4;
 }

@@ -7,7 +7,7 @@
  *
  * State at entry: long mode, interrupts off, SysV ABI, RDI = physical (identity-mapped) address of
  * struct boot_info. The page tables identity-map what firmware mapped and map the image at its linked
- * address, each segment with its own permissions and none writable and executable.
+ * address, each segment with its own permissions and none writable and executable, and the framebuffer high.
  */
 #ifndef SLUICE_BOOT_INFO_H
 #define SLUICE_BOOT_INFO_H
@@ -26,13 +26,21 @@ enum boot_pixel_format {
     BOOT_PIXEL_NONE = 0, /* no linear framebuffer */
     BOOT_PIXEL_RGBX = 1, /* red in the lowest byte */
     BOOT_PIXEL_BGRX = 2, /* blue in the lowest byte */
+    BOOT_PIXEL_OTHER = 3,
 };
+
+/* Where the loader maps the framebuffer, and the kernel too; one GiB, of which this much is used at most. */
+#ifndef BOOT_FRAMEBUFFER_VIRTUAL /* a host test has no such addresses */
+#define BOOT_FRAMEBUFFER_VIRTUAL 0xffff81bfc0000000ULL
+#endif
+#define BOOT_FRAMEBUFFER_MAX (256ULL << 20)
 
 struct boot_framebuffer {
     uint64_t base, size;
+    uint64_t virtual;       /* where it is mapped, uncached; 0: nowhere */
     uint32_t width, height; /* pixels */
     uint32_t pitch;         /* pixels a scan line */
-    uint32_t format;        /* enum boot_pixel_format; 32 bits a pixel */
+    uint32_t format;        /* enum boot_pixel_format; 32 bits a pixel, but for the last */
 };
 
 struct boot_info {
@@ -62,6 +70,6 @@ struct boot_info {
     uint64_t entry_tsc;              /* time-stamp counter just before the jump */
 };
 
-_Static_assert(sizeof(struct boot_info) == 264, "loader and kernel must agree");
+_Static_assert(sizeof(struct boot_info) == 272, "loader and kernel must agree");
 
 #endif

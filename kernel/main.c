@@ -25,6 +25,7 @@
 #include "pci/pci.h"
 #include "pv/guest.h"
 #include "pv/io.h"
+#include "screen/screen.h"
 
 #define TICK_NS 100000000ull /* 100 ms: log limits open again */
 
@@ -43,9 +44,11 @@ static bool take_boot_info(const struct boot_info *given)
         options_set((const char *)(uintptr_t)info.options.base, info.options.size);
     }
     serial_init();
+    if (ours)
+        screen_init(&info.framebuffer);
     log_line("Sluice, a micro-hypervisor whose guest steers its devices' DMA");
     if (!ours)
-        log_line("the loader and the hypervisor do not belong together");
+        log_say(LOG_ALERT, "the loader and the hypervisor do not belong together");
     return ours;
 }
 
@@ -78,7 +81,10 @@ static bool take_cpu_and_memory(void)
 {
     use_symbols((const void *)(uintptr_t)info.symtab.base, (const void *)(uintptr_t)info.strtab.base);
     trap_init();
-    if (!cpu_features_init() || !memory_map_init(&info, cpu_features.physical_bits) || !memory_init(&info))
+    cpu_features_read();
+    bool mapped = memory_map_init(&info, cpu_features.physical_bits);
+    screen_start(&info, cpu_features.physical_bits);
+    if (!cpu_features_init() || !mapped || !memory_init(&info))
         return false;
     keep_symbols();
     return true;
@@ -116,7 +122,8 @@ static bool find_iommu(struct iommu_setup *setup)
     }
     if (setup->table != NULL)
         return true;
-    log_line(
+    log_say(
+        LOG_ALERT,
         "iommu: firmware has neither a sound DMAR (VT-d) nor a sound IVRS (AMD-Vi) table: the machine has no "
         "IOMMU, or it is switched off in the firmware's set-up, or the table was refused above");
     return false;
@@ -148,9 +155,9 @@ static bool take_iommu(void)
             log_line("iommu: interrupts are remapped: what no entry allows is blocked");
         return true;
     }
-    log_line(
-        "without a working IOMMU the guest could not be confined, so it is not started (iommu=off starts "
-        "it with no protection)");
+    log_say(LOG_ALERT,
+            "without a working IOMMU the guest could not be confined, so it is not started (iommu=off starts "
+            "it with no protection)");
     return false;
 }
 
@@ -178,6 +185,7 @@ static _Noreturn void enter(struct cpu_regs *entry)
     timer_start(tick, TICK_NS);
     log_line("entering the guest, %llu TSC ticks after the loader's last instruction",
              (unsigned long long)(tsc_read() - info.entry_tsc));
+    screen_guest_runs();
     cpu_enter_guest(entry);
 }
 

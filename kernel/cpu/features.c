@@ -64,7 +64,7 @@ static void read_names(uint32_t extended_max)
     }
 }
 
-static void read_features(void)
+void cpu_features_read(void)
 {
     struct cpu_features *f = &cpu_features;
     uint32_t basic_max = cpu_id(0, 0).eax;
@@ -73,6 +73,7 @@ static void read_features(void)
 
     read_names(extended_max);
     f->pge = bit(one.edx, 13);
+    f->pat = bit(one.edx, 16);
     f->pcid = bit(one.ecx, 17);
     f->x2apic = bit(one.ecx, 21);
     f->hypervisor = bit(one.ecx, 31);
@@ -124,7 +125,7 @@ static void write_control(void)
     cr4_write(cr4);
     if (xsave)
         enable_xsave();
-    if (bit(one.edx, 16))
+    if (f->pat)
         msr_write(MSR_PAT, PAT_LAYOUT);
 }
 
@@ -132,24 +133,27 @@ bool cpu_features_init(void)
 {
     struct cpu_features *f = &cpu_features;
 
-    read_features();
     if ((cr4_read() & CR4_LA57) != 0) {
-        log_line("cpu: firmware left 5-level paging on, which Sluice cannot run with: switch it off in the "
-                 "firmware's set-up");
+        log_say(LOG_ALERT,
+                "cpu: firmware left 5-level paging on, which Sluice cannot run with: switch it off in the "
+                "firmware's set-up");
         return false;
     }
     if (!f->nx) {
-        log_line("cpu: the no-execute bit is missing or switched off in the firmware's set-up; Sluice does "
-                 "not run without it");
+        log_say(LOG_ALERT,
+                "cpu: the no-execute bit is missing or switched off in the firmware's set-up; Sluice does "
+                "not run without it");
         return false;
     }
     if (!f->cmpxchg16b) {
-        log_line(
+        log_say(
+            LOG_ALERT,
             "cpu: there is no CMPXCHG16B, without which an IOMMU's entries cannot be changed while it runs");
         return false;
     }
     if (f->clflush_line < 64) {
-        log_line("cpu: CLFLUSH writes back %u bytes at a time; Sluice counts on 64 or more", f->clflush_line);
+        log_say(LOG_ALERT, "cpu: CLFLUSH writes back %u bytes at a time; Sluice counts on 64 or more",
+                f->clflush_line);
         return false;
     }
     bool has_smap = f->smap;

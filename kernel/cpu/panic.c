@@ -84,13 +84,12 @@ static void print_address(const char *what, uint64_t address)
 {
     struct elf_symbol symbol;
     if (!in_text(address) || !find_symbol(address, &symbol)) {
-        log_line("  %s %016llx", what, (unsigned long long)address);
+        log_say(LOG_FAULT, "  %s %016llx", what, (unsigned long long)address);
         return;
     }
     const char *name = names + symbol.name;
-    log_line("  %s %016llx  %.*s+0x%llx", what, (unsigned long long)address,
-             (int)strnlen(name, names_size - symbol.name), name,
-             (unsigned long long)(address - symbol.value));
+    log_say(LOG_FAULT, "  %s %016llx  %.*s+0x%llx", what, (unsigned long long)address,
+            (int)strnlen(name, names_size - symbol.name), name, (unsigned long long)(address - symbol.value));
 }
 
 /* ---- what is printed ---- */
@@ -98,17 +97,17 @@ static void print_address(const char *what, uint64_t address)
 static void print_registers(const struct cpu_regs *regs)
 {
 #define WORD(name) (unsigned long long)regs->name
-    log_line("  rip %016llx  rsp %016llx  rflags %08llx", WORD(rip), WORD(rsp), WORD(rflags));
-    log_line("  rax %016llx  rbx %016llx  rcx %016llx  rdx %016llx", WORD(rax), WORD(rbx), WORD(rcx),
-             WORD(rdx));
-    log_line("  rsi %016llx  rdi %016llx  rbp %016llx  r8  %016llx", WORD(rsi), WORD(rdi), WORD(rbp),
-             WORD(r8));
-    log_line("  r9  %016llx  r10 %016llx  r11 %016llx  r12 %016llx", WORD(r9), WORD(r10), WORD(r11),
-             WORD(r12));
-    log_line("  r13 %016llx  r14 %016llx  r15 %016llx  cs  %04llx  ss %04llx", WORD(r13), WORD(r14),
-             WORD(r15), WORD(cs), WORD(ss));
-    log_line("  cr2 %016llx  cr3 %016llx  vector 0x%llx  error code 0x%llx", (unsigned long long)cr2_read(),
-             (unsigned long long)cr3_read(), WORD(vector), WORD(error_code));
+    log_say(LOG_FAULT, "  rip %016llx  rsp %016llx  rflags %08llx", WORD(rip), WORD(rsp), WORD(rflags));
+    log_say(LOG_FAULT, "  rax %016llx  rbx %016llx  rcx %016llx  rdx %016llx", WORD(rax), WORD(rbx),
+            WORD(rcx), WORD(rdx));
+    log_say(LOG_FAULT, "  rsi %016llx  rdi %016llx  rbp %016llx  r8  %016llx", WORD(rsi), WORD(rdi),
+            WORD(rbp), WORD(r8));
+    log_say(LOG_FAULT, "  r9  %016llx  r10 %016llx  r11 %016llx  r12 %016llx", WORD(r9), WORD(r10), WORD(r11),
+            WORD(r12));
+    log_say(LOG_FAULT, "  r13 %016llx  r14 %016llx  r15 %016llx  cs  %04llx  ss %04llx", WORD(r13), WORD(r14),
+            WORD(r15), WORD(cs), WORD(ss));
+    log_say(LOG_FAULT, "  cr2 %016llx  cr3 %016llx  vector 0x%llx  error code 0x%llx",
+            (unsigned long long)cr2_read(), (unsigned long long)cr3_read(), WORD(vector), WORD(error_code));
 #undef WORD
 }
 
@@ -147,7 +146,7 @@ _Noreturn void panic(const struct cpu_regs *regs, const char *format, ...)
     va_start(args, format);
     format_string_v(message, sizeof(message), format, args);
     va_end(args);
-    log_line("panic: %s", message);
+    log_say(LOG_FAULT, "panic: %s", message);
 
     if (depth == 1) {
         if (regs != NULL) {
@@ -159,11 +158,11 @@ _Noreturn void panic(const struct cpu_regs *regs, const char *format, ...)
             print_backtrace((uint64_t)(uintptr_t)__builtin_frame_address(0));
         }
     } else {
-        log_line("  while reporting the one before");
+        log_say(LOG_FAULT, "  while reporting the one before");
         if (regs != NULL)
             print_address("at  ", regs->rip);
     }
-    log_line("the hypervisor has stopped; nothing more will happen until the machine is reset");
+    log_say(LOG_FAULT, "the hypervisor has stopped; nothing more will happen until the machine is reset");
     if (stop_hook != NULL) {
         panic_stop_fn stop = stop_hook;
         stop_hook = NULL;

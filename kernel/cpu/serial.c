@@ -43,8 +43,9 @@ static bool wait_empty(void)
     return false;
 }
 
-static void serial_write(const char *text, size_t length)
+static void serial_write(enum log_voice voice, const char *text, size_t length)
 {
+    (void)voice;
     uint32_t room = 0;
     for (size_t i = 0; i < length && !dead; i++) {
         uint32_t needed = text[i] == '\n' ? 2 : 1;

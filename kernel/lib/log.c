@@ -23,10 +23,10 @@ void log_add_sink(log_sink_fn sink)
         sinks[sink_count++] = sink;
 }
 
-static void emit(const char *text, size_t length)
+static void emit(enum log_voice voice, const char *text, size_t length)
 {
     for (uint32_t i = 0; i < sink_count; i++)
-        sinks[i](text, length);
+        sinks[i](voice, text, length);
 }
 
 /* True at the blank that would make the guest's line one of ours. Any control character may begin a line. */
@@ -42,11 +42,11 @@ static bool completes_prefix(char character)
     return false;
 }
 
-void log_raw(const char *text, size_t length)
+void log_raw(enum log_voice voice, const char *text, size_t length)
 {
     if (length == 0)
         return;
-    emit(text, length);
+    emit(voice, text, length);
     line_open = text[length - 1] != '\n';
 }
 
@@ -56,34 +56,49 @@ void log_guest(const char *text, size_t length)
 
     for (size_t i = 0; i < length; i++) {
         if (completes_prefix(text[i])) {
-            log_raw(text + written, i - written);
-            log_raw("|", 1);
+            log_raw(LOG_GUEST, text + written, i - written);
+            log_raw(LOG_GUEST, "|", 1);
             written = i + 1;
         }
     }
-    log_raw(text + written, length - written);
+    log_raw(LOG_GUEST, text + written, length - written);
 }
 
-void log_line(const char *format, ...)
+static void say(enum log_voice voice, const char *format, va_list args)
 {
     char line[LINE_MAX];
-    va_list args;
 
     for (size_t i = 0; i < PREFIX_LENGTH; i++)
         line[i] = prefix[i];
-    va_start(args, format);
     int wanted = format_string_v(line + PREFIX_LENGTH, LINE_MAX - PREFIX_LENGTH - 1, format, args);
-    va_end(args);
 
     size_t length = PREFIX_LENGTH + (size_t)wanted;
     if (length > LINE_MAX - 2)
         length = LINE_MAX - 2;
     line[length++] = '\n';
     if (line_open)
-        emit("\n", 1);
+        emit(voice, "\n", 1);
     line_open = false;
     matched = 0;
-    emit(line, length);
+    emit(voice, line, length);
+}
+
+void log_line(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    say(LOG_PLAIN, format, args);
+    va_end(args);
+}
+
+void log_say(enum log_voice voice, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    say(voice, format, args);
+    va_end(args);
 }
 
 bool log_limit_pass(struct log_limit *limit)

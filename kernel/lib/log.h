@@ -11,15 +11,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Who speaks, and how much it matters. */
+enum log_voice {
+    LOG_PLAIN,  /* the hypervisor */
+    LOG_GUEST,  /* its guest */
+    LOG_ALERT,  /* the hypervisor: a refusal and its reason, an end, what a person can do now */
+    LOG_FAULT,  /* the hypervisor: a fault of its own */
+    LOG_RECORD, /* figures for programs, which no person wants to read */
+};
+
 /* A sink takes bytes as they come (lines end in '\n'). At most 4 are kept; further ones are refused. */
-typedef void (*log_sink_fn)(const char *text, size_t length);
+typedef void (*log_sink_fn)(enum log_voice voice, const char *text, size_t length);
 void log_add_sink(log_sink_fn sink);
 
 /* Writes one line: "sluice: " + message + "\n". Format as kprintf (lib/printf.h). */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Writes raw bytes without prefix: parts of a line that is too long for log_line(). */
-void log_raw(const char *text, size_t length);
+/* The same in another voice than LOG_PLAIN. */
+void log_say(enum log_voice voice, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Writes raw bytes without prefix: a line that is too long for log_line(), its end included. */
+void log_raw(enum log_voice voice, const char *text, size_t length);
 
 /*
  * Writes the guest's console output. A line that would begin with our own prefix has its blank changed to

@@ -3,6 +3,7 @@
 
 #include "boot_info.h"
 #include "cpu/descriptors.h"
+#include "cpu/features.h"
 #include "cpu/ops.h"
 #include "cpu/stack.h"
 #include "lib/log.h"
@@ -135,6 +136,18 @@ static bool map_all_ram(const struct boot_info *info)
     return map_direct_without_image(info, base, end);
 }
 
+/* Where the loader had it, so that the screen does not notice the switch. */
+static bool map_framebuffer(const struct boot_framebuffer *framebuffer)
+{
+    uint64_t offset = framebuffer->base % FRAME_SIZE;
+    uint64_t size = framebuffer->size < BOOT_FRAMEBUFFER_MAX ? framebuffer->size : BOOT_FRAMEBUFFER_MAX;
+
+    return framebuffer->virtual == 0 ||
+           page_tables_map(&tables, framebuffer->virtual - offset, framebuffer->base - offset,
+                           (offset + size + FRAME_SIZE - 1) & ~(FRAME_SIZE - 1),
+                           cpu_features.pat ? MAP_COMBINED : MAP_UNCACHED);
+}
+
 /* ---- all of it ---- */
 
 static bool image_is_sane(const struct boot_info *info)
@@ -167,7 +180,7 @@ bool map_build(const struct boot_info *info)
     tables.root = early_take() << FRAME_SHIFT;
     zero_page = early_take() << FRAME_SHIFT;
     if (tables.root != 0 && zero_page != 0 && reserve_slots() && map_image(info) &&
-        map_descriptor_tables(info) && map_all_ram(info) &&
+        map_descriptor_tables(info) && map_all_ram(info) && map_framebuffer(&info->framebuffer) &&
         frame_table_map(&tables, table_physical, zero_page))
         return true;
     log_line("memory: not enough of it for the hypervisor's page tables");

@@ -3,7 +3,7 @@
  * The hypervisor's own address space: L4 slots 256 to 271, the same in every guest L4.
  *
  *   0xffff800000000000  slot 256      machine-to-physical list, read-only for the guest
- *   0xffff818000000000  slot 259      MMIO windows (uncached) and fixed mappings
+ *   0xffff818000000000  slot 259      MMIO windows (uncached), the framebuffer, passing views
  *   0xffff820000000000  slot 260      frame table
  *   0xffff828000000000  slot 261      the image at 0xffff82d080200000, each segment W^X; GDT pages
  *   0xffff830000000000  slots 262-271 directmap of RAM, writable, never executable, image left out

@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#define PTE_PAT_SMALL (1ull << 7)
+
 #define SIZE_2M (1ull << 21)
 #define SIZE_1G (1ull << 30)
 
@@ -43,13 +45,20 @@ static unsigned largest_shift(uint64_t virtual, uint64_t physical, uint64_t size
     return both % SIZE_2M == 0 && size >= SIZE_2M ? 21 : 12;
 }
 
+static uint64_t leaf_flags(uint64_t flags, unsigned shift)
+{
+    if (shift > 12)
+        return flags | PTE_PS;
+    return (flags & PTE_PAT_LARGE) != 0 ? (flags & ~PTE_PAT_LARGE) | PTE_PAT_SMALL : flags;
+}
+
 bool page_tables_map(const struct page_tables *tables, uint64_t virtual, uint64_t physical, uint64_t size,
                      uint64_t flags)
 {
     while (size != 0) {
         unsigned shift = largest_shift(virtual, physical, size);
         uint64_t step = 1ull << shift;
-        uint64_t leaf = flags | (shift > 12 ? PTE_PS : 0);
+        uint64_t leaf = leaf_flags(flags, shift);
         uint64_t *table = table_at(tables, virtual, shift, flags & PTE_U);
         if (table == NULL)
             return false;

@@ -6,21 +6,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PTE_P     (1ull << 0)
-#define PTE_W     (1ull << 1)
-#define PTE_U     (1ull << 2)
-#define PTE_PWT   (1ull << 3)
-#define PTE_PCD   (1ull << 4)
-#define PTE_A     (1ull << 5)
-#define PTE_D     (1ull << 6)
-#define PTE_PS    (1ull << 7)
-#define PTE_NX    (1ull << 63)
-#define PTE_FRAME 0x000ffffffffff000ull
+#define PTE_P         (1ull << 0)
+#define PTE_W         (1ull << 1)
+#define PTE_U         (1ull << 2)
+#define PTE_PWT       (1ull << 3)
+#define PTE_PCD       (1ull << 4)
+#define PTE_A         (1ull << 5)
+#define PTE_D         (1ull << 6)
+#define PTE_PS        (1ull << 7)
+#define PTE_PAT_LARGE (1ull << 12) /* of a large leaf; a 4 KiB one has it in bit 7 */
+#define PTE_NX        (1ull << 63)
+#define PTE_FRAME     0x000ffffffffff000ull
 
 #define MAP_READ_ONLY (PTE_P | PTE_A | PTE_NX)
 #define MAP_DATA      (PTE_P | PTE_A | PTE_D | PTE_W | PTE_NX)
 #define MAP_CODE      (PTE_P | PTE_A)
 #define MAP_UNCACHED  (MAP_DATA | PTE_PCD | PTE_PWT)
+#define MAP_COMBINED  (MAP_DATA | PTE_PAT_LARGE) /* write-combining, by the PAT of cpu_features_init() */
 
 /* Where table pages come from (MFN; 0 = none) and how to reach them; differs before and after the switch. */
 struct page_source {

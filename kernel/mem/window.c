@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Views of what is not RAM: device registers for ever, firmware tables for a while. */
+#include "boot_info.h"
 #include "cpu/features.h"
 #include "lib/log.h"
 #include "mem/frame.h"
@@ -46,7 +47,8 @@ volatile void *mmio_map(uint64_t physical, uint64_t size)
     uint64_t start = mmio_next;
     if (bytes >= LARGE_PAGE)
         start = ((start + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1)) + base % LARGE_PAGE;
-    if (bytes > MAP_WINDOW_BASE - start || !page_tables_map(own_tables(), start, base, bytes, MAP_UNCACHED)) {
+    if (bytes > BOOT_FRAMEBUFFER_VIRTUAL - start ||
+        !page_tables_map(own_tables(), start, base, bytes, MAP_UNCACHED)) {
         log_line("memory: no room for a register window of 0x%llx bytes", (unsigned long long)size);
         return NULL;
     }

@@ -15,6 +15,7 @@
 #include "mem/frame.h"
 #include "mem/memory_map.h"
 #include "pv/guest.h"
+#include "screen/screen.h"
 
 #define PAGE(address) ((address) >> FRAME_SHIFT)
 
@@ -426,6 +427,7 @@ bool device_bar_set_base(struct device_bar *bar, uint64_t base)
 
     if (base != bar->boot && !was_moved && moved_count == DEVICE_MOVED_MAX)
         return false;
+    screen_guest_moves(bar->base, bar->size);
     forget_moved(bar);
     bar->base = base;
     if (base != bar->boot)

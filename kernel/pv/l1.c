@@ -6,6 +6,7 @@
 #include "mem/frame.h"
 #include "pv/guest.h"
 #include "pv/pte.h"
+#include "screen/screen.h"
 
 #include <stddef.h>
 
@@ -39,6 +40,8 @@ static int get_device(uint64_t mfn, uint64_t *entry)
 {
     switch (device_frame_kind(mfn)) {
     case DEVICE_FRAME_MMIO:
+        if ((*entry & PTE_WRITABLE) != 0)
+            screen_guest_maps(mfn);
         *entry = (*entry & ~PTE_CACHE) | UNCACHED;
         return 0;
     case DEVICE_FRAME_READ_ONLY:

@@ -100,7 +100,7 @@ static long shutdown(uint64_t argument)
         log_line("the guest switched itself off");
         machine_stop(STOP_GUEST_POWEROFF);
     }
-    log_line("the guest %s (reason %u)", shutdown_reason_name(request.reason), request.reason);
+    log_say(LOG_ALERT, "the guest %s (reason %u)", shutdown_reason_name(request.reason), request.reason);
     machine_stop(STOP_GUEST_FAILED);
 }
 

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* The end of a run, however it came: summary, then exit port, power-off or a sentence. Option:
+/* The end of a run, however it came: summary, then exit port, power-off or a sentence for a person. Option:
  * exit-port=PORT. */
 #include "acpi/acpi.h"
+#include "cpu/ops.h"
 #include "cpu/panic.h"
+#include "cpu/time.h"
 #include "lib/log.h"
 #include "lib/options.h"
 #include "lib/printf.h"
 #include "pv/guest.h"
 #include "pv/summary.h"
+#include "screen/screen.h"
+
+#define READING_SECONDS 60u
 
 static uint16_t exit_port; /* 0 = nobody asked */
 static bool stopping;
@@ -24,6 +29,7 @@ static void report(enum stop_reason reason)
     if (stopping)
         return;
     stopping = true;
+    screen_guest_ended();
     summary_print(reason);
     poke_exit_port(reason);
 }
@@ -39,16 +45,37 @@ void machine_stop_init(void)
     panic_set_stop(stop_after_panic);
 }
 
+/* Whoever follows the guest on the screen would see it go dark in the moment it ends. */
+static void wait_for_reader(void)
+{
+    uint64_t end = time_now_ns() + READING_SECONDS * 1000000000ull;
+
+    while (screen_is_ours() && time_now_ns() < end)
+        cpu_pause();
+}
+
+static void say_what_to_do(enum stop_reason reason)
+{
+    if (reason == STOP_REFUSED)
+        log_say(LOG_ALERT, "the guest was not started, for the reason above; nothing was changed");
+    if (reason == STOP_GUEST_POWEROFF && screen_is_ours() && acpi_power().valid)
+        log_say(LOG_ALERT, "the machine switches itself off in %u seconds; you may do so at once",
+                READING_SECONDS);
+    log_say(LOG_ALERT, "to go back: take out what Sluice was started from, and switch on again");
+}
+
 void machine_stop(enum stop_reason reason)
 {
     report(reason);
+    say_what_to_do(reason);
     /* Only a guest that asked for it switches the machine off: after a refusal or a crash someone wants to
      * read why. */
-    if (reason == STOP_GUEST_POWEROFF)
+    if (reason == STOP_GUEST_POWEROFF && acpi_power().valid) {
+        wait_for_reader();
         acpi_power_off();
-    log_line("halted; it is safe to switch the machine off");
-    for (;;)
-        __asm__ volatile("cli; hlt");
+    }
+    log_say(LOG_ALERT, "halted; it is safe to switch the machine off: hold the power button");
+    cpu_halt_for_ever();
 }
 
 static void log_registers(const struct cpu_regs *regs)
@@ -73,7 +100,7 @@ void guest_crash(const struct cpu_regs *regs, const char *format, ...)
     va_start(args, format);
     format_string_v(reason, sizeof(reason), format, args);
     va_end(args);
-    log_line("guest crashed: %s", reason);
+    log_say(LOG_ALERT, "guest crashed: %s", reason);
     if (regs != NULL)
         log_registers(regs);
     machine_stop(STOP_GUEST_FAILED);

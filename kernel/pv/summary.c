@@ -131,5 +131,5 @@ void summary_print(enum stop_reason reason)
     add_number("boot_tsc", boot_tsc);
     add_number("stray_interrupts", trap_stray_count());
     add("}\n");
-    log_raw(text, used);
+    log_raw(LOG_RECORD, text, used);
 }

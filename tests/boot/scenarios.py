@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from tests.boot import badelf, checks, firmware
+from tests.boot import badelf, checks, firmware, screens
 from tests.runner import image
 from tests.runner.boot import Scenario
 from tests.runner.core import VENDORS, Failed
@@ -291,6 +291,58 @@ def faults() -> list:
                      only="intel: the IOMMU does not matter here")]
 
 
+def on_screen() -> list:
+    """The console on the framebuffer: what a person in front of a PC sees at the end."""
+    back = "to go back: take out what Sluice was started from"
+
+    def on(name: str, about: str, mode: str, least: int, words: tuple, vendor: str = "", status: int = 0, patch=None,
+           **machine) -> Scenario:
+        width, height = (int(part) for part in mode.partition(",")[0].split("x"))
+        return Scenario(f"screen-{name}", about, Machine(screen=mode, capture=True, **machine), status=status,
+                        says=(rf"^sluice: screen: {width}x{height} pixels",), patch=patch,
+                        check=screens.shows(width, height, least, *words),
+                        only=f"{vendor}: the screen does not depend on the IOMMU, so one is enough" if vendor else "")
+
+    tour = ("12 of 12 stations passed", "the machine switches itself off in 60 seconds", back)
+    return [
+        on("800x600", "the end of the tour on a small screen", "800x600", 26, tour, "amd", guest="tour", devices=ALL),
+        on("4k", "and on a large one", "3840x2160", 32, tour, "intel", guest="tour", devices=ALL, timeout=90),
+        on("identity", "another device, another mode", "1366x768,bochs-display", 30, ("hello: all is well", back), "amd"),
+        on("refusal", "a machine without an IOMMU: why, and what to do", "1920x1080", 15,
+           ("has no IOMMU, or it is switched off in the firmware's set-up", "nothing was changed", back, "safe to switch"),
+           status=2, iommu="none"),
+        on("early-refusal", "what is refused before the hypervisor has page tables of its own", "800x600", 6,
+           ("Sluice, a micro-hypervisor", "there is no CMPXCHG16B", "nothing was changed", back, "safe to switch"),
+           "intel", status=2, cpu="max,-cx16"),
+        on("crash", "a guest that crashes", "1024x768", 20, ("guest crashed", "safe to switch"), "amd", status=1,
+           guest="misbehave", cmdline="invalid_opcode"),
+        on("fault", "the hypervisor's own fault", "1280x800", 30,
+           ("panic: hypervisor fault: page fault", "do_xen_version", "the hypervisor has stopped"), "intel", status=3,
+           patch=Path(__file__).parent / "hypervisor-fault.patch"),
+        on("pitch", "lines that are longer than they are wide", "800x600", 20, ("hello: all is well", back), "amd",
+           efi=HOOKED, options="framebuffer=pitch"),
+        Scenario("screen-nonsense", "firmware names memory in use: never drawn on, one sentence on the serial port",
+                 Machine(screen="800x600", efi=HOOKED, options="framebuffer=memory"),
+                 says=(r"^sluice: screen: not used: the framebuffer is said to be in memory that is in use",
+                       "^hello: all is well"),
+                 only="intel: the screen does not depend on the IOMMU, so one is enough"),
+        Scenario("screen-guests", "the hypervisor leaves the screen alone once the guest maps it",
+                 Machine(guest="draw", screen="800x600", capture=True), says=("^draw: after",), check=screens.guest_draws,
+                 only="intel: the screen does not depend on the IOMMU, so one is enough"),
+        Scenario("screen-off", "screen=off: the machine switches itself off at once, nobody reads",
+                 Machine(screen="800x600", exit_port=False, options="screen=off"), check=checks.switched_itself_off,
+                 never=("^sluice: screen: ", "switches itself off in"),
+                 only="amd: the screen does not depend on the IOMMU, so one is enough"),
+        Scenario("screen-read", "the machine switches itself off when there was time to read",
+                 Machine(screen="800x600", exit_port=False), check=checks.switched_itself_off,
+                 says=("switches itself off in 60 seconds",),
+                 only="intel: the screen does not depend on the IOMMU, so one is enough"),
+        Scenario("screen-none", "no graphics device: one sentence, on the serial port", Machine(),
+                 says=("^sluice: screen: firmware has no framebuffer",),
+                 only="amd: the screen does not depend on the IOMMU, so one is enough"),
+    ]
+
+
 def hooks() -> list:
     """What QEMU's firmware and devices do not do: an image with tests/hooks in it."""
     taken_over = (r"firmware left unit 0 on: it is taken over as it runs", r"hook: a DMA under firmware.s tables arrived",
@@ -317,4 +369,4 @@ def hooks() -> list:
 
 
 SCENARIOS = (hooks() + tours() + boot_volumes() + counts() + endings() + user_mode() + texts() + refusals() + bad_guests()
-             + misbehaviour() + faults() + firmware.SCENARIOS)
+             + misbehaviour() + faults() + on_screen() + firmware.SCENARIOS)

@@ -32,14 +32,28 @@ void captured_dump(void)
         fprintf(stderr, "    log: %s\n", lines[i]);
 }
 
+static void keep(const char *format, va_list args)
+{
+    if (line_count < LINES_MAX)
+        vsnprintf(lines[line_count++], LINE_MAX, format, args);
+}
+
 void log_line(const char *format, ...)
 {
     va_list args;
 
-    if (line_count == LINES_MAX)
-        return;
     va_start(args, format);
-    vsnprintf(lines[line_count++], LINE_MAX, format, args);
+    keep(format, args);
+    va_end(args);
+}
+
+void log_say(enum log_voice voice, const char *format, ...)
+{
+    va_list args;
+
+    (void)voice;
+    va_start(args, format);
+    keep(format, args);
     va_end(args);
 }
 

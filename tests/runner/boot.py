@@ -50,11 +50,11 @@ class Scenario:
         return one
 
 
-def run_scenario(scenario: Scenario, efi=None, guests=None) -> None:
+def play(scenario: Scenario, efi=None, guests=None) -> Run:
+    """Boots and judges; what was judged."""
     if scenario.patch:
         with patched(scenario.patch, "loader") as workspace:
-            run_scenario(replace(scenario, patch=None), workspace.build / "BOOTX64.EFI", GUESTS)
-        return
+            return play(replace(scenario, patch=None), workspace.build / "BOOTX64.EFI", GUESTS)
     machine = scenario.machine
     if efi:
         machine = replace(machine, efi=efi.with_name(machine.efi.name), guests=guests)
@@ -69,6 +69,11 @@ def run_scenario(scenario: Scenario, efi=None, guests=None) -> None:
         except Failed as failure:
             failure.output = failure.output or run.text
             raise
+    return run
+
+
+def run_scenario(scenario: Scenario, efi=None, guests=None) -> None:
+    play(scenario, efi, guests)
 
 
 def cases_by_name() -> dict:

@@ -12,7 +12,7 @@ MAX_LINES = 600
 CODE = (".c", ".h", ".S", ".py", ".ld")
 
 # Lowest first: a room names itself and the rooms before it.
-ROOMS = ("lib", "cpu", "mem", "acpi", "pci", "iommu", "irq", "pv", "main")
+ROOMS = ("lib", "cpu", "mem", "screen", "acpi", "pci", "iommu", "irq", "pv", "main")
 ROOT_HEADERS = {"boot_info.h": "lib"}  # fixed-width types only, shared by boot and kernel
 
 

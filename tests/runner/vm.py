@@ -60,6 +60,8 @@ class Machine:
     image: Path | None = None  # a disk image that is there already, with all that is started
     boot_order: bool = True  # firmware is told what to boot
     trace: tuple = ()  # QEMU trace events
+    screen: str = ""  # a graphics device and its mode: "800x600", "800x600,bochs-display"
+    capture: bool = False  # the screen's picture at the end; the run then ends without the exit port
     typed: str = ""  # "WORD: TEXT": the line TEXT is typed on the serial console when a line WORD has come from there
     timeout: int = 60
     efi: Path = EFI
@@ -80,6 +82,7 @@ class Run:
     trace: list = field(default_factory=list)  # names of traced events, in order
     vendor: str = "intel"  # whose unit the machine had, or none
     boot_sums: tuple = ()  # of the disk image's bytes, before and after, where one was booted
+    picture: pc.Picture | None = None  # of the screen
 
     @property
     def summary(self) -> dict:
@@ -113,7 +116,7 @@ def build_machine(machine: Machine, folder: Path) -> pc.Machine:
                         append=machine.append, acpi_override=machine.acpi_override, iommu=machine.iommu,
                         cpu=machine.cpu, memory_mib=machine.memory, boot=machine.boot, image=machine.image,
                         boot_order=machine.boot_order, icount=machine.icount, exit_port=machine.exit_port,
-                        qemu_args=arguments, typed=machine.typed)
+                        qemu_args=arguments, typed=machine.typed, screen=machine.screen, capture=machine.capture)
     built.devices = machine.devices
     return built
 
@@ -139,7 +142,8 @@ def boot(machine: Machine) -> Run:
         look()
         text = result.text() + (f"\nQEMU: {result.qemu_errors}" if result.qemu_errors else "")
         return Run(result.status, result.sentence, text, result.summary, result.qemu_status,
-                   read_trace(folder / "trace"), machine.iommu.partition(",")[0], tuple(sums))
+                   read_trace(folder / "trace"), machine.iommu.partition(",")[0], tuple(sums),
+                   result.picture)
     except Trouble as trouble:
         raise Failed(str(trouble)) from None
     finally:

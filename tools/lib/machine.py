@@ -14,6 +14,7 @@ from pathlib import Path
 
 from . import image, story
 from .common import Trouble
+from .picture import Picture, take
 
 EXIT_PORT = 0xF4
 FIRMWARE = "/usr/share/ovmf/OVMF.fd"
@@ -55,6 +56,20 @@ def _drive(name, file, snapshot):
     return ["-drive", f"if=none,id={name},format=raw,file={path}" + (",snapshot=on" if snapshot else "")]
 
 
+def screen_arguments(screen):
+    """A graphics device that offers that mode first, which is what firmware then chooses."""
+    if not screen:
+        return []
+    mode, _, device = screen.partition(",")
+    found = re.fullmatch(r"(\d{3,5})x(\d{3,5})", mode)
+    if not found:
+        raise Trouble(f"--screen is given as WIDTHxHEIGHT, such as 800x600, not '{screen}'")
+    device = device or "VGA"
+    memory = {"VGA": ",vgamem_mb=64", "bochs-display": ",vgamem=64M"}.get(device, "")
+    # At 24 Hz the EDID has room for the pixel clock of 3840x2160.
+    return ["-device", f"{device},edid=on,xres={found[1]},yres={found[2]},refresh_rate=24000{memory}"]
+
+
 @dataclass
 class Machine:
     """A PC as QEMU makes it. Everything has a default but the loader and the guest, which an image has."""
@@ -79,14 +94,19 @@ class Machine:
     qemu: str = field(default_factory=lambda: os.environ.get("QEMU", "qemu-system-x86_64"))
     qemu_args: list = field(default_factory=list)
     typed: str = ""                # "WORD: TEXT": types TEXT, a line, when the line WORD has come
+    screen: str = ""               # a graphics device: "800x600", or "800x600,bochs-display"; "": none
+    capture: bool = False          # take a picture of the screen at the end of the run; no exit port then
     extra_files: dict = field(default_factory=dict)  # on the boot volume; None takes one away
     disk_used: Path | None = field(default=None, init=False)  # of the last run
     image_used: Path | None = field(default=None, init=False)
 
+    def has_exit_port(self):
+        return self.exit_port and not self.capture
+
     def conf_text(self):
         if self.conf is not None:
             return self.conf
-        options = f"exit-port={EXIT_PORT:#x} {self.options}" if self.exit_port else self.options
+        options = f"exit-port={EXIT_PORT:#x} {self.options}" if self.has_exit_port() else self.options
         if self.acpi_override is not None:
             options += f" acpi-override={image.ACPI_TABLE}"
         return image.conf_text(self.module is not None, self.cmdline, options.strip())
@@ -147,7 +167,10 @@ class Machine:
             command += ["-icount", "shift=7,sleep=off"]
         # Behind the others: of two NVMe controllers the guest finds the one with the disk first.
         command += self.iommu_device() + self._disk(folder) + self._devices() + self._boot(folder)
-        if self.exit_port:
+        command += screen_arguments(self.screen)
+        if self.capture:
+            command += ["-qmp", f"unix:{folder / 'qmp'},server=on,wait=off", "-no-shutdown"]
+        if self.has_exit_port():
             command += ["-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4"]
         return command + self.qemu_args
 
@@ -162,6 +185,7 @@ class Result:
     seconds: float         # wall clock
     qemu_status: int | None
     qemu_errors: str = ""
+    picture: Picture | None = None  # of the screen, where Machine.capture asked for one
 
     def text(self):
         return "\n".join(self.lines)
@@ -242,8 +266,13 @@ def run_machine(machine, timeout=120.0, on_line=lambda line: None, folder=None, 
         tracker = story.Tracker()
         prompt, _, typed = machine.typed.partition(": ")
 
+        taken = []
+
         def each(line):
             tracker.see(line)
+            if machine.capture and not taken and tracker.is_last_word(line):
+                taken.append(take(folder, tracker.last_words))
+                tracker.over = True
             lines.strict = tracker.kernel_entered
             if prompt and line == prompt:
                 os.write(process.stdin.fileno(), f"{typed}\n".encode())
@@ -278,7 +307,7 @@ def run_machine(machine, timeout=120.0, on_line=lambda line: None, folder=None, 
         if check:
             sentence += " " + check.sentence
         return Result(status, sentence, lines.lines, tracker.summary, time.monotonic() - started,
-                      process.returncode if ended_itself else None, complaints)
+                      process.returncode if ended_itself else None, complaints, taken[0] if taken else None)
 
 
 def exit_on_signals():

@@ -42,6 +42,9 @@ def arguments():
         help="boot this disk image, made by ./tools/image, and whatever is on it; it stays as it is")
     add("--direct", action="store_true", help="boot by -kernel and a FAT folder instead of a disk image: quicker")
     add("--log", type=Path, metavar="FILE", help="write the whole serial output, firmware's too")
+    add("--screen", default="", metavar="WxH", help="give the machine a screen, such as 800x600 or 3840x2160")
+    add("--capture", type=Path, metavar="FILE",
+        help="at the end of the run, write what the screen shows as a PNG file (800x600 without --screen)")
     add("--qemu", default=os.environ.get("QEMU") or "qemu-system-x86_64", metavar="BIN",
         help="default $QEMU, or qemu-system-x86_64")
     add("--qemu-arg", action="append", default=[], metavar="ARG",
@@ -112,6 +115,15 @@ class Screen:
             print(text, flush=True)
 
 
+def write_picture(taken, file):
+    if taken is None:
+        raise Trouble(f"--capture: the run did not come to its end, so there is no picture for '{file}'")
+    try:
+        file.write_bytes(taken.png())
+    except OSError as error:
+        raise Trouble(f"--capture: '{file}' cannot be written: {error.strerror}") from None
+
+
 def run(options):
     check(options)
     screen = Screen(options.log)
@@ -120,13 +132,17 @@ def run(options):
         loader=loader, guest=guest, module=options.module, cmdline=options.cmdline, options=options.options,
         acpi_override=options.acpi_override, iommu=options.iommu, cpu=options.cpu, memory_mib=options.memory,
         disk=options.disk, bridges=options.bridges, boot=machine.DIRECT if options.direct else options.boot,
-        image=options.image, icount=options.icount, qemu=options.qemu, qemu_args=options.qemu_arg)
+        image=options.image, icount=options.icount,
+        screen=options.screen or ("800x600" if options.capture else ""), capture=options.capture is not None,
+        qemu=options.qemu, qemu_args=options.qemu_arg)
     progress("run", f"booting a {options.memory} MiB machine, IOMMU: {options.iommu}, "
              f"{f'guest: {guest.name}' if guest else f'image: {options.image.name}'}")
     show = (lambda command: progress("run", shlex.join(command))) if options.print_command else None
     result = machine.run_machine(pc, options.timeout, screen.line, on_command=show)
     if not screen.started and any(result.lines):
         print("\n".join(result.lines[-20:]))
+    if options.capture:
+        write_picture(result.picture, options.capture)
     progress("run", f"{result.sentence} ({result.seconds:.1f} s, exit status {result.status})")
     return result.status
 

@@ -23,18 +23,36 @@ class Tracker:
         self.summary = None
         self.loader_spoke = self.kernel_entered = self.loader_refused = False
         self.over = False  # nothing more will come
+        self.last_words = ""  # the hypervisor's last line on the screen
+        self.screen_is_guests = False
         self.checksum = None
 
     def see(self, line):
         if not self.kernel_entered:
             self._see_loader(line)
             return
+        self._see_words(line)
         if line.startswith("sluice: summary "):
             self._see_summary(line.removeprefix("sluice: summary "))
         elif self.summary and line.startswith("sluice: ") and "safe to switch the machine off" in line:
             self.over = True
         elif found := _CHECKSUM.search(line):
             self.checksum = found.group(1), int(found.group(2))
+
+    def is_last_word(self, line):
+        """Whether nothing will come that a person could read."""
+        if not self.summary or not line.startswith("sluice: "):
+            return False
+        reason = self.summary.get("reason")
+        return reason == "hypervisor-fault" or ("to go back: " if reason == "poweroff" else "halted; ") in line
+
+    def _see_words(self, line):
+        if line.startswith("sluice: panic: "):
+            self.screen_is_guests = False
+        if line.startswith("sluice: ") and not line.startswith("sluice: summary ") and not self.screen_is_guests:
+            self.last_words = line
+        if line.startswith("sluice: screen: the guest "):
+            self.screen_is_guests = True
 
     def _see_loader(self, line):
         # Firmware's control sequences may leave words in front of ours.

@@ -14,8 +14,9 @@
 static char output[16384];
 static size_t output_length;
 
-static void sink(const char *text, size_t length)
+static void sink(enum log_voice voice, const char *text, size_t length)
 {
+    (void)voice;
     assert_true(output_length + length < sizeof(output));
     memcpy(output + output_length, text, length);
     output_length += length;
