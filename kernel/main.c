@@ -197,9 +197,16 @@ static bool take_iommu(void)
     return false;
 }
 
+/* What firmware reserved memory for may be at work for it, as a USB keyboard that poses as a PS/2 one. */
+static bool works_for_firmware(uint16_t id)
+{
+    return guest.iommu_on && iommu_has_reserved(0, id);
+}
+
 static void take_devices(void)
 {
     pci_stop_messages();
+    pci_stop_transfers(works_for_firmware);
     pci_size_bars();
     pci_report_memory();
     if (guest.iommu_on) {

@@ -292,6 +292,8 @@ struct iommu_range iommu_unit_registers(uint32_t unit);
  * be let to. index counts from 0 and is below IOMMU_REGISTERS_MAX; frames 0 ends the list.
  */
 struct iommu_range iommu_registers_at(uint32_t index);
+/* True when firmware reserved memory for the device, or for more devices than are kept in mind. */
+bool iommu_has_reserved(uint16_t segment, uint16_t id);
 /* True when the requester (segment 0) did nothing but fault: its bus mastering stays off. */
 bool iommu_is_isolated(uint16_t requester_id);
 const char *iommu_vendor_name(void);

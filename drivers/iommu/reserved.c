@@ -157,6 +157,14 @@ bool iommu_reserve_is_refused(uint16_t segment, uint16_t id)
     return false;
 }
 
+bool iommu_has_reserved(uint16_t segment, uint16_t id)
+{
+    for (uint32_t i = 0; i < device_count; i++)
+        if (devices[i].segment == segment && devices[i].id == id)
+            return devices[i].ranges != 0;
+    return devices_are_full;
+}
+
 static int attach(const struct reserved_device *device)
 {
     struct iommu_context *context;

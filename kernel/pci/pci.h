@@ -148,6 +148,13 @@ void pci_report_memory(void);
 /* Switches off every MSI and MSI-X that firmware left on: nobody here waits for it. */
 void pci_stop_messages(void);
 
+/*
+ * Switches bus mastering off at the disk, network, USB and FireWire controllers, which firmware's drivers may
+ * have left at work on memory that is about to be the guest's; but for those that is_needed() says must go
+ * on.
+ */
+void pci_stop_transfers(bool (*is_needed)(uint16_t id));
+
 /* Switches access control on at every port that has it, and notes where it is on. Before devices are
  * attached. */
 void pci_enable_access_control(void);

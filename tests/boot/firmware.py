@@ -92,7 +92,11 @@ def device_is_shut(place: str) -> str:
 
 
 def seen(place: str) -> str:
-    return rf"^function {place}$"
+    return rf"^function {place} "
+
+
+def is_master(place: str, on: bool) -> str:
+    return rf"^function {place} .* bus mastering {'on' if on else 'off'}$"
 
 
 # ---- QEMU's own unit, in each vendor's words ----
@@ -224,6 +228,12 @@ def with_ranges_listed(vendor: str) -> Firmware:
                     (*made.never, seen(SATA), *(listed(part.loses) for part in parts if part.loses)))
 
 
+def with_work(vendor: str) -> Firmware:
+    """Memory for a disk controller, which may be at work in it; the other one has none."""
+    return firmware(vendor, [Part(memory_for(vendor, PLAIN_RAM, NVME[vendor]), says=(range_is_kept(PLAIN_RAM),))],
+                    is_master(NVME[vendor], True), is_master(SATA, False))
+
+
 def with_a_cut(vendor: str) -> Firmware:
     """The last structure, about a device, reaches beyond the table."""
     return firmware(vendor, [Part(memory_for(vendor, PLAIN_RAM, SATA, length=33), "cut")])
@@ -301,6 +311,8 @@ def tours() -> list:
         on("ranges", "reserved ranges, good and bad, among structures that nobody knows", on_both(with_ranges)),
         on("ranges-listed", "the guest is told of the good ones, and of no other", on_both(with_ranges_listed),
            guest="inventory"),
+        on("ranges-at-work", "a controller with reserved memory goes on, others that firmware left at work do not",
+           on_both(with_work), guest="inventory", says=(r"^sluice: pci: firmware left bus mastering on \(1 ",)),
         on("cut", "the last structure reaches beyond the table", on_both(with_a_cut)),
         on("unit-cut", "what a unit that cannot be read has is not known", on_both(with_a_unit_cut)),
         on("unit-cut-hidden", "and the guest does not see it", on_both(with_a_unit_cut), guest="inventory",

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.boot import badelf, checks, firmware, handover, screens
+from tests.runner import image
 from tests.runner.boot import Scenario
 from tests.runner.core import VENDORS, Failed
 from tests.runner.paths import HOOKED
@@ -90,12 +91,41 @@ def tours() -> list:
         on("smp4", "three more CPUs, which stay where they are", smp=4),
         on("small", "a machine of 128 MiB", memory=128),
         on("large", "a machine with memory above 4 GiB", memory=6144, options="guest-memory=256", timeout=90),
-        on("fat-image", "from a FAT image, as a disk", image=True, timeout=90),
         on("real-time", "without instruction counting", icount=False, timeout=90),
         on("trace", "every invalidation count of the summary is in QEMU's trace", check=checks.trace_agrees,
            trace=TRACE),
         on("trace-caching-mode", "the same under caching mode, in pieces", check=checks.trace_agrees, trace=TRACE,
            properties={"intel": "caching-mode=on,aw-bits=48"}, options="continue-every=5"),
+    ]
+
+
+def boot_volumes() -> list:
+    """From a disk image, through each kind of controller, which firmware has used and leaves as it likes. Nothing is
+    written to it. Another NVMe controller has the disk that the tour reads, but for the last but one."""
+    def on(name: str, about: str, says: str, devices: tuple = ALL, **machine) -> Scenario:
+        return Scenario(f"boot-{name}", about, Machine(guest="tour", devices=devices, timeout=90, **machine),
+                        says=(says,), check=checks.image_untouched)
+
+    def made_by_the_tool(machine: Machine) -> Machine:
+        return replace(machine, image=image.make())
+
+    return [
+        on("usb", "from a USB stick behind an xHCI controller", r"loading Boot.*USB HARDDRIVE", boot="usb"),
+        on("nvme", "from an NVMe disk", r"loading Boot.*NVMe Ctrl boot", boot="nvme"),
+        on("ahci", "from a SATA disk behind an AHCI controller", r"loading Boot.*QEMU HARDDISK", boot="ahci"),
+        on("firmware-order", "firmware finds the stick by itself, beside a disk that it cannot boot",
+           r"loading Boot.*USB HARDDRIVE", boot="usb", boot_order=False),
+        on("busy-usb", "with a keyboard, a mouse and more USB controllers, which firmware has polled",
+           r"^sluice: pci: .* 8086:2934 usb", boot="usb", devices=(*ALL, "more-usb")),
+        on("nvme-only", "the guest takes over the very controller that firmware booted from",
+           r"^tour:   NVMe .* \d{6} blocks of 512 bytes", boot="nvme", devices=("edu",)),
+        Scenario("boot-quiet", "controllers that firmware used cannot go on writing into what is now the guest's memory",
+                 Machine(guest="inventory", devices=(*ALL, "more-usb"), boot="usb", timeout=90),
+                 says=(r"^sluice: pci: firmware left bus mastering on \(\d", r"^function .* class 0c0330 bus mastering off",
+                       r"^function .* class 0c0320 bus mastering off", r"^function .* class 010802 bus mastering off"),
+                 never=(r"^function .* class (01|02|0c03)\w+ bus mastering on",)),
+        replace(on("tool", "the image that ./tools/image makes, as it is written to a stick", r"loading Boot.*USB HARDDRIVE",
+                   boot="usb", exit_port=False), prepare=made_by_the_tool),
     ]
 
 
@@ -330,10 +360,13 @@ def hooks() -> list:
     return [
         on("takeover", "firmware left the unit on and DMA is under way: no moment without translation", taken_over,
            checks.never_off, trace=("vtd_dmar_enable", "memory_region_ops_write")),
+        on("usb-at-work", "a USB controller that firmware did not stop is blocked, and said to be",
+           (r"hook: the USB controller's event arrived", r"hook: the USB controller's next event did not arrive",
+            r"^sluice: pci: firmware left bus mastering on"), checks.usb_is_named, boot="usb", options="hook=usb"),
         on("event-log", "events in AMD-Vi's log are decoded", events, checks.tour,
            only="amd: VT-d's faults are recorded by QEMU itself"),
     ]
 
 
-SCENARIOS = (hooks() + tours() + counts() + endings() + user_mode() + texts() + refusals() + bad_guests()
+SCENARIOS = (hooks() + tours() + boot_volumes() + counts() + endings() + user_mode() + texts() + refusals() + bad_guests()
              + misbehaviour() + faults() + on_screen() + firmware.SCENARIOS + handover.SCENARIOS)

@@ -6,6 +6,8 @@
  */
 #include "hook.h"
 
+#include "usb.h"
+
 #include "cpu/ops.h"
 #include "cpu/time.h"
 #include "drivers/iommu/amdvi/amdvi.h"
@@ -91,6 +93,7 @@ void hook_before_enable(void)
     const char *word = option_value("hook");
     uint64_t mfn;
 
+    usb_goes_on();
     if (word != NULL && strcmp(word, "processors") == 0)
         watch_others();
     if (word != NULL || option_value("acpi-override") != NULL)
@@ -129,6 +132,7 @@ void hook_after_enable(void)
 {
     bool busy = edu != NULL && (*edu_register(EDU_COMMAND) & EDU_BUSY) != 0;
 
+    usb_has_news();
     if (target == NULL)
         return;
     log_line("hook: the DMA that began before is %s", busy ? "under way" : "over too early");

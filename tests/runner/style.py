@@ -192,6 +192,21 @@ def no_hooks() -> None:
         raise Failed("the shipped image speaks of hooks")
 
 
+LITERALS = re.compile(r'"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*')
+
+
+def refusals() -> None:
+    """Each sentence that docs/hardware.md gives advice for is one that the loader or the hypervisor has."""
+    text = (ROOT / "docs/hardware.md").read_text()
+    tables = text.partition("<!-- refusals -->")[2].partition("<!-- end of refusals -->")[0]
+    sentences = re.findall(r"^\| `(.*?)` \|", tables, re.MULTILINE)
+    if len(sentences) < 30:
+        raise Failed(f"docs/hardware.md has only {len(sentences)} sentences of refusal")
+    code = [path.read_text() for folder in ("boot", "kernel", "drivers") for path in (ROOT / folder).rglob("*.[ch]")]
+    said = "\n".join(re.sub(r'"\s*"', "", found[1:-1]) for file in code for found in LITERALS.findall(file))
+    complain([sentence for sentence in sentences if sentence.replace("\\", r"\\") not in said], "sentences in docs/hardware.md that nobody says")
+
+
 CHECKS = (
     ("licence", licence, "every source file begins with its SPDX line"),
     ("length", length, f"no source file is longer than {MAX_LINES} lines"),
@@ -200,6 +215,7 @@ CHECKS = (
     ("strangers", strangers, "no file of one IOMMU vendor names the other"),
     ("same-shape", same_shape, "the folders of both IOMMU vendors hold the same file names"),
     ("no-hooks", no_hooks, "the shipped image has nothing of tests/hooks in it"),
+    ("refusals", refusals, "the sentences that docs/hardware.md gives advice for are those of the sources"),
     ("format", formatting, "clang-format would change nothing"),
     ("tidy", tidy, "clang-tidy has nothing to say about kernel/ and drivers/"),
 )

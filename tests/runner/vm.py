@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One boot of Sluice for a test: the machine of ./tools/run, with the devices and the traces that a test wants."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -24,6 +25,9 @@ SECOND_ROOT = ["-device", "pxb-pcie,id=second,bus_nr=64,bus=pcie.0",
 DEVICES = {
     "nvme": ["-device", DISK],
     "edu": ["-device", EDU],
+    "more-usb": ["-device", "qemu-xhci,id=more", "-device", "usb-kbd,bus=more.0", "-device", "usb-mouse,bus=more.0",
+                 "-device", "ich9-usb-ehci1,id=ehci", "-device", "usb-tablet,bus=ehci.0",
+                 "-device", "ich9-usb-uhci1,id=uhci", "-device", "usb-mouse,bus=uhci.0"],
     "nvme-behind-root-port": ["-device", "pcie-root-port,id=rootport,chassis=1,slot=1",
                               "-device", f"{DISK},bus=rootport"],
     "edu-behind-bridge": ["-device", "pcie-pci-bridge,id=pcibridge", "-device", f"{EDU},bus=pcibridge,addr=1"],
@@ -64,7 +68,9 @@ class Machine:
     arguments: tuple = ()  # more of QEMU's
     qemu: tuple = (0, 0)  # the least version; with an older one the test is skipped
     icount: bool = True
-    image: bool = False  # a FAT image as a disk, instead of -kernel with a FAT folder beside it
+    boot: str = pc.DIRECT  # or of pc.BOOT_DEVICES, which hold a disk image
+    image: Path | None = None  # a disk image that is there already, with all that is started
+    boot_order: bool = True  # firmware is told what to boot
     trace: tuple = ()  # QEMU trace events
     screen: str = ""  # a graphics device and its mode: "800x600", "800x600,bochs-display"
     capture: bool = False  # the screen's picture at the end; the run then ends without the exit port
@@ -87,6 +93,7 @@ class Run:
     qemu_status: int | None
     trace: list = field(default_factory=list)  # names of traced events, in order
     vendor: str = "intel"  # whose unit the machine had, or none
+    boot_sums: tuple = ()  # of the disk image's bytes, before and after, where one was booted
     picture: pc.Picture | None = None  # of the screen
 
     @property
@@ -119,12 +126,17 @@ def build_machine(machine: Machine, folder: Path) -> pc.Machine:
     built = TestMachine(loader=machine.efi, guest=guest, module=machine.module, cmdline=machine.cmdline,
                         options=f"p2m={machine.p2m} {machine.options}".strip(), conf=machine.conf,
                         append=machine.append, acpi_override=machine.acpi_override, iommu=machine.iommu,
-                        cpu=machine.cpu, memory_mib=machine.memory, by_kernel=not machine.image,
-                        icount=machine.icount, exit_port=machine.exit_port, serial=machine.serial,
-                        firmware=machine.firmware, qemu_args=arguments, typed=machine.typed,
+                        cpu=machine.cpu, memory_mib=machine.memory, boot=machine.boot, image=machine.image,
+                        boot_order=machine.boot_order, icount=machine.icount, exit_port=machine.exit_port,
+                        serial=machine.serial, firmware=machine.firmware, qemu_args=arguments, typed=machine.typed,
                         screen=machine.screen, capture=machine.capture)
     built.devices = machine.devices
     return built
+
+
+def sum_of(file: Path) -> str:
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def boot(machine: Machine) -> Run:
@@ -133,10 +145,21 @@ def boot(machine: Machine) -> Run:
         raise Skipped(f"needs QEMU {machine.qemu[0]}.{machine.qemu[1]}: run with QEMU=PROGRAM")
     folder = Path(tempfile.mkdtemp(prefix="sluice-boot-"))
     try:
-        result = pc.run_machine(build_machine(machine, folder), machine.timeout)
+        built = build_machine(machine, folder)
+        sums = []
+
+        def look(_command=None):
+            if built.image_used:
+                sums.append(sum_of(built.image_used))
+                if built.boot == "nvme" and "nvme" not in machine.devices:
+                    built.disk_used = built.image_used  # the only NVMe disk there is: what the guest reads is this
+
+        result = pc.run_machine(built, machine.timeout, folder=folder, on_command=look)
+        look()
         text = result.text() + (f"\nQEMU: {result.qemu_errors}" if result.qemu_errors else "")
         return Run(result.status, result.sentence, text, result.summary, result.qemu_status,
-                   read_trace(folder / "trace"), machine.iommu.partition(",")[0], result.picture)
+                   read_trace(folder / "trace"), machine.iommu.partition(",")[0], tuple(sums),
+                   result.picture)
     except Trouble as trouble:
         raise Failed(str(trouble)) from None
     finally:

@@ -19,19 +19,14 @@ from tests.runner import adversary  # noqa: E402
 from tests.runner.core import VENDORS, Failed  # noqa: E402
 from tests.runner.vm import boot, expect_status  # noqa: E402
 from lib import build, install  # noqa: E402  (tools/lib)
-from lib.common import Trouble, progress  # noqa: E402
+from lib.common import Parser, Trouble, progress, told  # noqa: E402
 
-CLEAN, BROKEN, INTERRUPTED = 0, 1, 130
+CLEAN, BROKEN = 0, 1
 NATIVE_NEEDS = {"/usr/include/cmocka.h": "libcmocka-dev",
                 "/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.asan-x86_64.a": "libclang-rt-14-dev"}
 BOOT_STEPS = 200000  # of one guest: then another one, with the next seed
 BOOT_TIMEOUT = 1800
 SHOWN_LINES = 40
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message):
-        raise Trouble(f"{message}. See ./tools/adversary --help")
 
 
 def arguments():
@@ -101,24 +96,17 @@ def prepare(options):
     build.build(targets, "adversary")
 
 
-def main():
-    try:
-        options = arguments()
-        prepare(options)
-        worst = CLEAN
-        for vendor in [options.iommu] if options.iommu else VENDORS:
-            if options.native or not options.qemu:
-                worst = max(worst, run_native(vendor, options))
-            if options.qemu or not options.native:
-                worst = max(worst, run_qemu(vendor, options))
-        return worst
-    except Trouble as trouble:
-        progress("adversary", str(trouble))
-        return trouble.status
-    except KeyboardInterrupt:
-        progress("adversary", "interrupted")
-        return INTERRUPTED
+def work():
+    options = arguments()
+    prepare(options)
+    worst = CLEAN
+    for vendor in [options.iommu] if options.iommu else VENDORS:
+        if options.native or not options.qemu:
+            worst = max(worst, run_native(vendor, options))
+        if options.qemu or not options.native:
+            worst = max(worst, run_qemu(vendor, options))
+    return worst
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told("adversary", work))

@@ -19,18 +19,13 @@ sys.path.insert(0, str(ROOT))
 
 from tests.runner import fuzz  # noqa: E402
 from lib import build, install  # noqa: E402  (tools/lib)
-from lib.common import BUILD, Trouble, progress  # noqa: E402
+from lib.common import BUILD, Parser, Trouble, progress, told  # noqa: E402
 
 FUZZ_NEEDS = {"/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a": "libclang-rt-14-dev",
               "/usr/include/cmocka.h": "libcmocka-dev"}
 CLEAN, BROKEN, INTERRUPTED = 0, 1, 130
 PROGRESS_SECONDS = 10
 SHOWN_LINES = 40
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message):
-        raise Trouble(f"{message}. See ./tools/fuzz --help")
 
 
 def arguments():
@@ -170,27 +165,17 @@ def run_input(target, file):
     return BROKEN if done.returncode != 0 else CLEAN
 
 
-def main():
-    try:
-        options = arguments()
-        if options.list:
-            for target in fuzz.TARGETS.values():
-                print(f"{target.name:<12} {target.about}")
-            return CLEAN
-        target = fuzz.TARGETS[options.name]
-        install.ensure(install.BUILD_NEEDS | FUZZ_NEEDS, not options.no_install, "fuzz")
-        build.build([target.built_by], "fuzz")
-        return run_input(target, options.input) if options.input else run(target, options)
-    except Trouble as trouble:
-        progress("fuzz", str(trouble))
-        return trouble.status
-    except OSError as error:
-        progress("fuzz", f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
-        return 2
-    except KeyboardInterrupt:
-        progress("fuzz", "interrupted")
-        return INTERRUPTED
+def work():
+    options = arguments()
+    if options.list:
+        for target in fuzz.TARGETS.values():
+            print(f"{target.name:<12} {target.about}")
+        return CLEAN
+    target = fuzz.TARGETS[options.name]
+    install.ensure(install.BUILD_NEEDS | FUZZ_NEEDS, not options.no_install, "fuzz")
+    build.build([target.built_by], "fuzz")
+    return run_input(target, options.input) if options.input else run(target, options)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told("fuzz", work))

@@ -17,10 +17,13 @@ BUILD_NEEDS = {
     "ninja": "ninja-build",
     "/usr/include/efi/efi.h": "gnu-efi",
 }
-RUN_NEEDS = {
+IMAGE_NEEDS = {
+    "mformat": "mtools",
+    "/sbin/sfdisk": "fdisk",
+}
+RUN_NEEDS = IMAGE_NEEDS | {
     "qemu-system-x86_64": "qemu-system-x86",
     "/usr/share/ovmf/OVMF.fd": "ovmf",
-    "mformat": "mtools",
 }
 GDB_NEEDS = {
     "gdb": "gdb",

@@ -15,14 +15,9 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib import build, install  # noqa: E402
-from lib.common import BUILD, REFUSED, Trouble, progress  # noqa: E402
+from lib.common import BUILD, Parser, Trouble, progress, told  # noqa: E402
 
 NAME = "iommu-tables"
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message):
-        raise Trouble(f"{message}. See ./tools/{NAME} --help")
 
 
 def arguments():
@@ -62,24 +57,14 @@ def command(options):
     return [*words, "--", *options.files]
 
 
-def main():
-    try:
-        options = arguments()
-        install.ensure(install.BUILD_NEEDS, not options.no_install, NAME)
-        build.build(["iommu_tables"], NAME, quiet=True)
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and the program would inherit that
-        words = command(options)
-        os.execv(words[0], words)
-    except Trouble as trouble:
-        progress(NAME, str(trouble))
-        return REFUSED
-    except OSError as error:
-        progress(NAME, f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
-        return REFUSED
-    except KeyboardInterrupt:
-        progress(NAME, "interrupted")
-        return 130
+def work():
+    options = arguments()
+    install.ensure(install.BUILD_NEEDS, not options.no_install, NAME)
+    build.build(["iommu_tables"], NAME, quiet=True)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and the program would inherit that
+    words = command(options)
+    os.execv(words[0], words)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(NAME, work))

@@ -24,6 +24,14 @@ PT_MATTERS = (9, 0)  # no QEMU before it heeds amd-iommu's pt; 7.2 does not, 10.
 
 IOMMU_DEVICES = {"intel": "intel-iommu", "amd": "amd-iommu", "none": None}
 
+# What the disk image is read through by firmware; "direct" is -kernel and a FAT folder, which is quicker.
+BOOT_DEVICES = {
+    "usb": ["-device", "qemu-xhci,id=xhci", "-device", "usb-storage,bus=xhci.0,drive=boot,removable=on"],
+    "nvme": ["-device", "nvme,drive=boot,serial=boot"],
+    "ahci": ["-device", "ide-hd,drive=boot"],
+}
+DIRECT = "direct"
+
 
 @lru_cache
 def qemu_version(program):
@@ -43,6 +51,11 @@ def passes_by_default(program):
     return version is not None and version >= PT_MATTERS
 
 
+def _drive(name, file, snapshot):
+    path = str(file).replace(",", ",,")
+    return ["-drive", f"if=none,id={name},format=raw,file={path}" + (",snapshot=on" if snapshot else "")]
+
+
 def screen_arguments(screen):
     """A graphics device that offers that mode first, which is what firmware then chooses."""
     if not screen:
@@ -59,21 +72,23 @@ def screen_arguments(screen):
 
 @dataclass
 class Machine:
-    """A PC as QEMU makes it. Everything has a default but the loader and the guest."""
-    loader: Path
+    """A PC as QEMU makes it. Everything has a default but the loader and the guest, which an image has."""
+    loader: Path | None
     guest: Path | None
     module: Path | None = None
     cmdline: str = ""              # the guest's
     options: str = ""              # the hypervisor's; exit-port is added
     conf: str | bytes | None = None  # a whole sluice.conf instead of the one made of the above
-    append: str = ""               # LoadOptions; by_kernel only
+    append: str = ""               # LoadOptions; direct only
     acpi_override: Path | bytes | None = None  # a table for the test image to put in the place of QEMU's
     iommu: str = "intel"           # intel, amd or none; properties may follow: "intel,aw-bits=48"
     cpu: str = "max"
     memory_mib: int = 512
     disk: Path | None = None       # what the NVMe controller shows; None: fresh random bytes
     bridges: bool = False          # NVMe behind a PCIe root port, edu behind a PCIe-to-PCI bridge
-    by_kernel: bool = False        # -kernel and a FAT folder: quicker than the FAT image
+    boot: str = "usb"              # of BOOT_DEVICES, or DIRECT
+    image: Path | None = None      # a disk image to boot, in the place of one made of the above; writes are thrown away
+    boot_order: bool = True        # firmware is told what to boot; else it looks by itself
     icount: bool = False
     exit_port: bool = True
     serial: bool = True            # a first serial port
@@ -86,6 +101,7 @@ class Machine:
     capture: bool = False          # take a picture of the screen at the end of the run; no exit port then
     extra_files: dict = field(default_factory=dict)  # on the boot volume; None takes one away
     disk_used: Path | None = field(default=None, init=False)  # of the last run
+    image_used: Path | None = field(default=None, init=False)
 
     def has_exit_port(self):
         return self.exit_port and not self.capture
@@ -118,25 +134,32 @@ class Machine:
         return ["-device", "pcie-root-port,id=rootport,chassis=1,slot=1", "-device", nvme + ",bus=rootport",
                 "-device", "pcie-pci-bridge,id=pcibridge", "-device", edu + ",bus=pcibridge,addr=1"]
 
-    def _boot(self, folder):
+    def _files(self):
         files = image.esp_files(self.loader, self.conf_text(), self.guest, self.module, self.acpi_override)
-        files = {name: what for name, what in (files | self.extra_files).items() if what is not None}
-        if self.by_kernel:
-            del files["EFI/BOOT/BOOTX64.EFI"]  # else firmware might start that one
-            volume = image.make_folder(folder / "esp", files)
-            append = ["-append", self.append] if self.append else []
-            return ["-kernel", str(self.loader), *append,
-                    "-drive", f"if=none,id=esp,format=raw,file=fat:rw:{volume}", "-device", "ide-hd,drive=esp"]
-        path = image.make_image(folder / "esp.img", files)
-        return ["-drive", f"if=none,id=esp,format=raw,file={path}", "-device", "ide-hd,drive=esp,bootindex=0"]
+        return {name: what for name, what in (files | self.extra_files).items() if what is not None}
+
+    def _boot_direct(self, folder):
+        files = self._files()
+        del files["EFI/BOOT/BOOTX64.EFI"]  # else firmware might start that one
+        volume = image.make_folder(folder / "esp", files)
+        append = ["-append", self.append] if self.append else []
+        return ["-kernel", str(self.loader), *append,
+                "-drive", f"if=none,id=boot,format=raw,file=fat:rw:{volume}", "-device", "ide-hd,drive=boot"]
+
+    def _boot(self, folder):
+        if self.boot == DIRECT:
+            return self._boot_direct(folder)
+        self.image_used = self.image or image.make_image(folder / "boot.img", self._files())
+        *others, device = BOOT_DEVICES[self.boot]
+        return [*_drive("boot", self.image_used, snapshot=self.image is not None),
+                *others, device + (",bootindex=0" if self.boot_order else "")]
 
     def _disk(self, folder):
         self.disk_used = self.disk
         if self.disk is None:
             self.disk_used = folder / "disk.raw"
             self.disk_used.write_bytes(os.urandom(DISK_BYTES))
-        name = str(self.disk_used).replace(",", ",,")
-        return ["-drive", f"if=none,id=disk,format=raw,snapshot=on,file={name}"]
+        return _drive("disk", self.disk_used, snapshot=True)
 
     def command(self, folder):
         """The command line; writes the boot volume and the disk below `folder`."""
@@ -148,7 +171,8 @@ class Machine:
         command += ["-S", "-gdb", f"unix:path={self.gdb},server=on,wait=off"] if self.gdb else ["-no-reboot"]
         if self.icount:
             command += ["-icount", "shift=7,sleep=off"]
-        command += self.iommu_device() + self._disk(folder) + self._boot(folder) + self._devices()
+        # Behind the others: of two NVMe controllers the guest finds the one with the disk first.
+        command += self.iommu_device() + self._disk(folder) + self._devices() + self._boot(folder)
         command += screen_arguments(self.screen)
         if self.capture:
             command += ["-qmp", f"unix:{folder / 'qmp'},server=on,wait=off", "-no-shutdown"]

@@ -8,7 +8,6 @@ read the output.
 import argparse
 import math
 import os
-import re
 import shlex
 import sys
 from contextlib import nullcontext
@@ -17,13 +16,8 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib import build, debugger, install, machine  # noqa: E402
-from lib.common import REFUSED, Trouble, progress  # noqa: E402
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message):
-        raise Trouble(f"{message}. See ./tools/run --help")
+from lib import build, debugger, install, machine, payload  # noqa: E402
+from lib.common import Parser, Trouble, progress, told  # noqa: E402
 
 
 def arguments():
@@ -33,11 +27,7 @@ def arguments():
     add("--iommu", default="intel", metavar="intel|amd|none",
         help="the machine's IOMMU; QEMU properties may follow, as in intel,aw-bits=48 (default intel). "
              "amd gets pt=off where QEMU would otherwise not translate, unless pt is given")
-    add("--guest", default="tour", metavar="FILE",
-        help="guest kernel: a file, or the name of one of ours, such as hello (default tour)")
-    add("--module", type=Path, metavar="FILE", help="module (initrd) for the guest")
-    add("--cmdline", default="", metavar="TEXT", help="the guest's command line")
-    add("--options", default="", metavar="TEXT", help="the hypervisor's options, such as 'p2m=scramble'")
+    payload.add_arguments(parser)
     add("--acpi-override", type=Path, metavar="FILE",
         help="boot the test image, which puts the ACPI table in FILE in the place of the machine's own")
     add("--disk", type=Path, metavar="FILE",
@@ -50,8 +40,11 @@ def arguments():
     add("--gdb", action="store_true",
         help="stop before the machine's first instruction and say how GDB is started; docs/debugging.md has more")
     add("--icount", action="store_true", help="count instructions: -icount shift=7,sleep=off")
-    add("--direct", action="store_true",
-        help="boot by -kernel and a FAT folder instead of a FAT image: quicker")
+    add("--boot", choices=machine.BOOT_DEVICES, default="usb",
+        help="what holds the disk image that firmware boots from: a USB stick, an NVMe disk or a SATA disk (default usb)")
+    add("--image", type=Path, metavar="FILE",
+        help="boot this disk image, made by ./tools/image, and whatever is on it; it stays as it is")
+    add("--direct", action="store_true", help="boot by -kernel and a FAT folder instead of a disk image: quicker")
     add("--log", type=Path, metavar="FILE", help="write the whole serial output, firmware's too")
     add("--screen", default="", metavar="WxH", help="give the machine a screen, such as 800x600 or 3840x2160")
     add("--capture", type=Path, metavar="FILE",
@@ -65,27 +58,14 @@ def arguments():
     return parser.parse_args()
 
 
-def check_text(name, text, limit):
-    if len(text) > limit:
-        raise Trouble(f"--{name} holds at most {limit} characters, this is {len(text)}")
-    if not re.fullmatch(r"[ -~]*", text):
-        raise Trouble(f"--{name} takes printable ASCII only")
-
-
-def check_file(name, path):
-    if path is None or path.is_file():
-        return
-    if path.exists():
-        raise Trouble(f"--{name}: '{path}' is not a regular file")
-    raise Trouble(f"--{name}: there is no file '{path}'")
-
-
 def check(options):
-    check_text("cmdline", options.cmdline, 1023)
-    check_text("options", options.options, 1000)
-    check_file("module", options.module)
-    check_file("disk", options.disk)
-    check_file("acpi-override", options.acpi_override)
+    payload.check(options)
+    for name in ("disk", "acpi_override", "image"):
+        payload.check_file(name.replace("_", "-"), getattr(options, name))
+    if options.image and (options.guest != payload.GUEST or options.module or options.cmdline or options.options
+                          or options.acpi_override or options.direct):
+        raise Trouble("--image goes without --guest, --module, --cmdline, --options, --acpi-override and --direct: "
+                      "what is started stands in the image")
     if options.disk and options.disk.stat().st_size < 512:
         raise Trouble(f"--disk: '{options.disk}' is smaller than one block of 512 bytes")
     if not 64 <= options.memory <= 1 << 20:
@@ -100,15 +80,6 @@ def check(options):
         raise Trouble(f"--log: there is no folder '{options.log.parent}'")
 
 
-def choose_guest(text):
-    """A file, or the name of a guest built here; with the target that builds it."""
-    path = Path(text)
-    if path.resolve().parent == build.GUESTS or re.fullmatch(r"[a-z0-9_-]+", text) and not path.exists():
-        return build.GUESTS / path.name, f"guest_{path.name}"
-    check_file("guest", path)
-    return path, None
-
-
 def choose_loader(options):
     """The shipped image, or the one that knows acpi-override; with the target that builds it."""
     if options.acpi_override:
@@ -117,19 +88,17 @@ def choose_loader(options):
 
 
 def prepare(options):
-    """Installs and builds what is needed; the loader and the guest."""
+    """Installs and builds what is needed; the loader and the guest, unless an image has them."""
     allowed = not options.no_install
-    needs = install.BUILD_NEEDS | install.RUN_NEEDS | (install.GDB_NEEDS if options.gdb else {})
+    needs = install.RUN_NEEDS | ({} if options.image else install.BUILD_NEEDS) | (install.GDB_NEEDS if options.gdb else {})
     if options.qemu != "qemu-system-x86_64":
         machine.find_qemu(options.qemu)
         del needs["qemu-system-x86_64"]
     install.ensure(needs, allowed)
-    guest, target = choose_guest(options.guest)
-    if target and not build.has_target(target):
-        raise Trouble(f"--guest: '{options.guest}' is neither a file nor a guest that is built here")
+    if options.image:
+        return None, None
     loader, loader_target = choose_loader(options)
-    build.build([loader_target] + ([target] if target else []))
-    return loader, guest
+    return loader, payload.build_all(options.guest, loader_target, "run")
 
 
 class Screen:
@@ -181,10 +150,12 @@ def boot(options, loader, guest, screen, debug):
     pc = machine.Machine(
         loader=loader, guest=guest, module=options.module, cmdline=options.cmdline, options=options.options,
         acpi_override=options.acpi_override, iommu=options.iommu, cpu=options.cpu, memory_mib=options.memory,
-        disk=options.disk, bridges=options.bridges, by_kernel=options.direct, icount=options.icount,
+        disk=options.disk, bridges=options.bridges, boot=machine.DIRECT if options.direct else options.boot,
+        image=options.image, icount=options.icount,
         screen=options.screen or ("800x600" if options.capture else ""), capture=options.capture is not None,
         gdb=debug / "gdb" if debug else None, qemu=options.qemu, qemu_args=options.qemu_arg)
-    progress("run", f"booting a {options.memory} MiB machine, IOMMU: {options.iommu}, guest: {guest.name}")
+    progress("run", f"booting a {options.memory} MiB machine, IOMMU: {options.iommu}, "
+             f"{f'guest: {guest.name}' if guest else f'image: {options.image.name}'}")
     if debug:
         progress("run", f"the machine waits for a debugger. In another terminal, type: {debugger.command(debug)}")
     show = (lambda command: progress("run", shlex.join(command))) if options.print_command else None
@@ -197,25 +168,16 @@ def boot(options, loader, guest, screen, debug):
     return result.status
 
 
-def main():
+def work():
     machine.exit_on_signals()
     try:
         return run(arguments())
-    except Trouble as trouble:
-        progress("run", str(trouble))
-        return trouble.status
     except BrokenPipeError:
         # Whoever read the story left, as head does; the machine is stopped, and the exit has nothing to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         progress("run", "nobody reads the output any more; the machine was stopped")
         return 141
-    except OSError as error:
-        progress("run", f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
-        return REFUSED
-    except KeyboardInterrupt:
-        progress("run", "interrupted")
-        return 130
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told("run", work))

@@ -326,6 +326,41 @@ static void test_messages_stop(void **state)
     assert_int_equal(unit->writes, 0);
 }
 
+static bool third_is_needed(uint16_t id)
+{
+    return id == ID(0, 3, 0);
+}
+
+/* What firmware boots from does no more DMA; what may serve another purpose goes on. */
+static void test_transfers_stop(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t class_code;
+        bool goes_on;
+    } functions[] = {
+        {0x060000, true},  {NVME, false},     {0x0c0330, true /* is needed */},
+        {0x0c0330, false}, {0x0c0010, false}, {0x020000, false},
+        {0x010601, false}, {0x030000, true},  {0x0c0500, true},
+        {0x060100, true},  {0x080600, true},  {OTHER, true},
+    };
+    struct model_function *models[sizeof functions / sizeof *functions];
+
+    for (uint32_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        models[i] = model_add(ID(0, 1 + i, 0), 0x8086, 1, functions[i].class_code, 0);
+        model_set(models[i], 0x04, 0x0407, 2);
+    }
+    model_set(models[1], 0x04, 0x0003, 2); /* off already */
+    pci_walk();
+    pci_stop_transfers(third_is_needed);
+    for (uint32_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        assert_int_equal(model_get(models[i], 0x04, 2), functions[i].goes_on ? 0x0407
+                                                        : i == 1             ? 0x0003
+                                                                             : 0x0403);
+    assert_int_equal(models[1]->writes, 0);
+    assert_int_equal(captured_count("left bus mastering on (4 controllers)"), 1);
+}
+
 /* ---- sizes ---- */
 
 static void test_sizes(void **state)
@@ -534,6 +569,7 @@ int main(void)
         cmocka_unit_test_setup(test_capability_loop_and_edges, reset),
         cmocka_unit_test_setup(test_unknown_header, reset),
         cmocka_unit_test_setup(test_messages_stop, reset),
+        cmocka_unit_test_setup(test_transfers_stop, reset),
         cmocka_unit_test_setup(test_sizes, reset),
         cmocka_unit_test_setup(test_absurd_sizes, reset),
         cmocka_unit_test_setup(test_chipset_is_not_sized, reset),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the guest was given: the reserved ranges, and the functions that it sees. Which those ought to be is
- * the scenarios' business; that a range of firmware's is mapped to itself is judged here.
+ * What the guest was given: the reserved ranges, and the functions that it sees, with their bus mastering.
+ * Which those ought to be is the scenarios' business; that a range of firmware's is mapped to itself is
+ * judged here.
  */
 #include "kit/bus.h"
 #include "kit/guest.h"
@@ -39,7 +40,8 @@ static void list_ranges(void)
 static bool show_function(pci_id id, void *argument)
 {
     (void)argument;
-    printk("function " PCI_FORMAT "\n", PCI_SHOW(id));
+    printk("function " PCI_FORMAT " class %06x bus mastering %s\n", PCI_SHOW(id), pci_read(id, 8, 4) >> 8,
+           pci_read(id, 4, 2) & 4 ? "on" : "off");
     return false;
 }
 
