@@ -17,37 +17,14 @@ from lib.common import Trouble  # noqa: E402
 TIMED_OUT = 124
 ICOUNT_SHIFT = 7  # fastest, and exact: one instruction is 2^7 ticks of the time-stamp counter
 
-DISK = "nvme,drive=disk,serial=sluice"
-EDU = "edu,dma_mask=0xffffffffffffffff"
-SECOND_ROOT = ["-device", "pxb-pcie,id=second,bus_nr=64,bus=pcie.0",
-               "-device", "pcie-root-port,id=secondport,bus=second,chassis=2,slot=2"]
-DEVICES = {
-    "nvme": ["-device", DISK],
-    "edu": ["-device", EDU],
-    "nvme-behind-root-port": ["-device", "pcie-root-port,id=rootport,chassis=1,slot=1",
-                              "-device", f"{DISK},bus=rootport"],
-    "edu-behind-bridge": ["-device", "pcie-pci-bridge,id=pcibridge", "-device", f"{EDU},bus=pcibridge,addr=1"],
-    "virtio-bypass": ["-drive", "file=null-co://,format=raw,if=none,id=bypass",
-                      "-device", "virtio-blk-pci,drive=bypass,disable-legacy=on"],
-    # Two functions of one device, of which one bypasses the IOMMU.
-    "virtio-bypass-beside-edu": ["-drive", "file=null-co://,format=raw,if=none,id=split",
-                                 "-device", "virtio-blk-pci,drive=split,disable-legacy=on,addr=10.0,multifunction=on",
-                                 "-device", f"{EDU},addr=10.1"],
-    # A second host bridge, with buses of its own; after what is to be on the first one.
-    "second-root": [*SECOND_ROOT, "-device", "e1000e,bus=secondport"],
-    "nvme-on-second-root": [*SECOND_ROOT, "-device", f"{DISK},bus=secondport"],
-    "large-window": ["-object", "memory-backend-ram,id=window,size=8G,share=on,reserve=off",
-                     "-device", "ivshmem-plain,memdev=window"],
-    "virtio-iommu": ["-drive", "file=null-co://,format=raw,if=none,id=virtio",
-                     "-device", "virtio-blk-pci,drive=virtio,disable-legacy=on,iommu_platform=on"],
-}
-
 
 @dataclass
 class Machine:
     guest: str | None = "hello"  # a name in build/guests, a path, or None for no file at all
     iommu: str = "intel"  # a vendor and properties of QEMU's unit; or none
-    devices: tuple = ()
+    devices: tuple = ()  # of DEVICES in tools/lib/machine.py
+    folder_on: str = "ide-hd"  # what firmware reads the folder of the boot volume from
+    writes_stay: bool = False  # what is written to the disk stays written, so that Run.disk_changed can tell
     options: str = ""
     p2m: str = "scramble"  # what works only when PFN equals MFN is not done
     cmdline: str = ""
@@ -88,21 +65,13 @@ class Run:
     trace: list = field(default_factory=list)  # names of traced events, in order
     vendor: str = "intel"  # whose unit the machine had, or none
     picture: pc.Picture | None = None  # of the screen
+    disk_changed: bool = False  # with writes_stay
 
     @property
     def summary(self) -> dict:
         if not self.told:
             raise Failed("there is no summary", self.text)
         return self.told
-
-
-class TestMachine(pc.Machine):
-    """The same machine, with the devices that a test names."""
-
-    devices: tuple = ()
-
-    def _devices(self):
-        return [word for device in self.devices for word in DEVICES[device]]
 
 
 def build_machine(machine: Machine, folder: Path) -> pc.Machine:
@@ -116,15 +85,14 @@ def build_machine(machine: Machine, folder: Path) -> pc.Machine:
         arguments += ["-D", str(folder / "trace")]
         for event in machine.trace:
             arguments += ["-trace", event]
-    built = TestMachine(loader=machine.efi, guest=guest, module=machine.module, cmdline=machine.cmdline,
+    return pc.Machine(loader=machine.efi, guest=guest, module=machine.module, cmdline=machine.cmdline,
                         options=f"p2m={machine.p2m} {machine.options}".strip(), conf=machine.conf,
                         append=machine.append, acpi_override=machine.acpi_override, iommu=machine.iommu,
                         cpu=machine.cpu, memory_mib=machine.memory, by_kernel=not machine.image,
                         icount=machine.icount, exit_port=machine.exit_port, serial=machine.serial,
                         firmware=machine.firmware, qemu_args=arguments, typed=machine.typed,
-                        screen=machine.screen, capture=machine.capture)
-    built.devices = machine.devices
-    return built
+                        screen=machine.screen, capture=machine.capture, devices=machine.devices,
+                        folder_on=machine.folder_on, disk_stays=not machine.writes_stay)
 
 
 def boot(machine: Machine) -> Run:
@@ -133,10 +101,16 @@ def boot(machine: Machine) -> Run:
         raise Skipped(f"needs QEMU {machine.qemu[0]}.{machine.qemu[1]}: run with QEMU=PROGRAM")
     folder = Path(tempfile.mkdtemp(prefix="sluice-boot-"))
     try:
-        result = pc.run_machine(build_machine(machine, folder), machine.timeout)
+        built = build_machine(machine, folder)
+        if machine.writes_stay:
+            held = os.urandom(pc.DISK_BYTES)
+            built.disk = folder / "kept.raw"
+            built.disk.write_bytes(held)
+        result = pc.run_machine(built, machine.timeout)
         text = result.text() + (f"\nQEMU: {result.qemu_errors}" if result.qemu_errors else "")
         return Run(result.status, result.sentence, text, result.summary, result.qemu_status,
-                   read_trace(folder / "trace"), machine.iommu.partition(",")[0], result.picture)
+                   read_trace(folder / "trace"), machine.iommu.partition(",")[0], result.picture,
+                   machine.writes_stay and built.disk.read_bytes() != held)
     except Trouble as trouble:
         raise Failed(str(trouble)) from None
     finally:
