@@ -101,7 +101,7 @@ static bool open_ahci(uint32_t index)
     for (uint32_t port = 0; port < AHCI_PORTS; port++)
         if (ahci.ports >> port & 1 && try_port(port))
             return true;
-    printk("tour: AHCI " PCI_FORMAT ": no disk that I can read; its other ports are empty\n",
+    printk("tour: AHCI " PCI_FORMAT ": no disk that I can read; at its other ports nothing answers\n",
            PCI_SHOW(ahci.id));
     ahci_close(&ahci);
     return false;
