@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .core import Failed, Skipped
 from .paths import EFI, GUESTS
+from .qtest import UnitStopper
 
 from lib import machine as pc  # noqa: E402  (tools/lib, by paths.py)
 from lib.common import Trouble  # noqa: E402
@@ -46,6 +47,7 @@ class Machine:
     screen: str = ""  # a graphics device and its mode: "800x600", "800x600,bochs-display"
     capture: bool = False  # the screen's picture at the end; the run then ends without the exit port
     typed: str = ""  # "WORD: TEXT": the line TEXT is typed on the serial console when a line WORD has come from there
+    stop: str = ""  # the IOMMU stops answering when this line has come
     timeout: int = 60
     efi: Path = EFI
     guests: Path = GUESTS
@@ -106,7 +108,10 @@ def boot(machine: Machine) -> Run:
             held = os.urandom(pc.DISK_BYTES)
             built.disk = folder / "kept.raw"
             built.disk.write_bytes(held)
-        result = pc.run_machine(built, machine.timeout)
+        stopper = UnitStopper(machine.stop, machine.iommu.partition(",")[0], folder)
+        if machine.stop:
+            built.qemu_args += stopper.arguments()
+        result = pc.run_machine(built, machine.timeout, stopper.see)
         text = result.text() + (f"\nQEMU: {result.qemu_errors}" if result.qemu_errors else "")
         return Run(result.status, result.sentence, text, result.summary, result.qemu_status,
                    read_trace(folder / "trace"), machine.iommu.partition(",")[0], result.picture,
