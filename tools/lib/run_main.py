@@ -100,6 +100,8 @@ def check(options):
     for device in device_names(options.devices):
         if device not in machine.DEVICES:
             raise Trouble(f"--devices takes some of {', '.join(machine.DEVICES)}, or none, not '{device}'")
+    if options.disk and not any(name.startswith(("nvme", "ahci")) for name in device_names(options.devices)):
+        raise Trouble(f"--disk: no device of '{options.devices}' shows a disk; --devices nvme or ahci would")
     if options.log and not options.log.absolute().parent.is_dir():
         raise Trouble(f"--log: there is no folder '{options.log.parent}'")
 
