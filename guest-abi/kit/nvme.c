@@ -15,6 +15,7 @@
 #define NVME_ASQ       0x28
 #define NVME_ACQ       0x30
 #define NVME_DOORBELLS 0x1000
+#define REGISTER_BYTES 0x2000 /* that are mapped */
 
 #define CAP_NVM_COMMANDS (1ull << 37)
 #define CAP_MINIMUM_PAGE (15ull << 48) /* MPSMIN: 0 is 4 KiB */
@@ -78,11 +79,16 @@ static void write64(const struct nvme *nvme, uint32_t offset, uint64_t value)
     write32(nvme, offset + 4, (uint32_t)(value >> 32));
 }
 
-static void ring(const struct nvme *nvme, uint32_t queue, bool completion, uint32_t value)
+static uint32_t doorbell(const struct nvme *nvme, uint32_t queue, bool completion)
 {
     uint32_t stride = 4u << (nvme->capabilities >> 32 & 15);
+    return NVME_DOORBELLS + (2 * queue + completion) * stride;
+}
+
+static void ring(const struct nvme *nvme, uint32_t queue, bool completion, uint32_t value)
+{
     __asm__ volatile("" : : : "memory"); /* the command is in memory before the doorbell rings */
-    write32(nvme, NVME_DOORBELLS + (2 * queue + completion) * stride, value);
+    write32(nvme, doorbell(nvme, queue, completion), value);
 }
 
 static bool wait_status(const struct nvme *nvme, uint32_t mask, uint32_t wanted, uint32_t ms)
@@ -259,7 +265,7 @@ static const char *start_controller(struct nvme *nvme)
 static const char *map_registers(struct nvme *nvme)
 {
     uint64_t bar = pci_bar(nvme->id, 0);
-    nvme->registers = bar ? map_mmio(bar, 2 * PAGE_SIZE) : NULL;
+    nvme->registers = bar ? map_mmio(bar, REGISTER_BYTES) : NULL;
     if (!nvme->registers)
         return "its registers cannot be mapped";
     nvme->capabilities = read32(nvme, NVME_CAP) | (uint64_t)read32(nvme, NVME_CAP + 4) << 32;
@@ -267,6 +273,8 @@ static const char *map_registers(struct nvme *nvme)
         return "its registers do not answer";
     if (!(nvme->capabilities & CAP_NVM_COMMANDS))
         return "it has no NVM command set";
+    if (doorbell(nvme, 1, true) >= REGISTER_BYTES)
+        return "its doorbells are too far apart";
     if (nvme->capabilities & CAP_MINIMUM_PAGE)
         return "its smallest page is larger than 4 KiB";
     return NULL;

@@ -108,10 +108,12 @@ def boot(machine: Machine) -> Run:
             held = os.urandom(pc.DISK_BYTES)
             built.disk = folder / "kept.raw"
             built.disk.write_bytes(held)
-        stopper = UnitStopper(machine.stop, machine.iommu.partition(",")[0], folder)
+        watch = {}
         if machine.stop:
+            stopper = UnitStopper(machine.stop, machine.iommu.partition(",")[0], folder)
             built.qemu_args += stopper.arguments()
-        result = pc.run_machine(built, machine.timeout, stopper.see)
+            watch["on_line"] = stopper.see
+        result = pc.run_machine(built, machine.timeout, **watch)
         text = result.text() + (f"\nQEMU: {result.qemu_errors}" if result.qemu_errors else "")
         return Run(result.status, result.sentence, text, result.summary, result.qemu_status,
                    read_trace(folder / "trace"), machine.iommu.partition(",")[0], result.picture,
