@@ -89,7 +89,7 @@ struct frame frame_get(void)
 /* RMRR, or IVMD: bus addresses that firmware's own devices go on using. */
 static void say_reserved(void)
 {
-    struct iommu_reserved_range ranges[16];
+    struct iommu_reserved_range ranges[16] = {{0}};
     long count = iommu_op(IOMMUOP_get_reserved, ranges, sizeof(ranges) / sizeof(ranges[0]));
     for (long i = 0; i < count; i++)
         if (ranges[i].kind == IOMMU_RESERVED_identity)
