@@ -88,13 +88,13 @@ def build_machine(machine: Machine, folder: Path) -> pc.Machine:
         for event in machine.trace:
             arguments += ["-trace", event]
     return pc.Machine(loader=machine.efi, guest=guest, module=machine.module, cmdline=machine.cmdline,
-                        options=f"p2m={machine.p2m} {machine.options}".strip(), conf=machine.conf,
-                        append=machine.append, acpi_override=machine.acpi_override, iommu=machine.iommu,
-                        cpu=machine.cpu, memory_mib=machine.memory, by_kernel=not machine.image,
-                        icount=machine.icount, exit_port=machine.exit_port, serial=machine.serial,
-                        firmware=machine.firmware, qemu_args=arguments, typed=machine.typed,
-                        screen=machine.screen, capture=machine.capture, devices=machine.devices,
-                        folder_on=machine.folder_on, disk_stays=not machine.writes_stay)
+                      options=f"p2m={machine.p2m} {machine.options}".strip(), conf=machine.conf,
+                      append=machine.append, acpi_override=machine.acpi_override, iommu=machine.iommu,
+                      cpu=machine.cpu, memory_mib=machine.memory, by_kernel=not machine.image,
+                      icount=machine.icount, exit_port=machine.exit_port, serial=machine.serial,
+                      firmware=machine.firmware, qemu_args=arguments, typed=machine.typed,
+                      screen=machine.screen, capture=machine.capture, devices=machine.devices,
+                      folder_on=machine.folder_on, disk_stays=not machine.writes_stay)
 
 
 def boot(machine: Machine) -> Run:
