@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A polling NVMe driver: one admin queue, one I/O queue, reads. NVM Express Base Specification 1.4.
- * Rings and data are named by bus addresses that the guest chose (bus.h).
+ * A polling NVMe driver that can only read: one admin queue, one I/O queue. NVM Express Base
+ * Specification 1.4. Of all commands it knows Identify, the two that create I/O queues, and Read: nothing in
+ * it can change what is on a disk. Rings and data are named by bus addresses that the guest chose (bus.h).
  */
 #ifndef KIT_NVME_H
 #define KIT_NVME_H
@@ -29,18 +30,22 @@ struct nvme {
     struct nvme_queue admin, io;
     void *data; /* one page: identify data, PRP list */
     uint64_t data_bus;
-    char serial[21], model[41];
-    bool sgl;           /* the controller takes scatter-gather lists */
-    uint32_t max_bytes; /* of one command */
-    uint64_t blocks;    /* of namespace 1 */
+    char model[41];
+    bool sgl;              /* the controller takes scatter-gather lists */
+    uint32_t max_bytes;    /* of one command */
+    uint32_t namespace_id; /* the first one that is there */
+    uint64_t blocks;       /* of it */
     uint32_t block_size;
 };
 
-/* Finds, resets and identifies the index-th controller. NULL, or a sentence that says what went wrong. */
+/*
+ * Finds the index-th controller, takes it from firmware by a reset, and identifies it and its first
+ * namespace. NULL, or a sentence that says what went wrong; the controller is stopped then.
+ */
 const char *nvme_open(struct nvme *nvme, uint32_t index);
 bool nvme_present(uint32_t index);
 
-/* Stops the controller: no DMA after it. */
+/* Shuts the controller down, as before the power goes, and stops it: no DMA after it. */
 void nvme_close(struct nvme *nvme);
 
 /*

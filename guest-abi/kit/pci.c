@@ -182,11 +182,18 @@ uint32_t pci_capability(pci_id id, uint8_t capability)
     return 0;
 }
 
-static void enable_commands(pci_id id, uint32_t commands)
+static uint32_t set_commands(pci_id id, uint32_t mask, uint32_t commands)
 {
     uint32_t now = pci_read(id, PCI_COMMAND, 2) & 0xffff;
-    if ((now & commands) != commands)
-        pci_write(id, PCI_COMMAND, 2, now | commands);
+    if ((now & mask) == commands)
+        return now;
+    pci_write(id, PCI_COMMAND, 2, (now & ~mask) | commands);
+    return pci_read(id, PCI_COMMAND, 2) & 0xffff;
+}
+
+static void enable_commands(pci_id id, uint32_t commands)
+{
+    set_commands(id, commands, commands);
 }
 
 struct bridge_search {
@@ -204,7 +211,7 @@ static bool is_bridge_to(pci_id id, void *argument)
     return true;
 }
 
-void pci_enable(pci_id id)
+void pci_enable_memory(pci_id id)
 {
     const uint32_t pass = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
     /* Firmware leaves a bridge closed when it has no driver for what is behind it. Depth is bounded because
@@ -216,5 +223,17 @@ void pci_enable(pci_id id)
         enable_commands(bridge.id, pass);
         bridge.secondary = (uint8_t)(bridge.id >> 8);
     }
-    enable_commands(id, pass | PCI_COMMAND_INTX_OFF);
+    enable_commands(id, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF);
+}
+
+bool pci_set_master(pci_id id, bool on)
+{
+    uint32_t wanted = on ? PCI_COMMAND_MASTER : 0;
+    return (set_commands(id, PCI_COMMAND_MASTER, wanted) & PCI_COMMAND_MASTER) == wanted;
+}
+
+void pci_enable(pci_id id)
+{
+    pci_enable_memory(id);
+    pci_set_master(id, true);
 }

@@ -38,7 +38,14 @@ uint64_t pci_bar(pci_id id, uint32_t bar);
 /* Offset of a capability in configuration space, or 0. */
 uint32_t pci_capability(pci_id id, uint8_t capability);
 
-/* Memory decoding and bus mastering on, for the bridges above it too; its legacy interrupt off. */
+/*
+ * Its registers can be reached: memory decoding on, its legacy interrupt off. The bridges above it let
+ * through both what it is told and what it sends.
+ */
+void pci_enable_memory(pci_id id);
+/* Whether it may send reads and writes to memory. False: it does not stay as set. */
+bool pci_set_master(pci_id id, bool on);
+/* Both, for a device that firmware left idle. */
 void pci_enable(pci_id id);
 
 /* Raw ports. Those that the guest may not have read as ones; writes to them are ignored. */

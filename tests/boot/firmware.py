@@ -308,7 +308,8 @@ def tours() -> list:
     return [
         on("own", "QEMU's table, made here", own, says=(r"^sluice: iommu: interrupts are remapped",),
            never=("unknown option", "nobody knows")),
-        on("ranges", "reserved ranges, good and bad, among structures that nobody knows", on_both(with_ranges)),
+        on("ranges", "reserved ranges, good and bad, among structures that nobody knows", on_both(with_ranges),
+           says=(r"^tour: bus frames 0x[0-9a-f]+ to 0x[0-9a-f]+ are firmware's",)),
         on("ranges-listed", "the guest is told of the good ones, and of no other", on_both(with_ranges_listed),
            guest="inventory"),
         on("ranges-at-work", "a controller with reserved memory goes on, others that firmware left at work do not",

@@ -18,8 +18,8 @@ from tests.runner.vm import TIMED_OUT, Machine, Run
 ALL = ("nvme", "edu")
 TRACE = ("vtd_inv_desc*", "amdvi_*_inval", "amdvi_completion_wait", "amdvi_unhandled_command")
 FLUSH_COUNTS = Machine(guest="flush-counts", trace=(*TRACE, "pci_cfg_read"))
-# The third device of the machine; AMD's unit is a function of its own and comes before all others.
-VIRTIO = r"^sluice: pci: 00:0[34]\.0 \(1af4:1042"
+# After the machine's other devices, up to two of them; AMD's unit is a function of its own and comes before all others.
+VIRTIO = r"^sluice: pci: 00:0[1-4]\.0 \(1af4:1042"
 # A sentence of the hypervisor's or the loader's, not of the guest's.
 REFUSED = r"^sluice: .*\b(refused|cannot|not|no)\b"
 
@@ -118,7 +118,7 @@ def boot_volumes() -> list:
         on("busy-usb", "with a keyboard, a mouse and more USB controllers, which firmware has polled",
            r"^sluice: pci: .* 8086:2934 usb", boot="usb", devices=(*ALL, "more-usb")),
         on("nvme-only", "the guest takes over the very controller that firmware booted from",
-           r"^tour:   NVMe .* \d{6} blocks of 512 bytes", boot="nvme", devices=("edu",)),
+           r"^tour:   NVMe .*, \d{6} blocks of 512 bytes", boot="nvme", devices=("edu",)),
         Scenario("boot-quiet", "controllers that firmware used cannot go on writing into what is now the guest's memory",
                  Machine(guest="inventory", devices=(*ALL, "more-usb"), boot="usb", timeout=90),
                  says=(r"^sluice: pci: firmware left bus mastering on \(\d", r"^function .* class 0c0330 bus mastering off",
@@ -126,6 +126,51 @@ def boot_volumes() -> list:
                  never=(r"^function .* class (01|02|0c03)\w+ bus mastering on",)),
         replace(on("tool", "the image that ./tools/image makes, as it is written to a stick", r"loading Boot.*USB HARDDRIVE",
                    boot="usb", exit_port=False), prepare=made_by_the_tool),
+    ]
+
+
+def pcs() -> list:
+    """The tour without edu, as on a PC: with one kind of disk, and with none that it can read."""
+    elsewhere = "virtio-blk-pci,disable-legacy=on"  # the boot volume: passes by the IOMMU, and is hidden
+
+    def on(name: str, about: str, devices: tuple, *says: str, **machine) -> Scenario:
+        return Scenario(f"pc-{name}", about, Machine(guest="tour", devices=devices, writes_stay=True, **machine), says=says,
+                        check=checks.disk_tour)
+
+    def nothing(name: str, about: str, devices: tuple, *says: str) -> Scenario:
+        return Scenario(f"pc-{name}", about, Machine(guest="tour", devices=devices, folder_on=elsewhere), says=says,
+                        check=checks.nothing_driven)
+
+    def blocked(name: str, *devices: str) -> Scenario:
+        return Scenario(f"pc-{name}-blocked", "all DMA is blocked: the tour finds out and says so",
+                        Machine(guest="tour", devices=devices, options="iommu-mode=none"),
+                        says=(r"^tour: nothing that a device does arrives",), never=(r"station 1",))
+
+    return [
+        on("ahci", "a disk behind the AHCI controller that firmware has used", ("ahci",),
+           r"^tour:   AHCI 00:1f\.2: QEMU HARDDISK, 8192 blocks of 512 bytes"),
+        on("ahci-after-cd", "a CD drive at the port before the disk's is left alone", ("cd", "ahci-behind-cd"),
+           r"^tour: AHCI 00:1f\.2, port 0: a CD or DVD drive \(ATAPI\): left alone", folder_on=elsewhere),
+        on("nvme", "an NVMe disk, which strays like one behind AHCI", ("nvme",), r"^tour:   NVMe .* blocks of 512 bytes"),
+        on("nvme-4096", "blocks of 4096 bytes", ("nvme-4096",), r"^tour:   NVMe .*, 1024 blocks of 4096 bytes"),
+        on("nvme-empty", "an NVMe controller without a namespace, and a disk behind AHCI", ("nvme-empty", "ahci"),
+           r"^tour: NVMe .*: it has no namespace: left alone", r"^tour:   AHCI "),
+        on("ahci-premap-off", "with an empty bus map at boot", ("ahci",), options="premap=off"),
+        nothing("nvme-metadata", "a disk whose blocks have metadata is left alone", ("nvme-metadata", "no-ahci"),
+                r"^tour: NVMe .*: its blocks have metadata: left alone"),
+        nothing("cd", "an AHCI controller with a CD drive only", ("cd",),
+                r"^tour: AHCI 00:1f\.2, port 0: a CD or DVD drive", r"^tour: AHCI 00:1f\.2: no disk"),
+        nothing("ahci-empty", "an AHCI controller with empty ports", (), r"^tour: AHCI 00:1f\.2: no disk"),
+        nothing("virtio", "a storage controller that the tour does not know", ("no-ahci", "virtio-iommu"),
+                r"^tour: storage controller 00:0\d\.0: of class 0x010000, which I cannot drive: left alone"),
+        nothing("nothing", "no storage controller at all, but a hidden one", ("no-ahci",), rf"{VIRTIO}.*hidden"),
+        blocked("ahci", "ahci"),
+        blocked("nvme", "nvme"),
+        Scenario("pc-iommu-off", "iommu=off, and a disk behind AHCI", Machine(guest="tour", devices=("ahci",), options="iommu=off"),
+                 says=(r"^tour: 2 of 2 stations passed",), check=checks.disk_was_read),
+    ] + [
+        Scenario(f"pc-{disk}-errors", "a disk that reports an error goes on afterwards, and its controller is left stopped",
+                 Machine(guest="disk-errors", devices=(disk,)), says=(r"Test result: SUCCESS",)) for disk in ("ahci", "nvme")
     ]
 
 
@@ -368,5 +413,6 @@ def hooks() -> list:
     ]
 
 
-SCENARIOS = (hooks() + tours() + boot_volumes() + counts() + endings() + user_mode() + texts() + refusals() + bad_guests()
+SCENARIOS = (hooks() + tours() + pcs() + boot_volumes() + counts() + endings() + user_mode() + texts() + refusals()
+             + bad_guests()
              + misbehaviour() + faults() + on_screen() + firmware.SCENARIOS + handover.SCENARIOS)

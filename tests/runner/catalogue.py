@@ -3,7 +3,7 @@
 
 from typing import Callable
 
-from . import (adversary, bench, boot, fuzz, gdb, guests, host, image, mutants, prove, report, style,
+from . import (adversary, bench, boot, errors, fuzz, gdb, guests, host, image, mutants, prove, report, style,
                tables as tables_group, vendors)
 
 
@@ -12,4 +12,4 @@ def cases(tables: str | None = None, results: Callable[[], list | None] = lambda
     found = (style.cases() + host.cases(tables) + tables_group.cases(tables) + fuzz.cases() + prove.cases() + image.cases()
              + boot.cases() + guests.cases() + report.cases() + gdb.cases() + adversary.cases() + bench.cases(tables)
              + mutants.cases())
-    return [*found, vendors.case(found, results)]
+    return [*found, errors.case(found), vendors.case(found, results)]

@@ -4,7 +4,7 @@
     doors: both                       two guests of one source, NAME and NAME.physdev
     run: NAME key="value" ...         one run on a machine of each vendor: guest/GUEST/NAME/intel and /amd
 
-Keys: options, cmdline, devices, cpu, memory, timeout, status, says, never, input. One of these with -intel or -amd behind it
+Keys: options, cmdline, devices, cpu, memory, timeout, status, says, never, input, stop. One of these with -intel or -amd behind it
 is for that vendor's machine alone. intel and amd are properties of that vendor's unit in QEMU. only="VENDOR: REASON"
 leaves the other vendor out. A line that begins further right goes on with the one before.
 """
@@ -21,7 +21,7 @@ from .vm import Machine, boot, expect_status, expect_words, iommu_of
 
 FOLDER = ROOT / "tests/guests"
 VERDICTS = {"SUCCESS", "SKIP", "ERROR", "FAILURE"}
-KEYS = {"options", "cmdline", "devices", "cpu", "memory", "status", "says", "never", "timeout", "input"}
+KEYS = {"options", "cmdline", "devices", "cpu", "memory", "status", "says", "never", "timeout", "input", "stop"}
 ALL_KEYS = KEYS | {f"{key}-{vendor}" for key in KEYS for vendor in VENDORS} | set(VENDORS) | {"only"}
 
 
@@ -62,7 +62,7 @@ def run_on(vendor: str, name: str, settings: dict, about: str) -> GuestRun:
     machine = Machine(guest=name.split("/")[0], iommu=iommu_of(vendor, settings.get(vendor)),
                       devices=tuple(setting("devices", "nvme edu").split()), options=setting("options", ""),
                       cmdline=setting("cmdline", ""), cpu=setting("cpu", "max"), memory=int(setting("memory", "256")),
-                      timeout=int(setting("timeout", "90")), typed=setting("input", ""))
+                      timeout=int(setting("timeout", "90")), typed=setting("input", ""), stop=setting("stop", ""))
     status = setting("status")
     return GuestRun(f"{name}/{vendor}", about, machine, None if status is None else int(status),
                     tuple(filter(None, [setting("says")])), tuple(filter(None, [setting("never")])), vendor,

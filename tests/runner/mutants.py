@@ -23,9 +23,10 @@ BOOT_TIMEOUT = 40  # a mutant may hang
 
 
 class Named:
-    """The test that a mutant names: the target it needs and how to run it in a workspace."""
+    """The test that a mutant names: the targets it needs and how to run it in a workspace. With own_guest, the guest of
+    a boot test is built there too."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, own_guest: bool = False):
         group, _, rest = name.partition("/")
         self.vendor = None
         if group in host.GROUPS:
@@ -60,8 +61,10 @@ class Named:
             self.target = "loader_hooks" if scenario.machine.efi == HOOKED else "loader"
             rest, self.vendor = scenario.name, scenario.vendor
             scenario = replace(scenario, machine=self.impatient(scenario.machine))
+            if own_guest:
+                self.target += f" guest_{scenario.machine.guest}"
             self.case = lambda build: Case(group, rest, lambda: boot.run_scenario(
-                scenario, build / "BOOTX64.EFI", GUESTS))
+                scenario, build / "BOOTX64.EFI", build / "guests" if own_guest else GUESTS))
         elif group == "guest":
             self.target = "loader"
             guest = self.find({run.name: run for run in guests.runs()}, rest)
@@ -113,7 +116,7 @@ def run_mutant(patch: Path) -> None:
     name = header(patch, "test")
     if not name or not header(patch, "why"):
         raise Failed("the patch does not say which test must fail, or why it matters")
-    named = Named(name)
+    named = Named(name, own_guest="\n+++ b/guest-abi/" in patch.read_text())
     workspace = POOL.take()
     try:
         expect_sound(named, workspace)

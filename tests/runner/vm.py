@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .core import Failed, Skipped
 from .paths import EFI, GUESTS
+from .qtest import UnitStopper
 
 from lib import machine as pc  # noqa: E402  (tools/lib, by paths.py)
 from lib.common import Trouble  # noqa: E402
@@ -18,40 +19,14 @@ from lib.common import Trouble  # noqa: E402
 TIMED_OUT = 124
 ICOUNT_SHIFT = 7  # fastest, and exact: one instruction is 2^7 ticks of the time-stamp counter
 
-DISK = "nvme,drive=disk,serial=sluice"
-EDU = "edu,dma_mask=0xffffffffffffffff"
-SECOND_ROOT = ["-device", "pxb-pcie,id=second,bus_nr=64,bus=pcie.0",
-               "-device", "pcie-root-port,id=secondport,bus=second,chassis=2,slot=2"]
-DEVICES = {
-    "nvme": ["-device", DISK],
-    "edu": ["-device", EDU],
-    "more-usb": ["-device", "qemu-xhci,id=more", "-device", "usb-kbd,bus=more.0", "-device", "usb-mouse,bus=more.0",
-                 "-device", "ich9-usb-ehci1,id=ehci", "-device", "usb-tablet,bus=ehci.0",
-                 "-device", "ich9-usb-uhci1,id=uhci", "-device", "usb-mouse,bus=uhci.0"],
-    "nvme-behind-root-port": ["-device", "pcie-root-port,id=rootport,chassis=1,slot=1",
-                              "-device", f"{DISK},bus=rootport"],
-    "edu-behind-bridge": ["-device", "pcie-pci-bridge,id=pcibridge", "-device", f"{EDU},bus=pcibridge,addr=1"],
-    "virtio-bypass": ["-drive", "file=null-co://,format=raw,if=none,id=bypass",
-                      "-device", "virtio-blk-pci,drive=bypass,disable-legacy=on"],
-    # Two functions of one device, of which one bypasses the IOMMU.
-    "virtio-bypass-beside-edu": ["-drive", "file=null-co://,format=raw,if=none,id=split",
-                                 "-device", "virtio-blk-pci,drive=split,disable-legacy=on,addr=10.0,multifunction=on",
-                                 "-device", f"{EDU},addr=10.1"],
-    # A second host bridge, with buses of its own; after what is to be on the first one.
-    "second-root": [*SECOND_ROOT, "-device", "e1000e,bus=secondport"],
-    "nvme-on-second-root": [*SECOND_ROOT, "-device", f"{DISK},bus=secondport"],
-    "large-window": ["-object", "memory-backend-ram,id=window,size=8G,share=on,reserve=off",
-                     "-device", "ivshmem-plain,memdev=window"],
-    "virtio-iommu": ["-drive", "file=null-co://,format=raw,if=none,id=virtio",
-                     "-device", "virtio-blk-pci,drive=virtio,disable-legacy=on,iommu_platform=on"],
-}
-
 
 @dataclass
 class Machine:
     guest: str | None = "hello"  # a name in build/guests, a path, or None for no file at all
     iommu: str = "intel"  # a vendor and properties of QEMU's unit; or none
-    devices: tuple = ()
+    devices: tuple = ()  # of DEVICES in tools/lib/machine.py
+    folder_on: str = "ide-hd"  # what firmware reads the folder of the boot volume from
+    writes_stay: bool = False  # what is written to the disk stays written, so that Run.disk_changed can tell
     options: str = ""
     p2m: str = "scramble"  # what works only when PFN equals MFN is not done
     cmdline: str = ""
@@ -75,6 +50,7 @@ class Machine:
     screen: str = ""  # a graphics device and its mode: "800x600", "800x600,bochs-display"
     capture: bool = False  # the screen's picture at the end; the run then ends without the exit port
     typed: str = ""  # "WORD: TEXT": the line TEXT is typed on the serial console when a line WORD has come from there
+    stop: str = ""  # the IOMMU stops answering when this line has come
     timeout: int = 60
     efi: Path = EFI
     guests: Path = GUESTS
@@ -95,21 +71,13 @@ class Run:
     vendor: str = "intel"  # whose unit the machine had, or none
     boot_sums: tuple = ()  # of the disk image's bytes, before and after, where one was booted
     picture: pc.Picture | None = None  # of the screen
+    disk_changed: bool = False  # with writes_stay
 
     @property
     def summary(self) -> dict:
         if not self.told:
             raise Failed("there is no summary", self.text)
         return self.told
-
-
-class TestMachine(pc.Machine):
-    """The same machine, with the devices that a test names."""
-
-    devices: tuple = ()
-
-    def _devices(self):
-        return [word for device in self.devices for word in DEVICES[device]]
 
 
 def build_machine(machine: Machine, folder: Path) -> pc.Machine:
@@ -123,15 +91,14 @@ def build_machine(machine: Machine, folder: Path) -> pc.Machine:
         arguments += ["-D", str(folder / "trace")]
         for event in machine.trace:
             arguments += ["-trace", event]
-    built = TestMachine(loader=machine.efi, guest=guest, module=machine.module, cmdline=machine.cmdline,
-                        options=f"p2m={machine.p2m} {machine.options}".strip(), conf=machine.conf,
-                        append=machine.append, acpi_override=machine.acpi_override, iommu=machine.iommu,
-                        cpu=machine.cpu, memory_mib=machine.memory, boot=machine.boot, image=machine.image,
-                        boot_order=machine.boot_order, icount=machine.icount, exit_port=machine.exit_port,
-                        serial=machine.serial, firmware=machine.firmware, qemu_args=arguments, typed=machine.typed,
-                        screen=machine.screen, capture=machine.capture)
-    built.devices = machine.devices
-    return built
+    return pc.Machine(loader=machine.efi, guest=guest, module=machine.module, cmdline=machine.cmdline,
+                      options=f"p2m={machine.p2m} {machine.options}".strip(), conf=machine.conf,
+                      append=machine.append, acpi_override=machine.acpi_override, iommu=machine.iommu,
+                      cpu=machine.cpu, memory_mib=machine.memory, boot=machine.boot, image=machine.image,
+                      boot_order=machine.boot_order, icount=machine.icount, exit_port=machine.exit_port,
+                      serial=machine.serial, firmware=machine.firmware, qemu_args=arguments, typed=machine.typed,
+                      screen=machine.screen, capture=machine.capture, devices=machine.devices,
+                      folder_on=machine.folder_on, disk_stays=not machine.writes_stay)
 
 
 def sum_of(file: Path) -> str:
@@ -154,12 +121,21 @@ def boot(machine: Machine) -> Run:
                 if built.boot == "nvme" and "nvme" not in machine.devices:
                     built.disk_used = built.image_used  # the only NVMe disk there is: what the guest reads is this
 
-        result = pc.run_machine(built, machine.timeout, folder=folder, on_command=look)
+        if machine.writes_stay:
+            held = os.urandom(pc.DISK_BYTES)
+            built.disk = folder / "kept.raw"
+            built.disk.write_bytes(held)
+        watch = {}
+        if machine.stop:
+            stopper = UnitStopper(machine.stop, machine.iommu.partition(",")[0], folder)
+            built.qemu_args += stopper.arguments()
+            watch["on_line"] = stopper.see
+        result = pc.run_machine(built, machine.timeout, folder=folder, on_command=look, **watch)
         look()
         text = result.text() + (f"\nQEMU: {result.qemu_errors}" if result.qemu_errors else "")
         return Run(result.status, result.sentence, text, result.summary, result.qemu_status,
                    read_trace(folder / "trace"), machine.iommu.partition(",")[0], tuple(sums),
-                   result.picture)
+                   result.picture, machine.writes_stay and built.disk.read_bytes() != held)
     except Trouble as trouble:
         raise Failed(str(trouble)) from None
     finally:

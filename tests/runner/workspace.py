@@ -40,8 +40,8 @@ class Workspace:
         self.run(["patch", "-p1", "--no-backup-if-mismatch", "-s", "-F", "2", *options, "-i", str(patch)],
                  "the patch does not apply")
 
-    def make(self, target: str, complaint: str) -> None:
-        self.run(["ninja", "-C", str(self.build), target], complaint)
+    def make(self, targets: str, complaint: str) -> None:
+        self.run(["ninja", "-C", str(self.build), *targets.split()], complaint)
 
 
 class Pool:

@@ -22,6 +22,39 @@ DISK_BYTES = 4 << 20
 
 PT_MATTERS = (9, 0)  # no QEMU before it heeds amd-iommu's pt; 7.2 does not, 10.0 does
 
+_NVME, _EDU = "nvme,drive=disk,serial=sluice", "edu,dma_mask=0xffffffffffffffff"
+_VIRTIO = "-device virtio-blk-pci,disable-legacy=on,drive="
+_SECOND_ROOT = ("-device pxb-pcie,id=second,bus_nr=64,bus=pcie.0 "
+                "-device pcie-root-port,id=secondport,bus=second,chassis=2,slot=2")
+# By the names of --devices. QEMU gives addresses in the order of its arguments.
+DEVICES = {
+    "nvme": f"-device {_NVME}",
+    "edu": f"-device {_EDU}",
+    "nvme-behind-root-port": f"-device pcie-root-port,id=rootport,chassis=1,slot=1 -device {_NVME},bus=rootport",
+    "edu-behind-bridge": f"-device pcie-pci-bridge,id=pcibridge -device {_EDU},bus=pcibridge,addr=1",
+    "nvme-4096": "-device nvme,id=nvme4096,serial=sluice "
+                 "-device nvme-ns,drive=disk,bus=nvme4096,logical_block_size=4096,physical_block_size=4096",
+    "nvme-metadata": "-device nvme,id=nvmemeta,serial=sluice -device nvme-ns,drive=disk,bus=nvmemeta,ms=8",
+    "nvme-empty": "-device nvme,serial=sluice",
+    "ahci": "-device ide-hd,drive=disk,bus=ide.0",
+    "cd": "-drive if=none,id=cd,media=cdrom,format=raw,file.driver=null-co,file.size=1M -device ide-cd,drive=cd,bus=ide.0",
+    "ahci-behind-cd": "-device ide-hd,drive=disk,bus=ide.1",
+    "more-usb": "-device qemu-xhci,id=more -device usb-kbd,bus=more.0 -device usb-mouse,bus=more.0 "
+                "-device ich9-usb-ehci1,id=ehci -device usb-tablet,bus=ehci.0 "
+                "-device ich9-usb-uhci1,id=uhci -device usb-mouse,bus=uhci.0",
+    "no-ahci": "-machine sata=off",  # without the controller that is in the chipset
+    "virtio-bypass": f"-drive file=null-co://,format=raw,if=none,id=bypass {_VIRTIO}bypass",
+    # Two functions of one device, of which one bypasses the IOMMU.
+    "virtio-bypass-beside-edu": f"-drive file=null-co://,format=raw,if=none,id=split {_VIRTIO}split,addr=10.0,"
+                                f"multifunction=on -device {_EDU},addr=10.1",
+    # A second host bridge, with buses of its own; after what is to be on the first one.
+    "second-root": f"{_SECOND_ROOT} -device e1000e,bus=secondport",
+    "nvme-on-second-root": f"{_SECOND_ROOT} -device {_NVME},bus=secondport",
+    "large-window": "-object memory-backend-ram,id=window,size=8G,share=on,reserve=off "
+                    "-device ivshmem-plain,memdev=window",
+    "virtio-iommu": f"-drive file=null-co://,format=raw,if=none,id=virtio {_VIRTIO}virtio,iommu_platform=on",
+}
+
 IOMMU_DEVICES = {"intel": "intel-iommu", "amd": "amd-iommu", "none": None}
 
 # What the disk image is read through by firmware; "direct" is -kernel and a FAT folder, which is quicker.
@@ -84,9 +117,11 @@ class Machine:
     iommu: str = "intel"           # intel, amd or none; properties may follow: "intel,aw-bits=48"
     cpu: str = "max"
     memory_mib: int = 512
-    disk: Path | None = None       # what the NVMe controller shows; None: fresh random bytes
-    bridges: bool = False          # NVMe behind a PCIe root port, edu behind a PCIe-to-PCI bridge
+    disk: Path | None = None       # what the NVMe or AHCI controller shows; None: fresh random bytes
+    disk_stays: bool = True        # writes to it are thrown away
+    devices: tuple = ("nvme", "edu")  # names in DEVICES
     boot: str = "usb"              # of BOOT_DEVICES, or DIRECT
+    folder_on: str = "ide-hd"      # the device that shows the folder; direct only
     image: Path | None = None      # a disk image to boot, in the place of one made of the above; writes are thrown away
     boot_order: bool = True        # firmware is told what to boot; else it looks by itself
     icount: bool = False
@@ -128,11 +163,7 @@ class Machine:
         return ["-device", device]
 
     def _devices(self):
-        nvme, edu = "nvme,drive=disk,serial=sluice", "edu,dma_mask=0xffffffffffffffff"
-        if not self.bridges:
-            return ["-device", nvme, "-device", edu]
-        return ["-device", "pcie-root-port,id=rootport,chassis=1,slot=1", "-device", nvme + ",bus=rootport",
-                "-device", "pcie-pci-bridge,id=pcibridge", "-device", edu + ",bus=pcibridge,addr=1"]
+        return [word for device in self.devices for word in DEVICES[device].split()]
 
     def _files(self):
         files = image.esp_files(self.loader, self.conf_text(), self.guest, self.module, self.acpi_override)
@@ -144,7 +175,7 @@ class Machine:
         volume = image.make_folder(folder / "esp", files)
         append = ["-append", self.append] if self.append else []
         return ["-kernel", str(self.loader), *append,
-                "-drive", f"if=none,id=boot,format=raw,file=fat:rw:{volume}", "-device", "ide-hd,drive=boot"]
+                "-drive", f"if=none,id=boot,format=raw,file=fat:rw:{volume}", "-device", f"{self.folder_on},drive=boot"]
 
     def _boot(self, folder):
         if self.boot == DIRECT:
@@ -155,11 +186,16 @@ class Machine:
                 *others, device + (",bootindex=0" if self.boot_order else "")]
 
     def _disk(self, folder):
+        """A drive for the device that shows it, if there is one."""
+        self.disk_used = None
+        devices = self._devices()
+        if not any("drive=disk," in f"{word}," for word in devices):
+            return devices
         self.disk_used = self.disk
         if self.disk is None:
             self.disk_used = folder / "disk.raw"
             self.disk_used.write_bytes(os.urandom(DISK_BYTES))
-        return _drive("disk", self.disk_used, snapshot=True)
+        return [*_drive("disk", self.disk_used, snapshot=self.disk_stays), *devices]
 
     def command(self, folder):
         """The command line; writes the boot volume and the disk below `folder`."""
@@ -172,7 +208,7 @@ class Machine:
         if self.icount:
             command += ["-icount", "shift=7,sleep=off"]
         # Behind the others: of two NVMe controllers the guest finds the one with the disk first.
-        command += self.iommu_device() + self._disk(folder) + self._devices() + self._boot(folder)
+        command += self.iommu_device() + self._disk(folder) + self._boot(folder)
         command += screen_arguments(self.screen)
         if self.capture:
             command += ["-qmp", f"unix:{folder / 'qmp'},server=on,wait=off", "-no-shutdown"]

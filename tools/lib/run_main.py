@@ -31,11 +31,12 @@ def arguments():
     add("--acpi-override", type=Path, metavar="FILE",
         help="boot the test image, which puts the ACPI table in FILE in the place of the machine's own")
     add("--disk", type=Path, metavar="FILE",
-        help="what the NVMe disk holds; writes are thrown away (default: fresh random bytes)")
+        help="what the NVMe or AHCI disk holds; writes are thrown away (default: fresh random bytes)")
     add("--memory", type=int, default=512, metavar="MIB", help="default 512")
     add("--cpu", default="max", metavar="MODEL", help="QEMU's CPU model (default max)")
-    add("--bridges", action="store_true",
-        help="put NVMe behind a PCIe root port and edu behind a PCIe-to-PCI bridge")
+    add("--devices", default="nvme,edu", metavar="LIST",
+        help="what the machine has beside its chipset: some of " + ", ".join(machine.DEVICES) + "; or none "
+             "(default nvme,edu)")
     add("--timeout", type=float, metavar="S", help="seconds until QEMU is stopped (default 120; with --gdb never)")
     add("--gdb", action="store_true",
         help="stop before the machine's first instruction and say how GDB is started; docs/debugging.md has more")
@@ -76,8 +77,17 @@ def check(options):
         raise Trouble("--timeout is given in seconds, up to 86400")
     if options.iommu.partition(",")[0] not in machine.IOMMU_DEVICES:
         raise Trouble(f"--iommu is intel, amd or none, not '{options.iommu}'")
+    for device in device_names(options.devices):
+        if device not in machine.DEVICES:
+            raise Trouble(f"--devices takes some of {', '.join(machine.DEVICES)}, or none, not '{device}'")
+    if options.disk and not any(name.startswith(("nvme", "ahci")) for name in device_names(options.devices)):
+        raise Trouble(f"--disk: no device of '{options.devices}' shows a disk; --devices nvme or ahci would")
     if options.log and not options.log.absolute().parent.is_dir():
         raise Trouble(f"--log: there is no folder '{options.log.parent}'")
+
+
+def device_names(text):
+    return () if text == "none" else tuple(text.split(","))
 
 
 def choose_loader(options):
@@ -150,8 +160,8 @@ def boot(options, loader, guest, screen, debug):
     pc = machine.Machine(
         loader=loader, guest=guest, module=options.module, cmdline=options.cmdline, options=options.options,
         acpi_override=options.acpi_override, iommu=options.iommu, cpu=options.cpu, memory_mib=options.memory,
-        disk=options.disk, bridges=options.bridges, boot=machine.DIRECT if options.direct else options.boot,
-        image=options.image, icount=options.icount,
+        disk=options.disk, devices=device_names(options.devices),
+        boot=machine.DIRECT if options.direct else options.boot, image=options.image, icount=options.icount,
         screen=options.screen or ("800x600" if options.capture else ""), capture=options.capture is not None,
         gdb=debug / "gdb" if debug else None, qemu=options.qemu, qemu_args=options.qemu_arg)
     progress("run", f"booting a {options.memory} MiB machine, IOMMU: {options.iommu}, "

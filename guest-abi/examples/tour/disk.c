@@ -1,35 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* The disk's stations: who it is, and 1 MiB of it by DMA into scattered frames. */
+/* The disk's stations: who it is, and 1 MiB of it by DMA into scattered frames. Nothing here writes to a
+ * disk. */
 #include "tour.h"
 
 #include "kit/bus.h"
 #include "kit/iommu.h"
-#include "kit/nvme.h"
 
 #define READ_FRAMES    256u         /* 1 MiB */
 #define COMMAND_BYTES  (512u << 10) /* the most QEMU's controller takes in one command */
 #define COMPARE_FRAMES 64u
 #define POISON         0x5a17ed15c0ffee00ul
-
-static struct nvme disk;
-static bool opened;
-
-bool disk_identify(void)
-{
-    const char *trouble = nvme_open(&disk, 0);
-    opened = !trouble;
-    if (trouble)
-        return refute("%s", trouble);
-    remark("NVMe " PCI_FORMAT ": %s, serial %s, %lu blocks of %u bytes", PCI_SHOW(disk.id), disk.model,
-           disk.serial, disk.blocks, disk.block_size);
-    return true;
-}
-
-void disk_close(void)
-{
-    if (opened)
-        nvme_close(&disk);
-}
 
 /* Frames in an order in which neighbours are far apart, whatever the P2M's layout is. */
 static void take_scattered(struct frame *frames, uint64_t *mfns, uint32_t count)
@@ -64,20 +44,14 @@ static bool all_poison(const struct frame *frame, uint32_t index)
     return true;
 }
 
-static long read_piece(uint64_t first_page, uint32_t bytes, const uint64_t *pages, bool one_descriptor)
-{
-    uint64_t lba = first_page * PAGE_SIZE / disk.block_size;
-    return one_descriptor ? nvme_read_sgl(&disk, lba, bytes, pages[0])
-                          : nvme_read_pages(&disk, lba, bytes, pages);
-}
-
 /* Reads count pages from page first_page of the disk to the bus pages given. */
 static bool read_pages(uint64_t first_page, const uint64_t *pages, uint32_t count, bool one_descriptor)
 {
-    uint32_t most = (disk.max_bytes < COMMAND_BYTES ? disk.max_bytes : COMMAND_BYTES) / PAGE_SIZE;
+    uint32_t max = disk_now()->max_bytes;
+    uint32_t most = (max < COMMAND_BYTES ? max : COMMAND_BYTES) / PAGE_SIZE;
     for (uint32_t done = 0; done < count;) {
         uint32_t piece = count - done < most ? count - done : most;
-        long status = read_piece(first_page + done, piece * PAGE_SIZE, pages + done, one_descriptor);
+        long status = disk_read_pages(first_page + done, piece, pages + done, one_descriptor);
         if (status)
             return refute("the read command ended with %ld", status);
         done += piece;
@@ -137,20 +111,26 @@ static void say_how(uint32_t count, uint64_t first, const uint64_t *mfns)
                neighbours(mfns, count));
 }
 
+bool disk_identify(void)
+{
+    const struct disk *disk = disk_now();
+    remark("%s " PCI_FORMAT ": %s, %lu blocks of %u bytes", disk->kind, PCI_SHOW(disk->id), disk->model,
+           disk->blocks, disk->block_size);
+    return true;
+}
+
 bool disk_read(void)
 {
     static struct frame frames[READ_FRAMES];
     static uint64_t mfns[READ_FRAMES], pages[READ_FRAMES];
-    if (!opened)
-        return refute("the disk did not open");
-    uint64_t disk_pages = disk.blocks / (PAGE_SIZE / disk.block_size);
+    uint64_t disk_pages = disk_now()->pages;
     uint32_t count = disk_pages < READ_FRAMES ? (uint32_t)disk_pages : READ_FRAMES;
     take_scattered(frames, mfns, count);
     poison(frames, count);
     if (!choose_addresses(mfns, count, pages))
         return false;
     say_how(count, pages[0], mfns);
-    bool one_descriptor = bus_steered() && disk.sgl;
+    bool one_descriptor = bus_steered() && disk_now()->sgl;
     remark("each command names its memory by %s",
            one_descriptor ? "one scatter-gather descriptor" : "a list of pages");
     if (!read_pages(0, pages, count, one_descriptor))

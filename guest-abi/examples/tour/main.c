@@ -7,13 +7,13 @@
 #include "tour.h"
 
 #include "kit/bus.h"
-#include "kit/edu.h"
-#include "kit/nvme.h"
+#include "kit/iommu.h"
 
 #define NEEDS_DISK    1u
 #define NEEDS_EDU     2u
-#define NEEDS_STEERED 4u /* IOMMUOP answers */
-#define ONLY_DIRECT   8u /* makes sense only where it does not */
+#define NEEDS_STEERED 4u  /* IOMMUOP answers */
+#define ONLY_DIRECT   8u  /* makes sense only where it does not */
+#define WITHOUT_EDU   16u /* shows with a disk what edu shows better */
 
 static const struct station {
     const char *sentence;
@@ -38,12 +38,21 @@ static const struct station {
      NEEDS_EDU | NEEDS_STEERED},
     {"I unmap a page that edu has just used; the very next write must be stopped.", device_unmapped_after_use,
      NEEDS_EDU | NEEDS_STEERED},
+    {"The disk brings a block to a frame of mine by its machine address, which I have unmapped; it must not "
+     "arrive.",
+     stray_unmapped, NEEDS_DISK | NEEDS_STEERED | WITHOUT_EDU},
+    {"The disk brings a block to a page that it may only read; it must not arrive.", stray_read_only,
+     NEEDS_DISK | NEEDS_STEERED | WITHOUT_EDU},
+    {"I remap a page under the disk's feet; its next block must land in the new frame.", stray_remapped,
+     NEEDS_DISK | NEEDS_STEERED | WITHOUT_EDU},
+    {"I unmap a page that the disk has just used; the very next block must be stopped.",
+     stray_unmapped_after_use, NEEDS_DISK | NEEDS_STEERED | WITHOUT_EDU},
     {"I map five pages in one call and the third is wrong; two must be mapped, the rest untouched.",
      refused_bad_element, NEEDS_STEERED},
-    {"I ask for the hypervisor's own memory, for edu and for myself; both must be refused.",
+    {"I ask for the hypervisor's own memory, for the bus and for myself; both must be refused.",
      refused_hypervisor_memory, NEEDS_STEERED},
-    {"edu writes to one of my page tables; I may map it, but the write must be withheld.",
-     refused_page_table_write, NEEDS_EDU | NEEDS_STEERED},
+    {"I put one of my page tables on the bus; it may be read there, but writing must be withheld.",
+     refused_page_table_write, NEEDS_STEERED},
 };
 
 void remark(const char *format, ...)
@@ -77,31 +86,73 @@ struct frame frame_get(void)
     return frame;
 }
 
+/* RMRR, or IVMD: bus addresses that firmware's own devices go on using. */
+static void say_reserved(void)
+{
+    struct iommu_reserved_range ranges[16] = {{0}};
+    long count = iommu_op(IOMMUOP_get_reserved, ranges, sizeof(ranges) / sizeof(ranges[0]));
+    for (long i = 0; i < count; i++)
+        if (ranges[i].kind == IOMMU_RESERVED_identity)
+            printk("tour: bus frames 0x%lx to 0x%lx are firmware's, for devices that it names: I map nothing "
+                   "there\n",
+                   ranges[i].start, ranges[i].start + ranges[i].frames - 1);
+}
+
+static uint32_t look_at_bus(void)
+{
+    if (!bus_init()) {
+        printk("tour: no IOMMUOP (the probe says -ENOSYS): I use machine addresses; nothing is protected\n");
+        return ONLY_DIRECT;
+    }
+    printk("tour: IOMMUOP is here, bus frames go up to 0x%lx\n", bus_query()->max_bfn);
+    say_reserved();
+    return NEEDS_STEERED;
+}
+
+static uint32_t look_at_disks(void)
+{
+    if (disk_find())
+        return NEEDS_DISK;
+    printk("tour: there is no disk that I can read: the disk's stations are skipped\n");
+    return 0;
+}
+
+static uint32_t look_at_edu(void)
+{
+    if (device_open())
+        return NEEDS_EDU;
+    printk("tour: there is no edu device, as on any PC: its stations are skipped\n");
+    return WITHOUT_EDU;
+}
+
+/* Without IOMMUOP all devices may be blocked, and only what they bring tells. */
+static uint32_t say_all_blocked(void)
+{
+    printk("tour: nothing that a device does arrives: all are blocked, and without IOMMUOP I must stop\n");
+    return 0;
+}
+
 /* What this machine offers, as NEEDS_* bits; says in words what it lacks. */
 static uint32_t look_around(void)
 {
-    uint32_t found = 0;
-    if (bus_init()) {
-        found |= NEEDS_STEERED;
-        printk("tour: IOMMUOP is here, bus frames go up to 0x%lx\n", bus_query()->max_bfn);
-    } else {
-        found |= ONLY_DIRECT;
-        printk("tour: no IOMMUOP (the probe says -ENOSYS): I use machine addresses; nothing is protected\n");
-    }
-    if (nvme_present(0))
-        found |= NEEDS_DISK;
-    else
-        printk("tour: there is no NVMe controller: the disk's stations are skipped\n");
-    if (device_open())
-        found |= NEEDS_EDU;
-    else
-        printk("tour: there is no edu device: its stations are skipped\n");
-    if ((found & NEEDS_EDU) && (found & ONLY_DIRECT) && device_is_cut_off()) {
-        printk(
-            "tour: nothing that a device does arrives: all are blocked, and without IOMMUOP I must stop\n");
-        found = 0;
-    }
+    uint32_t found = look_at_bus() | look_at_edu();
+    bool direct = found & ONLY_DIRECT;
+    if (direct && found & NEEDS_EDU && device_is_cut_off())
+        return say_all_blocked();
+    found |= look_at_disks();
+    if (direct && !(found & (NEEDS_EDU | NEEDS_DISK)) && disk_trouble())
+        return say_all_blocked();
     return found;
+}
+
+static void say_what_was_not_shown(uint32_t found, uint32_t skipped)
+{
+    if (skipped)
+        printk("tour: %u stations skipped, for what this machine lacks\n", skipped);
+    if (found && !(found & (NEEDS_DISK | NEEDS_EDU)))
+        printk("tour: nothing here to drive: no device was used. One that the hypervisor hides from me is "
+               "named in its "
+               "lines above\n");
 }
 
 void guest_main(void)
@@ -109,7 +160,7 @@ void guest_main(void)
     uint32_t found = look_around(), visited = 0, passed = 0, skipped = 0;
     for (uint32_t i = 0; i < sizeof(stations) / sizeof(stations[0]); i++) {
         if (stations[i].needs & ~found) {
-            skipped += !(stations[i].needs & ONLY_DIRECT);
+            skipped += !(stations[i].needs & (ONLY_DIRECT | WITHOUT_EDU));
             continue;
         }
         printk("tour: station %u: %s\n", ++visited, stations[i].sentence);
@@ -118,8 +169,10 @@ void guest_main(void)
         passed += good;
     }
     disk_close();
-    if (skipped)
-        printk("tour: %u stations skipped, for what this machine lacks\n", skipped);
+    bool broken = found && !(found & NEEDS_DISK) && disk_trouble();
+    if (broken)
+        printk("tour: BUT no disk controller does what it should\n");
+    say_what_was_not_shown(found, skipped);
     printk("tour: %u of %u stations passed\n", passed, visited);
-    guest_shutdown(passed == visited ? SHUTDOWN_poweroff : SHUTDOWN_crash);
+    guest_shutdown(passed == visited && !broken ? SHUTDOWN_poweroff : SHUTDOWN_crash);
 }

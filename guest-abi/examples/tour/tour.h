@@ -4,6 +4,7 @@
 #define TOUR_H
 
 #include "kit/guest.h"
+#include "kit/pci.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,13 +21,40 @@ struct frame {
 /* A spare frame, mapped. The guest ends when there is none. */
 struct frame frame_get(void);
 
+/* find.c: a disk that can be read, whatever its controller */
+
+struct disk {
+    const char *kind; /* NVMe, or AHCI */
+    pci_id id;
+    const char *model;
+    uint64_t blocks, pages; /* pages: whole ones of 4 KiB */
+    uint32_t block_size, max_bytes;
+    bool sgl; /* takes one descriptor for a bus range */
+};
+
+/* Looks at every controller, says what there is, and opens the first disk. False: there is none. */
+bool disk_find(void);
+/* Whether a controller was there that did not do what it should. */
+bool disk_trouble(void);
+const struct disk *disk_now(void); /* valid after disk_find() has found one */
+/* Reads count pages of 4 KiB, the first being number first: 0, or a kit driver's error. */
+long disk_read_pages(uint64_t first, uint32_t count, const uint64_t *pages, bool one_descriptor);
+/* Leaves its controller stopped. */
+void disk_close(void);
+
 /* disk.c */
 bool disk_identify(void);
 bool disk_read(void);
-void disk_close(void);
+
+/* stray.c: the rules of the bus where a disk is the only device */
+bool stray_unmapped(void);
+bool stray_read_only(void);
+bool stray_remapped(void);
+bool stray_unmapped_after_use(void);
 
 /* device.c: edu and the rules of the bus */
 bool device_open(void);
+bool device_is_here(void);
 bool device_is_cut_off(void); /* nothing it writes arrives, not even in its own page */
 bool device_direct(void);
 bool device_page_edge(void);

@@ -9,7 +9,7 @@
  * Method: the fields are compared with what the calls do, and with the width and the premap that this run was
  * given (words on the command line).
  *
- * Errors: none.
+ * Errors: -EINVAL a count above 1.
  *
  * run: default cmdline-intel="width=39 premapped" cmdline-amd="width=64 premapped"
  * run: wide intel="aw-bits=48" cmdline="width=48 premapped"
@@ -75,6 +75,8 @@ void guest_main(void)
     memset(&answer, 0x5a, sizeof(answer));
     EXPECT_RETURN(iommu_query(&answer.query), 0);
     EXPECT(answer.guard == 0x5a5a5a5a5a5a5a5a, "query wrote more than 32 bytes");
+    EXPECT_RETURN(iommu_op(IOMMUOP_query, &answer.query, 2), -EINVAL);
+    EXPECT_RETURN(iommu_op(IOMMUOP_query, &answer.query, INT32_MAX), -EINVAL);
     fields(&answer.query);
     table_pages_are_counted();
     report_success("the answers agree with what is done");

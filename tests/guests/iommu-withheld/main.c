@@ -15,6 +15,7 @@
  */
 #include "common/device.h"
 #include "common/rule.h"
+#include "common/tables.h"
 
 static volatile const uint64_t *table_words(uint64_t mfn)
 {
@@ -30,6 +31,18 @@ static void write_does_not_land(uint64_t bfn, volatile const uint64_t *words)
     EXPECT(before != 0x4141414141414141, "the table already holds the pattern");
     device_write(bfn, 0x4141414141414141);
     EXPECT(words[0] == before, "a device changed a page-table entry at BFN 0x%lx to 0x%lx", bfn, words[0]);
+}
+
+static void descriptors_are_withheld_too(uint64_t bfn)
+{
+    struct table table;
+    table_begin(&table);
+    table_seal(&table);
+    EXPECT_RETURN(set_gdt(&table.mfn, 1), 0);
+    EXPECT_RETURN(iommu_map_one(bfn, table.mfn, IOMMU_MAP_OP_writeable), -EPERM);
+    EXPECT_RETURN(iommu_map_one(bfn, table.mfn, IOMMU_RW), 0);
+    EXPECT_MAPPED(bfn, table.mfn, IOMMU_MAP_OP_readable | IOMMU_MAP_OP_write_withheld);
+    EXPECT_RETURN(set_gdt(NULL, 0), 0);
 }
 
 void guest_main(void)
@@ -53,5 +66,6 @@ void guest_main(void)
         write_does_not_land(table, words);
     }
     EXPECT(device_read(bfn) == words[0], "the device cannot read what it may read");
+    descriptors_are_withheld_too(bfn);
     report_success("a page table is never writable by a device");
 }

@@ -127,6 +127,8 @@ static void wrong_arguments(uint32_t command)
     reservation = extents(list, 1, 0);
     reservation.mem_flags = 1u << 16;
     EXPECT_RETURN(memory_op(command, &reservation), -EINVAL);
+    reservation = extents(list, 1, 0);
+    EXPECT_RETURN(memory_op(command | 2u << 6, &reservation), -EINVAL);
     reservation = extents(list, 0, 0);
     EXPECT_RETURN(memory_op(command, &reservation), 0);
     for (uint32_t i = 0; i < WILD_POINTERS; i++) {
@@ -167,5 +169,8 @@ void guest_main(void)
     a_list_that_cannot_be_written();
     EXPECT_RETURN(reservation_now(), (long)start_info->nr_pages);
     EXPECT_RETURN(memory_op(XENMEM_maximum_reservation, &self), (long)start_info->nr_pages);
+    domid_t stranger = 1;
+    EXPECT_RETURN(memory_op(XENMEM_current_reservation, &stranger), -ESRCH);
+    EXPECT_RETURN(memory_op(XENMEM_maximum_reservation, &stranger), -ESRCH);
     report_success("frames go and come back");
 }

@@ -7,7 +7,9 @@
  *
  * Method: every call that takes a count, with those counts and with arrays that end at an unmapped page.
  *
- * Errors: -EFAULT at the end of the array; -EINVAL for console_io and IOMMUOP above 2^31-1.
+ * Errors: -EFAULT at the end of the array; -EINVAL for console_io and IOMMUOP above 2^31-1, for a
+ * memory map that does not fit, and for an index or a flag that is not known; -ESRCH for another domain;
+ * -ENOSYS for commands that are not known.
  *
  * run: default
  * run: continued options="continue-every=3"
@@ -95,6 +97,8 @@ static void map_capacities(void)
         EXPECT_RETURN(memory_op(XENMEM_machine_memory_map, &map), -EFAULT);
         EXPECT_RETURN(memory_op(XENMEM_memory_map, &map), -EFAULT);
     }
+    struct xen_reserved_device_memory_map reserved = {.flags = 2};
+    EXPECT_RETURN(memory_op(XENMEM_reserved_device_memory_map, &reserved), -EINVAL);
     static const uint32_t unknown[] = {0, 5, 7, 8, 13, 17, 25, 0xffff, 2 | 1 << 6, 11 | 1 << 6};
     for (uint32_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
         EXPECT_RETURN(memory_op(unknown[i], &map), -ENOSYS);
@@ -108,6 +112,8 @@ static void unknown_commands(void)
     EXPECT_RETURN(sched_op(0xffffffff, &word), -ENOSYS);
     EXPECT_RETURN(xen_version(10, &word), -ENOSYS);
     EXPECT_RETURN(xen_version(0xffffffff, &word), -ENOSYS);
+    struct xen_feature_info features = {.submap_idx = 1};
+    EXPECT_RETURN(xen_version(XENVER_get_features, &features), -EINVAL);
     EXPECT_RETURN(hypercall(__HYPERVISOR_callback_op, 2, hypercall_pointer(&word), 0, 0, 0), -ENOSYS);
     struct callback_register callback = {.type = 99};
     EXPECT_RETURN(

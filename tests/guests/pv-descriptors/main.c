@@ -10,7 +10,8 @@
  * Method: descriptors of every type; those that were taken are loaded, those that could hurt must be refused.
  *
  * Errors: -EINVAL a descriptor or a frame that cannot be, too many entries, an address that is not aligned;
- * -EFAULT the list of frames cannot be read; -EBUSY a descriptor page mapped writable.
+ * -EFAULT the list of frames cannot be read; -EBUSY a descriptor page mapped writable, cleared,
+ * copied to or pinned as a table.
  *
  * run: default
  * run: no-smap cpu="max,-smap"
@@ -86,6 +87,9 @@ static void gdt_is_used(void)
            "the GDT is not the one that was set");
     EXPECT_RETURN(table_view(&page, MAP_RAM), -EBUSY);
     EXPECT(!trap_write_works(&page.view[1], NULL), "a descriptor page can be written");
+    EXPECT_RETURN(mmuext(MMUEXT_CLEAR_PAGE, page.mfn, 0), -EBUSY);
+    EXPECT_RETURN(mmuext(MMUEXT_COPY_PAGE, page.mfn, other.mfn), -EBUSY);
+    EXPECT_RETURN(pin(1, page.mfn), -EBUSY);
 
     /* The same frame twice, and another in the last page. */
     const uint64_t frames[14] = {[0] = page.mfn, [13] = page.mfn};

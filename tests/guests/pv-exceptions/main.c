@@ -9,7 +9,7 @@
  * Method: one instruction for each exception; privileged instructions one by one; iret frames with every
  * flag.
  *
- * Errors: none.
+ * Errors: -EINVAL a handler's address that is not canonical; the entries before it stay set.
  *
  * run: default
  * run: no-smap cpu="max,-smap"
@@ -163,6 +163,28 @@ static void single_step(void)
     EXPECT_RETURN(version, 0x40011);
 }
 
+/* Counts, and goes back by IRETQ. */
+__asm__(".pushsection .text\n"
+        "counting_handler: incl interrupts_counted(%rip)\n"
+        " pop %rcx\n pop %r11\n orl $3, 8(%rsp)\n iretq\n"
+        ".popsection");
+extern const char counting_handler[];
+uint32_t interrupts_counted;
+
+static void handlers_that_cannot_be(void)
+{
+    static const uint64_t addresses[] = {1ul << 47, 1ul << 63, ~(1ul << 47)};
+    for (uint32_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+        struct trap_info table[] = {
+            {.vector = 200, .flags = 3, .cs = 0xe033, .address = hypercall_pointer(counting_handler)},
+            {.vector = 201, .flags = 3, .cs = 0xe033, .address = addresses[i]},
+            {0}};
+        EXPECT_RETURN(set_trap_table(table), -EINVAL);
+    }
+    __asm__ volatile("int $200" : : : "memory", "cc");
+    EXPECT_RETURN(interrupts_counted, 1);
+}
+
 void guest_main(void)
 {
     plain_exceptions();
@@ -170,5 +192,6 @@ void guest_main(void)
     software_interrupts();
     flags_are_cleaned();
     single_step();
+    handlers_that_cannot_be();
     report_success("exceptions come back as they should");
 }

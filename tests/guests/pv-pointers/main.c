@@ -32,6 +32,7 @@ static const struct call calls[] = {
     {"memory_op memory map", 12, {XENMEM_memory_map}, 1, false},
     {"memory_op machine memory map", 12, {XENMEM_machine_memory_map}, 1, false},
     {"memory_op machphys mapping", 12, {XENMEM_machphys_mapping}, 1, true},
+    {"memory_op reserved device memory map", 12, {XENMEM_reserved_device_memory_map}, 1, true},
     {"multicall", 13, {0, 1}, 0, true},
     {"xen_version extraversion", 17, {XENVER_extraversion}, 1, true},
     {"xen_version compile info", 17, {XENVER_compile_info}, 1, true},

@@ -15,6 +15,7 @@
  * run: down cmdline="down" status="0" says="^sluice: the guest took its only virtual CPU down"
  */
 #include "common/rule.h"
+#include "common/tables.h"
 #include "kit/time.h"
 
 static uint8_t *read_only;
@@ -87,6 +88,12 @@ static void places_that_will_not_do(uint64_t mfn)
     EXPECT_RETURN(move(mfn, UINT32_MAX - 7), -EINVAL);
     EXPECT_RETURN(move(mfn, 4), -EINVAL);
     EXPECT_RETURN(move(page_table_mfn(), 0), -EINVAL);
+    struct table table;
+    table_begin(&table);
+    table_seal(&table);
+    EXPECT_RETURN(set_gdt(&table.mfn, 1), 0);
+    EXPECT_RETURN(move(table.mfn, 0), -EINVAL);
+    EXPECT_RETURN(set_gdt(NULL, 0), 0);
     EXPECT_RETURN(move(start_info->shared_info >> PAGE_SHIFT, 0), -EINVAL);
     EXPECT_RETURN(move(highest_mfn() + 1, 0), -EINVAL);
     EXPECT_RETURN(move(UINT64_MAX, 0), -EINVAL);

@@ -51,6 +51,7 @@ def _kernel():
         ("refused_bridge", f"pci: bridge {PCI} to buses %02x-%02x is refused: %s; what is behind it stays blocked",
          "id first last reason"),
         ("too_many", f"pci: more than %u functions; those from {PCI} on stay blocked", "most id"),
+        ("mastering_off", "pci: firmware left bus mastering on (%u controllers): it is off until the guest wants it", "controllers"),
         ("device_shut", f"device {PCI} %s: its bus mastering is off and the guest cannot see it", "id reason"),
         ("group_shut", f"group %s: {PCI} %s: bus mastering of all of them is off and the guest cannot see them",
          "members id reason"),
