@@ -118,6 +118,9 @@ struct call any_mmuext_op(void)
         ops[i][2] = one_in(2) ? any_word() : any_mfn();
         if (command == 7 || command == 9 || command == 11)
             ops[i][1] = any_address();
+        /* Its own code, cleared or copied over: whoever owns a frame may. */
+        if ((command == 16 || command == 17) && world_lives_by(ops[i][1]))
+            ops[i][1] = world.arena_mfn[any_page()];
         /* Its first base, unpinned while another is loaded, is any device's to write, and it comes back to
          * it. */
         if (world.fragile && command == UNPIN && ops[i][1] == world.table_mfn[4])
@@ -265,8 +268,11 @@ static struct call any_callback_op(void)
         type = 7;
     words[0] = type | (uint64_t)below(4) << 16;
     words[1] = one_in(2) ? home(any_page()) : any_word();
+    uint64_t argument = scratch_put(words, sizeof words);
+
+    /* Any other words may be those of a callback that it does not survive. */
     return call("callback_op", __HYPERVISOR_callback_op, one_in(8) ? any_word() : below(2),
-                words_at(words, 2), any_word(), any_word());
+                world.fragile ? argument : any_pointer(argument), any_word(), any_word());
 }
 
 static struct call any_event_channel_op(void)
@@ -285,6 +291,8 @@ static struct call any_vcpu_op(void)
 
     for (uint32_t i = 0; i < COUNT(words); i++)
         words[i] = one_in(3) ? any_mfn() : one_in(3) ? home(any_page()) + 8 * below(512) : any_word();
+    if (world_lives_by(words[0]))
+        words[0] = world.arena_mfn[any_page()];
     uint64_t command = one_in(8) ? any_word() : below(16);
 
     /* That the only virtual CPU goes down ends the guest. */

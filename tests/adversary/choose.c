@@ -3,7 +3,9 @@
 
 #include "tests/adversary/random.h"
 
-#define PAGE 4096u
+#define PAGE         4096u
+#define ADDRESS_MASK 0x000ffffffffff000ull
+#define SCRATCH_TAIL 2048u /* the longest that is put at the end */
 
 struct belief beliefs[WORLD_ARENA_MAX];
 static uint64_t state;
@@ -143,7 +145,7 @@ static uint64_t any_flags(void)
     }
 }
 
-uint64_t any_entry(uint32_t level)
+static uint64_t wanted_entry(uint32_t level)
 {
     if (one_in(6))
         return 0;
@@ -156,6 +158,13 @@ uint64_t any_entry(uint32_t level)
     uint64_t mfn = one_in(16) ? any_mfn() : world.arena_mfn[page_of_level(below_it)];
 
     return mfn << 12 | (one_in(8) ? any_flags() : READ_WRITE);
+}
+
+uint64_t any_entry(uint32_t level)
+{
+    uint64_t entry = wanted_entry(level);
+
+    return world_lives_by((entry & ADDRESS_MASK) >> 12) ? entry & ~(uint64_t)WRITABLE : entry;
 }
 
 /* Through the slots that any_slot() favours. */
@@ -181,8 +190,24 @@ uint64_t any_count(uint32_t sensible)
     return one_in(3) ? sensible + 1 : counts[below(sizeof counts / sizeof counts[0])];
 }
 
+/*
+ * What an earlier step left may be taken for arguments that a fragile world does not survive, such as another
+ * base. Zeros are none.
+ */
+static void scratch_clear(void)
+{
+    static const uint8_t nothing[PAGE];
+    uint32_t end = world.scratch_bytes - SCRATCH_TAIL;
+
+    for (uint32_t at = 0; at < scratch_used; at += PAGE)
+        world_put(world.scratch_va + at, nothing, scratch_used - at < PAGE ? scratch_used - at : PAGE);
+    world_put(world.scratch_va + end, nothing, SCRATCH_TAIL);
+}
+
 void scratch_reset(void)
 {
+    if (world.fragile)
+        scratch_clear();
     scratch_used = 8 * below(64);
     scratch_end = world.scratch_bytes;
 }

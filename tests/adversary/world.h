@@ -40,6 +40,9 @@ extern struct world world;
 /* One hypercall from the guest's kernel, continued to its end. */
 long world_call(uint64_t slot, const uint64_t arguments[5]);
 
+/* A fragile sequence would not survive that this frame is written: it is mapped read-only, if at all. */
+bool world_lives_by(uint64_t mfn);
+
 /* What follows is about this: for whoever tells of a failure. */
 void world_note(const char *act);
 

@@ -37,6 +37,30 @@ static uint64_t option(const char *name, uint64_t fallback)
 
 /* ---- what there is ---- */
 
+static struct run {
+    uint64_t first, end;
+} lived_by[8];
+static uint32_t runs;
+
+static void live_by(uint64_t mfn)
+{
+    if (runs && lived_by[runs - 1].end == mfn) {
+        lived_by[runs - 1].end++;
+        return;
+    }
+    if (runs == sizeof(lived_by) / sizeof(lived_by[0]))
+        report_error("the guest's frames are all over the machine");
+    lived_by[runs++] = (struct run){mfn, mfn + 1};
+}
+
+bool world_lives_by(uint64_t mfn)
+{
+    for (uint32_t i = 0; i < runs; i++)
+        if (mfn - lived_by[i].first < lived_by[i].end - lived_by[i].first)
+            return true;
+    return false;
+}
+
 static void find_arena(void)
 {
     world.arena_va = (uint64_t)(uintptr_t)arena;
@@ -98,6 +122,22 @@ static void find_foreign(void)
         }
 }
 
+/*
+ * The image and what the loader put behind it, but for the tables, which the hypervisor must protect; what
+ * was allocated since; the time and the events of the shared page. The next frame that is allocated is the
+ * first that nobody needs.
+ */
+static void find_lived_by(void)
+{
+    uint64_t tables = virt_to_pfn((const void *)(uintptr_t)start_info->pt_base), end = frame_alloc(),
+             arena_pages = virt_to_pfn(arena);
+
+    live_by(start_info->shared_info >> PAGE_SHIFT);
+    for (uint64_t pfn = 0; pfn < end; pfn++)
+        if (pfn - tables >= start_info->nr_pt_frames && pfn - arena_pages >= ARENA_PAGES)
+            live_by(pfn_to_mfn(pfn));
+}
+
 static void find_world(void)
 {
     world.fragile = true;
@@ -105,6 +145,7 @@ static void find_world(void)
     find_tables();
     find_scratch();
     find_foreign();
+    find_lived_by();
     world.machine_frames = highest_mfn() + 1;
     world.bus_first = bus_query()->max_bfn / 2 & ~0x3fffful;
     world.bus_last = bus_query()->max_bfn;
@@ -198,14 +239,17 @@ void world_execute(const struct world_instruction *instruction)
 
 /* ---- devices ---- */
 
-/* The arena page that a bus frame leads to and whether devices may write it; ARENA_PAGES: none of them. */
-static uint32_t page_on_bus(uint64_t bfn, bool *writes)
+/* The frame and the arena page that a bus frame leads to, and whether devices may write it; ARENA_PAGES: none
+ * of them. */
+static uint32_t page_on_bus(uint64_t bfn, uint64_t *mfn, bool *writes)
 {
     struct iommu_map_op op;
 
     *writes = false;
+    *mfn = NO_FRAME;
     if (looked_up(bfn, &op) != 0)
         return ARENA_PAGES;
+    *mfn = op.mfn;
     *writes = (op.flags & (IOMMU_MAP_OP_writeable | IOMMU_MAP_OP_write_withheld)) == IOMMU_MAP_OP_writeable;
     for (uint32_t level = 1; level <= 4; level++)
         EXPECT(!*writes || op.mfn != world.table_mfn[level],
@@ -216,35 +260,21 @@ static uint32_t page_on_bus(uint64_t bfn, bool *writes)
     return ARENA_PAGES;
 }
 
-/* A frame of the image, of what the loader put behind it, or of the arena: the last are found before. */
-static bool is_lived_by(uint64_t bfn)
-{
-    uint64_t end = virt_to_pfn((const void *)(uintptr_t)start_info->pt_base) + start_info->nr_pt_frames + 1;
-    struct iommu_map_op op;
-
-    if (looked_up(bfn, &op) != 0)
-        return false;
-    for (uint64_t pfn = 0; pfn < end; pfn++)
-        if (pfn_to_mfn(pfn) == op.mfn)
-            return true;
-    return false;
-}
-
 void world_dma(uint64_t bfn, bool write, uint64_t value)
 {
     bool writes, readable;
-    uint64_t before, now;
+    uint64_t mfn, before, now;
 
     if (transfers++ % DEVICE_ONE_IN)
         return;
     if (bfn > world.bus_last)
         bfn &= world.bus_last;
-    uint32_t page = page_on_bus(bfn, &writes);
+    uint32_t page = page_on_bus(bfn, &mfn, &writes);
     if (!write) {
         device_read(bfn);
         return;
     }
-    if (writes && page == ARENA_PAGES && is_lived_by(bfn))
+    if (writes && world_lives_by(mfn))
         return;
     readable = page < ARENA_PAGES && world_load(home(page), &before);
     device_write(bfn, value);

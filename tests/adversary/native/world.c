@@ -226,6 +226,12 @@ bool world_load(uint64_t address, uint64_t *value)
     return done;
 }
 
+bool world_lives_by(uint64_t mfn)
+{
+    (void)mfn;
+    return false;
+}
+
 bool world_store(uint64_t address, uint64_t value)
 {
     uint8_t *place = address % 8 == 0 ? cpu_reach(address, true) : NULL;
