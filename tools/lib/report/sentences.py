@@ -108,8 +108,6 @@ def _kernel():
         ("halted", "halted; it is safe to switch the machine off: hold the power button", ""),
         ("halted", "halted; it is safe to switch the machine off", ""),
         # What makes Sluice refuse, beside the above; advice in words.py.
-        ("refusal", "cpu: firmware left 5-level paging on, which Sluice cannot run with: switch it off in the firmware's "
-         "set-up", ""),
         ("refusal", "cpu: the no-execute bit is missing or switched off in the firmware's set-up; Sluice does not run "
          "without it", ""),
         ("refusal", "cpu: there is no CMPXCHG16B, without which an IOMMU's entries cannot be changed while it runs", ""),
@@ -128,6 +126,7 @@ def _loader():
     return (
         ("hello", "loader: hello.", ""),
         ("guest_file", "loader: %s %s, %s bytes.", "what path size"),
+        ("levels", "loader: firmware left 5-level paging on; the hypervisor starts with 4 levels.", ""),
         ("leaving", "loader: kernel at %s, entry %s; leaving boot services.", "base entry"),
         ("loader_refused", "refused: %s", "reason"),
         ("nothing_started", "loader: nothing was started%s", "rest"),

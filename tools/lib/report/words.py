@@ -79,7 +79,6 @@ ADVICE = {
 }
 # Words of a refusal -> advice; the first that is in it.
 ADVICE_BY_WORDS = (
-    ("5-level paging", "Switch 5-level paging (LA57) off in the firmware's settings."),
     ("no-execute", "Switch the no-execute bit on in the firmware's settings (XD, NX, or Execute Disable)."),
     ("forbid execution", "Switch the no-execute bit on in the firmware's settings (XD, NX, or Execute Disable)."),
     ("CMPXCHG16B", "This processor is too old for Sluice."),

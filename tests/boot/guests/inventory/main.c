@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the guest was given: the reserved ranges, and the functions that it sees, with their bus mastering.
- * Which those ought to be is the scenarios' business; that a range of firmware's is mapped to itself and stays
- * so is judged here, and that the lists of ranges are whole or refused.
+ * Which those ought to be is the scenarios' business; that a range of firmware's is mapped to itself and
+ * stays so is judged here, and that the lists of ranges are whole or refused.
  */
 #include "kit/bus.h"
 #include "kit/guest.h"
