@@ -37,28 +37,20 @@ static uint64_t option(const char *name, uint64_t fallback)
 
 /* ---- what there is ---- */
 
-static struct run {
-    uint64_t first, end;
-} lived_by[8];
-static uint32_t runs;
+#define FRAMES_MOST (1u << 18) /* of the machine: 1 GiB */
+
+static uint64_t lived_by[FRAMES_MOST / 64]; /* bits */
 
 static void live_by(uint64_t mfn)
 {
-    if (runs && lived_by[runs - 1].end == mfn) {
-        lived_by[runs - 1].end++;
-        return;
-    }
-    if (runs == sizeof(lived_by) / sizeof(lived_by[0]))
-        report_error("the guest's frames are all over the machine");
-    lived_by[runs++] = (struct run){mfn, mfn + 1};
+    if (mfn >= FRAMES_MOST)
+        report_error("the machine has too much memory");
+    lived_by[mfn / 64] |= 1ull << mfn % 64;
 }
 
 bool world_lives_by(uint64_t mfn)
 {
-    for (uint32_t i = 0; i < runs; i++)
-        if (mfn - lived_by[i].first < lived_by[i].end - lived_by[i].first)
-            return true;
-    return false;
+    return mfn < FRAMES_MOST && (lived_by[mfn / 64] >> mfn % 64 & 1) != 0;
 }
 
 static void find_arena(void)
