@@ -7,6 +7,7 @@
 #include "boot/hook.h"
 
 #include "boot/loader.h"
+#include "option.h"
 
 #define MORE_PIXELS 32u
 
@@ -14,19 +15,6 @@
 #define VBE_INDEX         0x1ce
 #define VBE_DATA          0x1cf
 #define VBE_VIRTUAL_WIDTH 6
-
-static BOOLEAN asked(const struct boot_info *info, const char *word)
-{
-    const char *text = (const char *)(UINTN)info->options.base;
-    for (; *text; text++) {
-        UINTN i = 0;
-        while (word[i] && text[i] == word[i])
-            i++;
-        if (!word[i])
-            return TRUE;
-    }
-    return FALSE;
-}
 
 static void write_port(UINT16 port, UINT16 value)
 {
@@ -36,13 +24,13 @@ static void write_port(UINT16 port, UINT16 value)
 void hook_framebuffer(struct boot_info *info)
 {
     struct boot_framebuffer *framebuffer = &info->framebuffer;
-    if (asked(info, "framebuffer=pitch")) {
+    if (hook_is(info, "framebuffer=", "pitch")) {
         framebuffer->pitch = framebuffer->width + MORE_PIXELS;
         framebuffer->size = (UINT64)framebuffer->pitch * framebuffer->height * 4;
         say("hook: a line has ", decimal(framebuffer->pitch), " pixels.", NULL);
         write_port(VBE_INDEX, VBE_VIRTUAL_WIDTH);
         write_port(VBE_DATA, (UINT16)framebuffer->pitch);
     }
-    if (asked(info, "framebuffer=memory"))
+    if (hook_is(info, "framebuffer=", "memory"))
         framebuffer->base = info->guest.base;
 }

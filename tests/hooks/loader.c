@@ -71,9 +71,9 @@ static void leave_unit_on(void)
 
 BOOLEAN hook_begin(struct boot_info *info)
 {
-    if (hook_is(info, "la57"))
+    if (hook_is(info, "hook=", "la57"))
         return processor_five_levels();
-    return !hook_is(info, "x2apic") || processor_x2apic();
+    return !hook_is(info, "hook=", "x2apic") || processor_x2apic();
 }
 
 BOOLEAN hook_leave(struct boot_info *info)
@@ -81,9 +81,9 @@ BOOLEAN hook_leave(struct boot_info *info)
     char text[CONFIG_PATH_MAX];
     if (override_asked(info, text))
         return override_table(info, text);
-    if (hook_is(info, "acpi"))
+    if (hook_is(info, "hook=", "acpi"))
         return override_places(info);
-    if (hook_is(info, "processors"))
+    if (hook_is(info, "hook=", "processors"))
         return processor_prepare_others();
     if (!hook_option(info, "hook=", text))
         leave_unit_on();

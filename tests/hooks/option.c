@@ -31,11 +31,11 @@ BOOLEAN hook_option(const struct boot_info *info, const char *name, char *value)
     return TRUE;
 }
 
-BOOLEAN hook_is(const struct boot_info *info, const char *word)
+BOOLEAN hook_is(const struct boot_info *info, const char *name, const char *word)
 {
     char value[CONFIG_PATH_MAX];
     const char *text = value;
-    if (!hook_option(info, "hook=", value))
+    if (!hook_option(info, name, value))
         return FALSE;
     while (*word && *text == *word) {
         text++;

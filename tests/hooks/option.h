@@ -9,7 +9,7 @@
  * '='. FALSE: nobody gave it.
  */
 BOOLEAN hook_option(const struct boot_info *info, const char *name, char *value);
-/* Whether the option hook= has that value. */
-BOOLEAN hook_is(const struct boot_info *info, const char *word);
+/* Whether the option has the value `word`. */
+BOOLEAN hook_is(const struct boot_info *info, const char *name, const char *word);
 
 #endif

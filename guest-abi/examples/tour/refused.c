@@ -5,10 +5,11 @@
 #include "kit/bus.h"
 #include "kit/iommu.h"
 
+/* A machine may have more memory than its bus has addresses. */
 static bool is_absent(uint64_t bfn)
 {
     struct iommu_map_op op = {.bfn = bfn, .status = STATUS_NOT_REACHED};
-    return iommu_lookup(&op) == -EFAULT && op.status == -ENOENT;
+    return bfn > bus_query()->max_bfn || (iommu_lookup(&op) == -EFAULT && op.status == -ENOENT);
 }
 
 static bool is_mapped(uint64_t bfn, uint64_t mfn, uint32_t flags)
