@@ -374,6 +374,12 @@ static void take_from_firmware(const struct ahci *ahci)
         ;
 }
 
+static uint32_t ports_within_reach(uint64_t bar)
+{
+    uint64_t offset = (bar & (PAGE_SIZE - 1)) + PORTS;
+    return offset < PAGE_SIZE ? (uint32_t)((PAGE_SIZE - offset) / PORT_SIZE) : 0;
+}
+
 static const char *map_registers(struct ahci *ahci)
 {
     uint64_t bar = pci_bar(ahci->id, 5);
@@ -383,11 +389,11 @@ static const char *map_registers(struct ahci *ahci)
         return "its registers cannot be mapped";
     if (read32(ahci, HBA_PI) == UINT32_MAX && read32(ahci, HBA_CAP) == UINT32_MAX)
         return "its registers do not answer";
-    if (bus_steered() && !(read32(ahci, HBA_CAP) & CAP_64BIT))
+    /* It would ignore the upper halves, and take its commands from wherever the lower ones lead. */
+    if (!(read32(ahci, HBA_CAP) & CAP_64BIT))
         return "it takes bus addresses of 32 bits only";
-    uint64_t room = (PAGE_SIZE - PORTS - (bar & (PAGE_SIZE - 1))) / PORT_SIZE;
-    ahci->ports = read32(ahci, HBA_PI) & ((1u << room) - 1);
-    return NULL;
+    ahci->ports = read32(ahci, HBA_PI);
+    return ahci->ports >> ports_within_reach(bar) ? "it has ports whose registers are out of reach" : NULL;
 }
 
 static bool get_pages(struct ahci *ahci)

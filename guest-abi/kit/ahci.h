@@ -12,7 +12,8 @@
 
 #define AHCI_CLASS 0x010601u
 
-/* Ports whose registers lie in the first 4 KiB. The last two of the 32 that there may be do not. */
+/* Ports whose registers lie in the first 4 KiB. A controller that has one of the last two of 32 is left
+ * alone. */
 #define AHCI_PORTS 30u
 
 /* What is behind a port. */

@@ -27,6 +27,8 @@ bool bus_init(void)
         next_bfn = highest_mfn() + 1;
     if (next_bfn > query.max_bfn / 2)
         next_bfn = query.max_bfn / 2;
+    if (n < 0) /* more ranges than fit here: no BFN is known to be free */
+        next_bfn = query.max_bfn;
     return true;
 }
 

@@ -88,7 +88,7 @@ def tours() -> list:
            check=checks.disk_was_read, iommu="none", options="iommu=off"),
         on("mode-none", "translation on, everything blocked", says=(r"blocked", r"^tour: no IOMMUOP"), check=None,
            options="iommu-mode=none"),
-        on("smp4", "three more CPUs, which stay where they are", smp=4),
+        on("smp4", "three more CPUs, which are stopped", smp=4),
         on("small", "a machine of 128 MiB", memory=128),
         on("large", "a machine with memory above 4 GiB", memory=6144, options="guest-memory=256", timeout=90),
         on("real-time", "without instruction counting", icount=False, timeout=90),

@@ -91,6 +91,8 @@ static void say_reserved(void)
 {
     struct iommu_reserved_range ranges[16] = {{0}};
     long count = iommu_op(IOMMUOP_get_reserved, ranges, sizeof(ranges) / sizeof(ranges[0]));
+    if (count == -ENOBUFS)
+        printk("tour: firmware has reserved more ranges of the bus than I can list\n");
     for (long i = 0; i < count; i++)
         if (ranges[i].kind == IOMMU_RESERVED_identity)
             printk("tour: bus frames 0x%lx to 0x%lx are firmware's, for devices that it names: I map nothing "
@@ -135,7 +137,8 @@ static uint32_t say_all_blocked(void)
 /* What this machine offers, as NEEDS_* bits; says in words what it lacks. */
 static uint32_t look_around(void)
 {
-    uint32_t found = look_at_bus() | look_at_edu();
+    uint32_t found = look_at_bus();
+    found |= look_at_edu();
     bool direct = found & ONLY_DIRECT;
     if (direct && found & NEEDS_EDU && device_is_cut_off())
         return say_all_blocked();
