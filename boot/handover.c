@@ -138,11 +138,13 @@ EFI_STATUS handover_jump(struct boot_info *info, UINT64 l4, UINT64 entry)
     UINTN capacity = size + 64 * descriptor_size;
     UINT64 map = pages_alloc(capacity);
     BOOLEAN five = levels_are_five();
-    if (five && !levels_prepare())
-        map = 0;
-    EFI_STATUS status = map ? leave_boot_services(info, map, capacity) : EFI_OUT_OF_RESOURCES;
+    BOOLEAN memory = map && (!five || levels_prepare());
+    EFI_STATUS status = memory ? leave_boot_services(info, map, capacity) : EFI_OUT_OF_RESOURCES;
     if (EFI_ERROR(status)) {
-        say("refused: firmware would not leave boot services (status ", hexadecimal(status), ").", NULL);
+        if (memory)
+            say("refused: firmware would not leave boot services (status ", hexadecimal(status), ").", NULL);
+        else
+            say("refused: there is not enough memory below 4 GiB for leaving boot services.", NULL);
         say("loader: nothing was started.", NULL);
         return status;
     }

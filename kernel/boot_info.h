@@ -38,11 +38,17 @@ enum boot_pixel_format {
 
 struct boot_framebuffer {
     uint64_t base, size;
-    uint64_t virtual;       /* where it is mapped, uncached; 0: nowhere */
+    uint64_t virtual;       /* where it is mapped; 0: nowhere */
     uint32_t width, height; /* pixels */
     uint32_t pitch;         /* pixels a scan line */
     uint32_t format;        /* enum boot_pixel_format; 32 bits a pixel, but for the last */
 };
+
+/* From the first pixel to the end of the last. */
+static inline uint64_t boot_framebuffer_bytes(const struct boot_framebuffer *framebuffer)
+{
+    return ((uint64_t)framebuffer->pitch * (framebuffer->height - 1) + framebuffer->width) * 4;
+}
 
 struct boot_info {
     uint64_t magic;

@@ -104,12 +104,13 @@ static bool take_cpu_and_memory(void)
     return true;
 }
 
+static bool others_stopped;
+
 static void start_clock_and_interrupts(void)
 {
     acpi_init(info.rsdp);
     lapic_init(lapic_uses_window() ? mmio_map(lapic_base(), FRAME_SIZE) : NULL);
-    lapic_stop_others();
-    memory_release_boot_services(); /* nobody looks at firmware's tables, or runs its code, any more */
+    others_stopped = lapic_stop_others();
     irq_init();
     time_init(acpi_power().pm_timer);
 }
@@ -150,7 +151,7 @@ static bool find_iommu(struct iommu_setup *setup)
 static void keep_within_reach(const struct iommu_setup *setup)
 {
     uint32_t bits = iommu_dma_bits(setup);
-    uint64_t frames = bits < 64 ? memory_withhold(1ull << (bits - FRAME_SHIFT), UINT64_MAX) : 0;
+    uint64_t frames = bits < 64 ? memory_set_reach(1ull << (bits - FRAME_SHIFT)) : 0;
 
     if (frames != 0)
         log_line("memory: %llu MiB are not used: devices reach %u bits of address, says firmware's table",
@@ -216,6 +217,16 @@ static void take_devices(void)
     device_policy_init();
 }
 
+/* Devices that firmware left at work are blocked by now, or have lost their bus mastering. */
+static void take_firmware_memory(void)
+{
+    if (others_stopped)
+        memory_release_boot_services();
+    else
+        log_line(
+            "memory: what firmware's boot services held is not used: other processors may be at work there");
+}
+
 static _Noreturn void enter(struct cpu_regs *entry)
 {
     options_report_unknown();
@@ -242,6 +253,7 @@ void kernel_main(const struct boot_info *given)
     if (!take_iommu())
         machine_stop(STOP_REFUSED);
     take_devices();
+    take_firmware_memory();
     if (!guest_build(&info, &entry))
         machine_stop(STOP_REFUSED);
     enter(&entry);

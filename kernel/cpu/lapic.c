@@ -33,9 +33,10 @@
 #define DIVIDE_BY_16    0x3u
 #define ICR_READS       100000u
 
-#define BASE_ENABLE  0x800u
-#define BASE_X2APIC  0x400u
-#define BASE_ADDRESS 0x000ffffffffff000ull
+#define BASE_BOOTSTRAP 0x100u
+#define BASE_ENABLE    0x800u
+#define BASE_X2APIC    0x400u
+#define BASE_ADDRESS   0x000ffffffffff000ull
 
 volatile uint32_t *lapic_window;
 static bool x2apic;
@@ -113,11 +114,17 @@ void lapic_init(volatile void *window)
 }
 
 /* 11.6.1; in x2APIC mode nothing is ever pending (11.12.9). The bound is for a bus that does not answer. */
-void lapic_stop_others(void)
+bool lapic_stop_others(void)
 {
+    if ((msr_read(MSR_APIC_BASE) & BASE_BOOTSTRAP) == 0 || (!x2apic && lapic_window == NULL))
+        return false;
     write(APIC_ICR, ICR_INIT_OTHERS);
-    for (uint32_t i = 0; i < ICR_READS && !x2apic && (read(APIC_ICR) & ICR_PENDING) != 0; i++)
+    for (uint32_t i = 0; i < ICR_READS; i++) {
+        if (x2apic || (read(APIC_ICR) & ICR_PENDING) == 0)
+            return true;
         cpu_pause();
+    }
+    return false;
 }
 
 void lapic_eoi(void)

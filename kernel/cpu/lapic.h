@@ -18,9 +18,10 @@ void lapic_init(volatile void *window);
 
 /*
  * The other processors forget what firmware had them do, and wait for a start that never comes: what they ran
- * may lie in memory that becomes free.
+ * may lie in memory that becomes free. False: they could not be told, or must not be, since one of them is
+ * the bootstrap processor, which an INIT starts anew.
  */
-void lapic_stop_others(void);
+bool lapic_stop_others(void);
 void lapic_eoi(void);
 
 /* The handler of the vector is running, or is about to. In line, because every exception asks. */

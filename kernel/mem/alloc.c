@@ -11,7 +11,8 @@
 #include "mem/memory_map.h"
 
 static uint64_t free_count;
-static uint64_t own_count; /* frames of the hypervisor's without image and frame table */
+static uint64_t reach_end = UINT64_MAX; /* MFN from which on nothing becomes free */
+static uint64_t own_count;              /* frames of the hypervisor's without image and frame table */
 static uint64_t image_first, image_frames;
 static uint64_t highest_free; /* no free frame at or above it */
 static uint64_t lowest_free;  /* nor below it */
@@ -65,13 +66,23 @@ bool memory_init(const struct boot_info *info)
     return true;
 }
 
-/* Frames of RAM, which all have records of their own. */
+/* Frames of RAM, which all have records of their own. Of those that boot services held some may have been
+ * withheld since. */
 static void release(uint64_t first, uint64_t end)
 {
+    uint64_t usable = end < reach_end ? end : reach_end;
+
+    for (uint64_t mfn = usable > first ? usable : first; mfn < end; mfn++)
+        frame_table[mfn].owner = FRAME_FIRMWARE;
+    end = usable;
     if (first >= end)
         return;
-    for (uint64_t mfn = first; mfn < end; mfn++)
-        frame_table[mfn].owner = FRAME_FREE;
+    for (uint64_t mfn = first; mfn < end; mfn++) {
+        if (frame_table[mfn].owner == FRAME_FIRMWARE)
+            free_count--;
+        else
+            frame_table[mfn].owner = FRAME_FREE;
+    }
     free_count += end - first;
     if (end > highest_free)
         highest_free = end;
@@ -84,13 +95,19 @@ uint64_t memory_withhold(uint64_t first, uint64_t count)
     uint64_t end = frame_table_end(), withheld = 0;
     for (uint64_t mfn = first; count != 0 && mfn < end; mfn++, count--) {
         struct frame *frame = frame_of(mfn);
-        if (frame->owner != FRAME_FREE)
+        if (frame->owner != FRAME_FREE && frame->owner != FRAME_SERVICES)
             continue;
+        free_count -= frame->owner == FRAME_FREE;
         frame->owner = FRAME_FIRMWARE;
-        free_count--;
         withheld++;
     }
     return withheld;
+}
+
+uint64_t memory_set_reach(uint64_t end)
+{
+    reach_end = end;
+    return memory_withhold(end, UINT64_MAX);
 }
 
 static void release_kind(enum memory_kind kind)

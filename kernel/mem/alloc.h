@@ -47,13 +47,16 @@ uint64_t memory_usable_frames(void); /* free frames now */
  */
 bool memory_init(const struct boot_info *info);
 
-/* Frames that firmware's devices use (reserved ranges of the IOMMU): if they are free, nobody gets them. How
- * many were. */
+/* Frames that firmware's devices use (reserved ranges of the IOMMU): if they are free, or come free later,
+ * nobody gets them. How many were. */
 uint64_t memory_withhold(uint64_t first, uint64_t count);
 
+/* From MFN end on no frame is given to anybody, whenever it comes free. How many were free. */
+uint64_t memory_set_reach(uint64_t end);
+
 /*
- * What boot services held becomes free: neither their page tables are in use any more nor the code of other
- * processors, nor ACPI tables, which some firmware keeps there.
+ * What boot services held becomes free: no processor runs in it or walks its tables, ACPI tables, which some
+ * firmware keeps there, have been copied, and devices that firmware did not stop do not reach it any more.
  */
 void memory_release_boot_services(void);
 

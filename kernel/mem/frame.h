@@ -26,6 +26,8 @@ enum frame_owner {
     FRAME_FREE,     /* usable RAM that nobody has yet */
     FRAME_FIRMWARE, /* ACPI tables, NVS, runtime services: the guest may map it, devices may not */
     FRAME_PARKED,   /* has left the guest, but entries that the guest made still lead its devices there */
+    FRAME_SERVICES, /* what boot services held: firmware's devices and processors may still be at work in it
+                     */
 };
 
 enum frame_type {

@@ -134,6 +134,7 @@ static enum frame_owner owner_of(enum memory_kind kind)
     case MEMORY_USABLE:
         return FRAME_FREE;
     case MEMORY_BOOT_SERVICES:
+        return FRAME_SERVICES;
     case MEMORY_LOADER:
         return FRAME_HYPERVISOR; /* until it is released */
     case MEMORY_RUNTIME:

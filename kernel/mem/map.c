@@ -139,8 +139,7 @@ static bool map_all_ram(const struct boot_info *info)
 /* Where the loader had it, so that the screen does not notice the switch. */
 static bool map_framebuffer(const struct boot_framebuffer *framebuffer)
 {
-    uint64_t offset = framebuffer->base % FRAME_SIZE;
-    uint64_t size = framebuffer->size < BOOT_FRAMEBUFFER_MAX ? framebuffer->size : BOOT_FRAMEBUFFER_MAX;
+    uint64_t offset = framebuffer->base % FRAME_SIZE, size = boot_framebuffer_bytes(framebuffer);
 
     return framebuffer->virtual == 0 ||
            page_tables_map(&tables, framebuffer->virtual - offset, framebuffer->base - offset,

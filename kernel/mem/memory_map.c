@@ -226,6 +226,7 @@ bool memory_map_init(const struct boot_info *info, uint8_t physical_bits)
     if (!read_spans(info, 1ull << physical_bits))
         return false;
     if (!sort_spans() || !resolve()) {
+        memory_range_count = 0;
         log_line("memory: firmware's memory map is too tangled to use");
         return false;
     }

@@ -47,7 +47,7 @@ volatile void *mmio_map(uint64_t physical, uint64_t size)
     uint64_t start = mmio_next;
     if (bytes >= LARGE_PAGE)
         start = ((start + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1)) + base % LARGE_PAGE;
-    if (bytes > BOOT_FRAMEBUFFER_VIRTUAL - start ||
+    if (start > BOOT_FRAMEBUFFER_VIRTUAL || bytes > BOOT_FRAMEBUFFER_VIRTUAL - start ||
         !page_tables_map(own_tables(), start, base, bytes, MAP_UNCACHED)) {
         log_line("memory: no room for a register window of 0x%llx bytes", (unsigned long long)size);
         return NULL;

@@ -8,6 +8,7 @@
 
 #define BASE_STORAGE 0x01u
 #define BASE_NETWORK 0x02u
+#define SD_HOST      0x0805u
 #define FIREWIRE     0x0c00u
 #define USB          0x0c03u
 
@@ -17,8 +18,9 @@ static bool is_for_booting(const struct pci_function *function)
 {
     uint32_t base = function->class_code >> 16, class_subclass = function->class_code >> 8;
 
-    return function->kind == PCI_KIND_ENDPOINT && (base == BASE_STORAGE || base == BASE_NETWORK ||
-                                                   class_subclass == FIREWIRE || class_subclass == USB);
+    return function->kind == PCI_KIND_ENDPOINT &&
+           (base == BASE_STORAGE || base == BASE_NETWORK || class_subclass == SD_HOST ||
+            class_subclass == FIREWIRE || class_subclass == USB);
 }
 
 void pci_stop_transfers(bool (*is_needed)(uint16_t id))

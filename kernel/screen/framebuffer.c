@@ -6,17 +6,12 @@
 
 #define WIDTH_LEAST  320u
 #define HEIGHT_LEAST 200u
-#define SIDE_MOST    16384u
+#define SIDE_MOST    16383u /* a line of them has less than 2^16 bytes, as a guest is told */
 #define LARGE_PAGE   (2ull << 20)
 
 /* IO-APICs, timers, local APIC, interrupt messages, firmware's flash: on every PC. */
 #define CHIPSET_BASE 0xfec00000ull
 #define CHIPSET_END  0x100000000ull
-
-uint64_t framebuffer_bytes(const struct boot_framebuffer *framebuffer)
-{
-    return ((uint64_t)framebuffer->pitch * (framebuffer->height - 1) + framebuffer->width) * 4;
-}
 
 static const char *shape_wrong(const struct boot_framebuffer *framebuffer)
 {
@@ -25,12 +20,12 @@ static const char *shape_wrong(const struct boot_framebuffer *framebuffer)
     if (framebuffer->width < WIDTH_LEAST || framebuffer->height < HEIGHT_LEAST)
         return "is smaller than 320x200";
     if (framebuffer->width > SIDE_MOST || framebuffer->height > SIDE_MOST || framebuffer->pitch > SIDE_MOST)
-        return "is said to have a side of over 16384 pixels";
+        return "is said to have a side of over 16383 pixels";
     if (framebuffer->pitch < framebuffer->width)
         return "is said to have lines that are longer than the way from one to the next";
-    if (framebuffer->size < framebuffer_bytes(framebuffer))
+    if (framebuffer->size < boot_framebuffer_bytes(framebuffer))
         return "is said to be too small for its own lines";
-    if (framebuffer_bytes(framebuffer) > BOOT_FRAMEBUFFER_MAX)
+    if (boot_framebuffer_bytes(framebuffer) > BOOT_FRAMEBUFFER_MAX)
         return "is larger than 256 MiB";
     return NULL;
 }
@@ -53,7 +48,7 @@ static bool in_memory(uint64_t base, uint64_t size, const struct framebuffer_mac
 static const char *place_wrong(const struct boot_framebuffer *framebuffer,
                                const struct framebuffer_machine *machine)
 {
-    uint64_t base = framebuffer->base, size = framebuffer_bytes(framebuffer);
+    uint64_t base = framebuffer->base, size = boot_framebuffer_bytes(framebuffer);
     uint64_t limit = 1ull << machine->physical_bits;
 
     if (base == 0 || base % 4 != 0)

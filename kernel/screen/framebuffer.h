@@ -24,7 +24,4 @@ struct framebuffer_machine {
 const char *framebuffer_wrong(const struct boot_framebuffer *framebuffer,
                               const struct framebuffer_machine *machine);
 
-/* Bytes from the first pixel to the last; of one that framebuffer_wrong() approves of. */
-uint64_t framebuffer_bytes(const struct boot_framebuffer *framebuffer);
-
 #endif

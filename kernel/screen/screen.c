@@ -12,8 +12,8 @@
 #include "screen/grid.h"
 
 /*
- * While the guest runs, a step writes at most this much to the framebuffer, and a line is at most one step:
- * about a millisecond where writes are combined, 25 of them where not. The rest follows by timer.
+ * While the guest runs, a step writes at most this much to the framebuffer: about a millisecond where writes
+ * are combined, 25 of them where not. Between two steps it has at least so long, however much is logged.
  */
 #define STEP_BYTES (1u << 20)
 #define STEP_NS    20000000ull
@@ -35,7 +35,8 @@ static struct grid_cell shown[GRID_ROWS_MAX][GRID_COLUMNS_MAX];
 static struct canvas canvas;
 static uint64_t base, bytes; /* physical */
 static bool guest_runs;
-static bool drawing; /* still set when drawing has faulted */
+static bool step_due; /* one was drawn, and the timer is on for the next */
+static bool drawing;  /* still set when drawing has faulted */
 
 /* ---- drawing ---- */
 
@@ -60,34 +61,47 @@ static bool draw_row(uint32_t row, uint32_t *cells)
     return true;
 }
 
-/* False when something is left to draw. */
-static bool draw(uint32_t cells)
+/* Not more than so many. */
+static void draw(uint32_t cells)
 {
     bool complete = true;
 
     if (drawing) { /* this is the report of a fault in here */
         owner = SCREEN_NONE;
-        return true;
+        return;
     }
     drawing = true;
     for (uint32_t row = 0; row < text.rows && complete; row++)
         complete = !text.changed[row] || draw_row(row, &cells);
     __asm__ volatile("sfence" : : : "memory"); /* combined writes leave the processor */
     drawing = false;
-    return complete;
+}
+
+static bool is_drawn(void)
+{
+    for (uint32_t row = 0; row < text.rows; row++)
+        if (text.changed[row])
+            return false;
+    return true;
 }
 
 static void draw_step(void)
 {
     uint32_t cell_bytes = 4 * FONT_WIDTH * FONT_HEIGHT * canvas.scale * canvas.scale;
 
-    if (owner == SCREEN_OURS && !draw(STEP_BYTES / cell_bytes) && guest_runs)
-        timer_start(draw_step, STEP_NS);
+    step_due = false;
+    if (owner != SCREEN_OURS || is_drawn())
+        return;
+    draw(STEP_BYTES / cell_bytes);
+    step_due = true;
+    timer_start(draw_step, STEP_NS);
 }
 
 static void clear(void)
 {
+    drawing = true;
     canvas_fill(&canvas, PAPER);
+    drawing = false;
     for (uint32_t row = 0; row < text.rows; row++) {
         for (uint32_t column = 0; column < text.columns; column++)
             shown[row][column] = (struct grid_cell){' ', LOG_PLAIN};
@@ -108,10 +122,10 @@ static void sink(enum log_voice voice, const char *bytes_in, size_t length)
     }
     if (owner != SCREEN_OURS)
         return;
-    if (guest_runs && voice != LOG_FAULT)
-        draw_step();
-    else
+    if (!guest_runs || voice == LOG_FAULT)
         draw(UNBOUNDED);
+    else if (!step_due)
+        draw_step();
 }
 
 void screen_init(const struct boot_framebuffer *framebuffer)
@@ -157,7 +171,7 @@ void screen_start(struct boot_info *info, uint8_t physical_bits)
         return;
     }
     base = info->framebuffer.base;
-    bytes = framebuffer_bytes(&info->framebuffer);
+    bytes = boot_framebuffer_bytes(&info->framebuffer);
     owner = SCREEN_OURS;
     clear();
     log_line("screen: %ux%u pixels at 0x%llx, %ux%u characters", canvas.width, canvas.height,

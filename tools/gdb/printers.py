@@ -7,7 +7,8 @@ import tables
 from command import symbol
 
 OWNERS = {"FRAME_NOT_RAM": "not RAM", "FRAME_HYPERVISOR": "the hypervisor's", "FRAME_GUEST": "the guest's", "FRAME_FREE": "free",
-          "FRAME_FIRMWARE": "firmware's", "FRAME_PARKED": "parked"}
+          "FRAME_FIRMWARE": "firmware's", "FRAME_PARKED": "parked",
+          "FRAME_SERVICES": "boot services'"}
 FRAME_FLAGS = ((0x1, "pinned"), (0x2, "shared, writable"), (0x4, "shared, read-only"), (0x8, "on the bus at BFN = MFN since boot"),
                (0x10, "partly validated"), (0x20, "being let go"), (0x40, "linear"), (0x80, "spare"))
 

@@ -71,7 +71,7 @@ void frame_table_fill(void)
     memset(frames, 0, sizeof frames);
     for (uint64_t mfn = FIRST; mfn < FRAMES; mfn++)
         frames[mfn].owner = mfn - HOLE < 8                     ? FRAME_NOT_RAM
-                            : mfn - SERVICES < SERVICES_FRAMES ? FRAME_HYPERVISOR
+                            : mfn - SERVICES < SERVICES_FRAMES ? FRAME_SERVICES
                                                                : FRAME_FREE;
 }
 
@@ -154,12 +154,22 @@ static void the_life_of_a_machine(void **state)
     assert_int_equal(frames_alloc(1), SERVICES - 1);
     frames_free(SERVICES - 1, 1);
     frames_free(FRAMES - OWN_FRAMES - 4, 4);
+    /* Of these a device of firmware's goes on using two, and none can be reached from the last but one on. */
+    assert_int_equal(memory_withhold(SERVICES + 2, 2), 2);
+    assert_int_equal(memory_set_reach(FRAMES - OWN_FRAMES - 2), 2);
     memory_release_boot_services();
+    assert_int_equal(frames[SERVICES + 2].owner, FRAME_FIRMWARE);
+    assert_int_equal(frames[SERVICES + 3].owner, FRAME_FIRMWARE);
+    assert_int_equal(frames[SERVICES + 4].owner, FRAME_FREE);
+    assert_int_equal(memory_usable_frames(), count_free());
+    frames[FRAMES - OWN_FRAMES - 1].owner = FRAME_HYPERVISOR;
+    frames_free(FRAMES - OWN_FRAMES - 1, 1);
+    assert_int_equal(frames[FRAMES - OWN_FRAMES - 1].owner, FRAME_FIRMWARE);
     assert_int_equal(memory_usable_frames(), count_free());
 
     /* The hypervisor's, from the top. */
     uint64_t top = frames_alloc(5);
-    assert_int_equal(top, FRAMES - OWN_FRAMES - 5);
+    assert_int_equal(top, FRAMES - OWN_FRAMES - 7);
     frames_free(frames_alloc(300), 300);
     assert_int_equal(memory_usable_frames(), count_free());
 

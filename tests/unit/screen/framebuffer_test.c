@@ -76,9 +76,9 @@ static void shapes_that_make_no_sense(void **state)
     WITH(width, 0, "smaller than 320x200");
     WITH(height, 0, "smaller than 320x200");
     WITH(height, 199, "smaller than 320x200");
-    WITH(width, UINT32_MAX, "over 16384");
-    WITH(height, UINT32_MAX, "over 16384");
-    WITH(pitch, UINT32_MAX, "over 16384");
+    WITH(width, UINT32_MAX, "over 16383");
+    WITH(height, UINT32_MAX, "over 16383");
+    WITH(pitch, UINT32_MAX, "over 16383");
     WITH(pitch, 1023, "lines that are longer");
     WITH(pitch, 0, "lines that are longer");
 }
@@ -94,11 +94,11 @@ static void memory_for_every_line(void **state)
     padded.pitch = 1056;
     padded.size = (1056 * 767 + 1024) * 4; /* nothing behind the last line */
     expect(padded, NULL);
-    assert_int_equal(framebuffer_bytes(&padded), padded.size);
+    assert_int_equal(boot_framebuffer_bytes(&padded), padded.size);
     padded.size--;
     expect(padded, "too small");
     struct boot_framebuffer large = good();
-    large.width = large.height = large.pitch = 16384;
+    large.width = large.height = large.pitch = 16383;
     large.size = UINT64_MAX;
     expect(large, "larger than 256 MiB");
 }

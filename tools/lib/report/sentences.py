@@ -52,6 +52,7 @@ def _kernel():
          "id first last reason"),
         ("too_many", f"pci: more than %u functions; those from {PCI} on stay blocked", "most id"),
         ("mastering_off", "pci: firmware left bus mastering on (%u controllers): it is off until the guest wants it", "controllers"),
+        ("services_kept", "memory: what firmware's boot services held is not used: other processors may be at work there", ""),
         ("device_shut", f"device {PCI} %s: its bus mastering is off and the guest cannot see it", "id reason"),
         ("group_shut", f"group %s: {PCI} %s: bus mastering of all of them is off and the guest cannot see them",
          "members id reason"),
