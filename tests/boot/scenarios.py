@@ -119,6 +119,8 @@ def boot_volumes() -> list:
            r"^sluice: pci: .* 8086:2934 usb", boot="usb", devices=(*ALL, "more-usb")),
         on("nvme-only", "the guest takes over the very controller that firmware booted from",
            r"^tour:   NVMe .*, \d{6} blocks of 512 bytes", boot="nvme", devices=("edu",)),
+        on("nvme-beside-ahci", "the guest reads the disk that firmware booted from, and not the one behind AHCI",
+           r"^tour:   NVMe .*, \d{6} blocks of 512 bytes", boot="nvme", devices=("edu", "ahci")),
         Scenario("boot-quiet", "controllers that firmware used cannot go on writing into what is now the guest's memory",
                  Machine(guest="inventory", devices=(*ALL, "more-usb"), boot="usb", timeout=90),
                  says=(r"^sluice: pci: firmware left bus mastering on \(\d", r"^function .* class 0c0330 bus mastering off",

@@ -7,13 +7,14 @@ import os
 import re
 import resource
 import shutil
+import stat
 import subprocess
 import tempfile
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 
-from .core import Case
+from .core import Case, Skipped
 from .paths import ROOT
 from .table_tool import expect, same
 from .vm import sum_of
@@ -103,6 +104,18 @@ def whole(root: Path) -> None:
         expect("\n" not in text.replace("\r\n", ""), "README.TXT has lines that do not end in CR LF")
         expect(not re.search(r"[{}]", text), "README.TXT has something unfilled", text)
         expect("Nothing is installed" in text and "only reads" in text, "README.TXT does not say what it must", text)
+        expect("sudo mount" in text and "assign letter" in text, "README.TXT does not say how the volume is opened", text)
+
+
+def ours_first(root: Path) -> None:
+    """The names of our guests mean ours, in every folder; a path means the file, and so does a name that is not ours."""
+    with folder() as place:
+        for name in ("tour", "mine"):
+            (place / name).write_bytes(b"\x7fELF of " + name.encode())
+        for words, guest in (((), root / "build/guests/tour"), (("--guest", "./tour"), place / "tour"),
+                             (("--guest", "mine"), place / "mine")):
+            image = made(root, place / "out.img", "--force", *words, cwd=place)
+            expect(content(image, "sluice/guest") == guest.read_bytes(), f"with {words} the guest is not {guest}")
 
 
 def told_what(root: Path) -> None:
@@ -139,8 +152,19 @@ def same_bytes(root: Path) -> None:
         expect(first != second, "another stick has the same identity")
 
 
-def block_device() -> Path | None:
-    return next((path for path in sorted(Path("/dev").iterdir()) if path.is_block_device()), None)
+def device(root: Path) -> None:
+    """A device is left alone, and no advice names it: it may be a partition. This one is nobody's: no driver has number 0."""
+    with folder() as place:
+        node = place / "sdz1"
+        try:
+            os.mknod(node, stat.S_IFBLK | 0o600, os.makedev(0, 0))
+        except PermissionError:
+            raise Skipped("making a block device for the test is not allowed here") from None
+        done = call(root, "image", node, "--force")
+        same("status", done.returncode, USAGE)
+        expect(re.search("is a device, and this tool writes to none.* dd if=sluice.img of=/dev/sdX ", done.stdout),
+               "no word about the device", done.stdout)
+        expect(node.is_block_device() and len(list(place.iterdir())) == 1, "the device is gone, or not alone")
 
 
 def refusals(root: Path) -> None:
@@ -152,6 +176,7 @@ def refusals(root: Path) -> None:
         there.write_text("mine")
         os.mkfifo(place / "pipe")
         (place / "dangling").symlink_to(place / "nowhere")
+        (place / "dev").symlink_to("/dev")
         before = {path.name for path in place.iterdir()}
         out = place / "out.img"
         wrong = [
@@ -160,7 +185,7 @@ def refusals(root: Path) -> None:
             ((place / "dangling",), "is there already; --force"),
             ((place / "pipe", "--force"), "is no file"),
             ((place / "no" / "out.img",), "there is no folder"),
-            (("/dev/sluice-no-such-device",), "there is no device"),
+            *(((f"{dev}/sluice-no-such-device",), "there is no device") for dev in ("/dev", "//dev", "/dev/../dev", place / "dev")),
             ((out, "--guest", place / "nothing"), "there is no file"),
             ((out, "--guest", "no-such-guest"), "neither a file nor a guest"),
             ((out, "--guest", place), "not a regular file"),
@@ -175,8 +200,6 @@ def refusals(root: Path) -> None:
             ((), "--help"),
             ((out, "--forc"), "--help"),
         ]
-        if device := block_device():
-            wrong.append(((device, "--force"), "is a device, and this tool writes to none.* dd if="))
         for words, sentence in wrong:
             done = call(root, "image", *words)
             same(f"status after {words}", done.returncode, USAGE)
@@ -204,15 +227,20 @@ def never_half(root: Path) -> None:
 
 
 def run_image(root: Path) -> None:
-    """What ./tools/run says of images."""
+    """What ./tools/run says of wrong words, before it builds and boots; and of an image that is none."""
     with folder() as place:
         for words, sentence in ((("--image", place / "none"), "there is no file"),
                                 (("--image", place), "not a regular file"),
                                 (("--image", __file__, "--cmdline", "x"), "--image goes without"),
-                                (("--boot", "tape"), "invalid choice")):
+                                (("--boot", "tape"), "invalid choice"),
+                                (("--disk", __file__, "--devices", "nvme-empty,edu"), "shows a disk"),
+                                (("--capture", place / "no" / "picture.png"), "there is no folder"),
+                                (("--capture", place), "is a folder"),
+                                (("--screen", "large"), "is given as WIDTHxHEIGHT")):
             done = call(root, "run", *words)
             same(f"status after {words}", done.returncode, USAGE)
             expect(sentence in done.stdout, f"{words} is not answered by {sentence!r}", done.stdout)
+            expect("run: b" not in done.stdout, f"{words} is answered after building", done.stdout)
         junk = place / "junk.img"
         junk.write_bytes(os.urandom(MIB))
         done = call(root, "run", "--image", junk, "--timeout", "5", "--icount")
@@ -227,9 +255,11 @@ def cases(root: Path = ROOT) -> list:
 
     return [
         case("whole", whole, "the partition table, the volume, and each file on it"),
+        case("ours-first", ours_first, "the name of a guest of ours is not taken for a file that happens to have it"),
         case("told-what", told_what, "guest, module, command line, options and size, from files with odd names"),
         case("same-bytes", same_bytes, "the same files make the same image, byte for byte; others have another identity"),
-        case("refusals", refusals, "wrong input, a device and what is there already: a sentence, and nothing is left behind"),
+        case("refusals", refusals, "wrong input and what is there already: a sentence, and nothing is left behind"),
+        case("device", device, "a block device: a sentence, and nothing is written"),
         case("never-half", never_half, "without room nothing half-written appears, and what was there stays"),
-        case("run", run_image, "./tools/run --image and --boot with wrong input"),
+        case("run", run_image, "./tools/run with an image that is none, and with wrong words"),
     ]

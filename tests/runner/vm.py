@@ -44,7 +44,7 @@ class Machine:
     qemu: tuple = (0, 0)  # the least version; with an older one the test is skipped
     icount: bool = True
     boot: str = pc.DIRECT  # or of pc.BOOT_DEVICES, which hold a disk image
-    image: Path | None = None  # a disk image that is there already, with all that is started
+    image: Path | None = None  # a disk image that is there already, with all that is started; a copy of it is booted
     boot_order: bool = True  # firmware is told what to boot
     trace: tuple = ()  # QEMU trace events
     screen: str = ""  # a graphics device and its mode: "800x600", "800x600,bochs-display"
@@ -118,9 +118,9 @@ def boot(machine: Machine) -> Run:
         def look(_command=None):
             if built.image_used:
                 sums.append(sum_of(built.image_used))
-                if built.boot == "nvme" and "nvme" not in machine.devices:
-                    built.disk_used = built.image_used  # the only NVMe disk there is: what the guest reads is this
 
+        if machine.image:  # what is written to the copy stays there, so that the sums can tell
+            built.image, built.image_stays = Path(shutil.copy(machine.image, folder / "copy.img")), False
         if machine.writes_stay:
             held = os.urandom(pc.DISK_BYTES)
             built.disk = folder / "kept.raw"

@@ -42,14 +42,14 @@ def arguments():
 def check_out(out, force):
     if out.is_block_device():
         raise Trouble(f"'{out}' is a device, and this tool writes to none. Make a file, such as sluice.img, and then "
-                      f"copy it: sudo dd if=sluice.img of={shlex.quote(str(out))} bs=4M conv=fsync. All that is on "
-                      f"{out} will be lost")
+                      "copy it: sudo dd if=sluice.img of=/dev/sdX bs=4M conv=fsync, where sdX is the whole stick and "
+                      "no partition of it. All that is on the stick will be lost")
     if out.is_dir():
         raise Trouble(f"'{out}' is a folder: name the file to make")
-    if out.absolute().parent == Path("/dev"):
-        raise Trouble(f"there is no device '{out}', and an image is not kept in /dev")
     if not out.absolute().parent.is_dir():
         raise Trouble(f"there is no folder '{out.parent}'")
+    if out.absolute().parent.resolve() == Path("/dev"):
+        raise Trouble(f"there is no device '{out}', and an image is not kept in /dev")
     if out.exists() and not out.is_file():
         raise Trouble(f"'{out}' is there, and is no file")
     if (out.exists() or out.is_symlink()) and not force:

@@ -84,6 +84,16 @@ def passes_by_default(program):
     return version is not None and version >= PT_MATTERS
 
 
+def device_arguments(names):
+    """QEMU's arguments for these names of DEVICES."""
+    return [word for name in names for word in DEVICES[name].split()]
+
+
+def shows_disk(arguments):
+    """Whether one of these devices shows Machine.disk."""
+    return any("drive=disk," in f"{word}," for word in arguments)
+
+
 def _drive(name, file, snapshot):
     path = str(file).replace(",", ",,")
     return ["-drive", f"if=none,id={name},format=raw,file={path}" + (",snapshot=on" if snapshot else "")]
@@ -122,7 +132,8 @@ class Machine:
     devices: tuple = ("nvme", "edu")  # names in DEVICES
     boot: str = "usb"              # of BOOT_DEVICES, or DIRECT
     folder_on: str = "ide-hd"      # the device that shows the folder; direct only
-    image: Path | None = None      # a disk image to boot, in the place of one made of the above; writes are thrown away
+    image: Path | None = None      # a disk image to boot, in the place of one made of the above
+    image_stays: bool = True       # writes to it are thrown away
     boot_order: bool = True        # firmware is told what to boot; else it looks by itself
     icount: bool = False
     exit_port: bool = True
@@ -162,8 +173,10 @@ class Machine:
             device += ",pt=off"
         return ["-device", device]
 
-    def _devices(self):
-        return [word for device in self.devices for word in DEVICES[device].split()]
+    def files_shown(self):
+        """What is behind the drives of the last run that a guest of ours may have read: none of them drives USB."""
+        shown = [self.disk_used, self.image_used if self.boot in ("nvme", "ahci") else None]
+        return [file for file in shown if file]
 
     def _files(self):
         files = image.esp_files(self.loader, self.conf_text(), self.guest, self.module, self.acpi_override)
@@ -182,14 +195,14 @@ class Machine:
             return self._boot_direct(folder)
         self.image_used = self.image or image.make_image(folder / "boot.img", self._files())
         *others, device = BOOT_DEVICES[self.boot]
-        return [*_drive("boot", self.image_used, snapshot=self.image is not None),
+        return [*_drive("boot", self.image_used, snapshot=self.image is not None and self.image_stays),
                 *others, device + (",bootindex=0" if self.boot_order else "")]
 
     def _disk(self, folder):
         """A drive for the device that shows it, if there is one."""
         self.disk_used = None
-        devices = self._devices()
-        if not any("drive=disk," in f"{word}," for word in devices):
+        devices = device_arguments(self.devices)
+        if not shows_disk(devices):
             return devices
         self.disk_used = self.disk
         if self.disk is None:
@@ -337,7 +350,7 @@ def run_machine(machine, timeout=120.0, on_line=lambda line: None, folder=None, 
             complaints = errors.read().decode("utf-8", "replace").strip()
         status, sentence = story.verdict(tracker, process.returncode if ended_itself else None, late,
                                          timeout, complaints)
-        check = story.check_disk(tracker, machine.disk_used)
+        check = story.check_disk(tracker, machine.files_shown())
         if check and status == 0:
             status = 0 if check.agrees else 1
         if check:

@@ -14,7 +14,7 @@ OPTIONS_MAX = 1000  # of 1023: ./tools/run adds some of its own
 def add_arguments(parser):
     add = parser.add_argument
     add("--guest", default=GUEST, metavar="FILE",
-        help=f"guest kernel: a file, or the name of one of ours, such as hello (default {GUEST})")
+        help=f"guest kernel: the name of one of ours, such as hello, or a file (default {GUEST})")
     add("--module", type=Path, metavar="FILE", help="module (initrd) for the guest")
     add("--cmdline", default="", metavar="TEXT", help="the guest's command line")
     add("--options", default="", metavar="TEXT", help="the hypervisor's options, such as 'p2m=scramble'")
@@ -41,19 +41,20 @@ def check(options):
     check_file("module", options.module)
 
 
-def choose_guest(text):
-    """A file, or the name of a guest built here; with the target that builds it."""
+def choose_guest(text, tool):
+    """The guest built here that has this name, or else a file; with the target that builds it."""
     path = Path(text)
-    if path.resolve().parent == build.GUESTS or re.fullmatch(r"[a-z0-9_-]+", text) and not path.exists():
-        return build.GUESTS / path.name, f"guest_{path.name}"
+    target = f"guest_{path.name}"
+    if ("/" not in text or path.resolve().parent == build.GUESTS) and build.has_target(target, tool):
+        return build.GUESTS / path.name, target
+    if re.fullmatch(r"[a-z0-9_-]+", text) and not path.exists():
+        raise Trouble(f"--guest: '{text}' is neither a file nor a guest that is built here")
     check_file("guest", path)
     return path, None
 
 
 def build_all(guest, loader_target, tool):
     """Builds the loader, and the guest where it is one of ours; the guest's file."""
-    path, target = choose_guest(guest)
-    if target and not build.has_target(target, tool):
-        raise Trouble(f"--guest: '{guest}' is neither a file nor a guest that is built here")
+    path, target = choose_guest(guest, tool)
     build.build([loader_target] + ([target] if target else []), tool)
     return path

@@ -80,10 +80,18 @@ def check(options):
     for device in device_names(options.devices):
         if device not in machine.DEVICES:
             raise Trouble(f"--devices takes some of {', '.join(machine.DEVICES)}, or none, not '{device}'")
-    if options.disk and not any(name.startswith(("nvme", "ahci")) for name in device_names(options.devices)):
+    if options.disk and not machine.shows_disk(machine.device_arguments(device_names(options.devices))):
         raise Trouble(f"--disk: no device of '{options.devices}' shows a disk; --devices nvme or ahci would")
-    if options.log and not options.log.absolute().parent.is_dir():
-        raise Trouble(f"--log: there is no folder '{options.log.parent}'")
+    machine.screen_arguments(options.screen)
+    for name in ("log", "capture"):
+        check_written(name, getattr(options, name))
+
+
+def check_written(name, file):
+    if file and not file.absolute().parent.is_dir():
+        raise Trouble(f"--{name}: there is no folder '{file.parent}'")
+    if file and file.is_dir():
+        raise Trouble(f"--{name}: '{file}' is a folder")
 
 
 def device_names(text):
