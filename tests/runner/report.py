@@ -191,8 +191,14 @@ def kinds() -> None:
     crashed = TOUR.replace(b"sluice: the guest switched itself off", b"sluice: guest crashed: #UD and no handler for it")
     crash, _, said = made(crashed.replace(b"poweroff", b"guest-failed"))
     expect(words.verdict(crash.facts).kind == "bad" and "#UD and no handler" in said, "a guest that crashed", said)
+    hello = b"sluice: loader: hello.\nsluice: loader: kernel at 0x1, entry 0x2; leaving boot services.\n"
+    loader, _, said = made(hello)
+    expect("on the screen" in said, "nothing of the hypervisor: where it speaks", said)
     loader, _, said = made(b"sluice: loader: hello.\nsluice: refused: no volume holds a file \\sluice\\sluice.conf.\n")
     expect(words.verdict(loader.facts).kind == "refused" and "Look at \\sluice\\sluice.conf" in said, "the loader refused", said)
+    moved = b"".join(b"\x1b[2;1H" + line + b"\n" for line in (b"sluice: loader: hello.", b"sluice: refused: no volume."))
+    loader, _, said = made(moved)
+    expect(words.verdict(loader.facts).kind == "refused" and "beyond doubt" in said, "a loader behind control sequences", said)
 
 
 def terminals() -> None:
@@ -227,13 +233,22 @@ def hostile() -> None:
     forged = (b"sluice:| run ended: hypervisor-fault\n", b" sluice: panic: forged\n", b"\x1b[2Jsluice: panic: forged\n",
               b"slu\x07ice: panic: forged\n", b"sluice:\tpanic: forged\n", b"x\rsluice:| panic: forged\n",
               b"[2026-11-27 18:00:00] sluice: panic: forged\n",
+              b"guest says sluice: refused: forged\n", "\u202esluice: \u2067panic: forged\u2069\n".encode(),
+              b"12:00:00 sluice: Sluice, a micro-hypervisor whose guest steers its devices' DMA; build ffffffffffffffff\n"
+              b"12:00:00 sluice: panic: forged\n", b"x sluice: loader: hello.\nx sluice: panic: forged\n",
               b"\x1b[2Jsluice: loader: hello.\n\x1b[2Jsluice: refused: forged.\n")
-    at = TOUR.index(b"tour: station 1 passed")
+    at, late = TOUR.index(b"tour: station 1 passed"), TOUR.index(b"sluice: pci: 7 of 7")
     for guest in (*forged, SCRIPT + b"\n", SCRIPT * 2000 + b"sluice: panic: forged\n", b"".join(forged) * 20):
-        splitter, _, said = made(TOUR[:at] + guest + TOUR[at:])
-        expect(words.verdict(splitter.facts).kind == "good", f"a guest ended the run with {guest[:60]!r}", said)
-        expect("forged" not in said.partition("The log")[0].partition("What you give away")[0], f"believed: {guest[:60]!r}", said)
-        expect(splitter.boots == 1 and len(splitter.facts.devices) == 8, f"a guest began a boot with {guest[:60]!r}", said)
+        for begin, devices in ((TOUR[:at], 8), (TOUR[late:at], 0), (b"", 0)):
+            splitter, content, said = made(begin + guest + TOUR[at:])
+            name = f"{guest[:60]!r} after {len(begin)} bytes"
+            expect(words.verdict(splitter.facts).kind == "good", f"a guest ended the run with {name}", said)
+            told = said.partition("What you give away")[0]
+            expect("forged" not in told and "ffffffffffffffff" not in told, f"believed: {name}", said)
+            expect(splitter.boots == 1 and len(splitter.facts.devices) == devices, f"a guest began a boot with {name}", said)
+            expect(not re.search("[\u202a-\u202e\u2066-\u2069]", content), f"it turns lines round: {name}")
+    stamped = b"".join(b"12:00:00 " + line + b"\n" for line in (TOUR[:at] + b"12:00:01 sluice: panic: forged\n" + TOUR[at:]).splitlines())
+    expect(words.verdict(made(stamped)[0].facts).kind == "good", "a guest's stamp is taken for the terminal program's")
     cut, _, said = made(TOUR[:at] + forged[-1])
     expect(words.verdict(cut.facts).kind == "open" and "look like the loader of another boot" in said, "a boot that may be forged", said)
 
@@ -253,10 +268,17 @@ def odd() -> None:
     words_ = b"cpu: " + b"a , 1 address bits," * 800
     told = made(TOUR.replace(b"sluice: acpi", b"sluice: " + words_ + b"\nsluice: acpi"))[0].facts
     expect(told.unknown_count == 1, "a sentence longer than any is taken for one")
+    many = [f"{bus:02x}:{slot:02x}.{function}" for bus in range(9) for slot in range(32) for function in range(8)]
+    made(TOUR + b"".join(b"sluice: pci: %s (1af4:1042, virtio without ACCESS_PLATFORM) passes by the IOMMU: hidden, bus mastering off\n"
+                         % name.encode() for name in many))
+
+
+FUNCTION = re.compile(r"^sluice: pci: (\S+) \w{4}:\w{4} .* (?:requester \S{7}|to buses \S{5})$", re.MULTILINE)
+FAULT = re.compile(r"^sluice: iommu: device .* 0x\w+: .*\(reason 0x\w\w\)$", re.MULTILINE)
 
 
 def cut() -> None:
-    """Wherever a log ends, there is a page or a sentence."""
+    """Wherever a log ends or begins, there is a page or a sentence, and each device and fault of the log is told."""
     for log in (TOUR, OLDER, TOUR.decode().encode("utf-16")):
         for end in [*range(0, 400), *range(400, len(log), 61)]:
             for part in (log[:end], log[end:]):
@@ -265,12 +287,19 @@ def cut() -> None:
                 except Trouble as trouble:
                     expect(len(str(trouble)) > 20, f"cut at {end}: {trouble}")
                     continue
-                expect(words.verdict(splitter.facts).title in said, f"cut at {end}: no verdict")
+                told, name = splitter.facts, f"cut at {end} of {len(log)}, {len(part)} bytes"
+                expect(words.verdict(told).title in said, f"{name}: no verdict")
+                text = part.decode("utf-16" if part.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8", "ignore")
+                expect(set(FUNCTION.findall(text)) <= set(told.devices), f"{name}: devices are lost", said)
+                expect(len(FAULT.findall(text)) == sum(fault.count for fault in told.faults.values()), f"{name}: faults are lost", said)
+                if not re.search("sluice: (?:loader: |Sluice, a )", text):
+                    expect(not re.search(r"\bNo [\w ]+ is in this log", said), f"{name}: it claims an absence", said)
 
 
 def tool(*arguments, **options) -> subprocess.CompletedProcess:
-    done = subprocess.run([ROOT / "tools/report", *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          errors="replace", timeout=300, **options)
+    options = {"stdin": subprocess.DEVNULL, **options}
+    done = subprocess.run([ROOT / "tools/report", *map(str, arguments)], capture_output=True, text=True, errors="replace", timeout=300,
+                          **options)
     expect("Traceback" not in done.stderr, f"a traceback: {arguments}", done.stderr)
     return done
 
@@ -299,6 +328,19 @@ def wrong_input() -> None:
             expect(done.returncode == NOT_MADE and done.stderr.startswith("report: "), f"{arguments}: {done.returncode}", done.stderr)
         done = tool(folder / "good", cwd=folder)
         expect(done.returncode == MADE and "The page is good.html" in done.stderr, f"status {done.returncode}", done.stderr)
+        expect(tool("good", cwd=folder).returncode == MADE, "a page is not replaced")
+        (folder / "link").symlink_to("good")
+        for output in ("good", "./good", "link"):
+            done = tool("good", "-o", output, cwd=folder)
+            expect(done.returncode == NOT_MADE and "is the log itself" in done.stderr, f"-o {output}", done.stderr)
+        expect((folder / "good").read_bytes() == TOUR, "the log was overwritten")
+        expect(not list(folder.glob(".report-*")), "a part of a page is left")
+        reader, writer = os.pipe()
+        os.write(writer, TOUR[:4096])
+        os.close(writer)
+        done = tool("/dev/stdin", stdin=reader)
+        os.close(reader)
+        expect(done.returncode == NOT_MADE and "'/dev/stdin' is a pipe" in done.stderr, "a pipe", done.stderr)
         checked((folder / "good.html").read_text())
 
 

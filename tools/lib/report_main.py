@@ -38,9 +38,12 @@ def read(path):
         raise Trouble(f"there is no file '{path}'")
     if path.is_dir():
         raise Trouble(f"'{path}' is a folder, not a log")
+    if not path.is_file():
+        raise Trouble(f"'{path}' is a pipe or a device: the log is read twice, so save it to a file first")
     splitter = reading.Splitter(facts.Facts)
     for line in reading.lines_of(path):
         splitter.feed(line)
+    splitter.finish()
     if splitter.line_number == 0:
         raise Trouble(f"'{path}' is empty: nothing came from the serial port")
     if splitter.facts is None:
@@ -68,23 +71,45 @@ def notes_of(splitter):
                      f"{splitter.facts.first_line:,} on.")
     if splitter.other_lines:
         notes.append(f"Before Sluice's first word there is {page.counted(splitter.other_lines, 'line')} of firmware's or others'.")
+    if splitter.facts.headless:
+        notes.append("The log lacks the boot's beginning: what the page does not say may have been there.")
+    if splitter.doubtful:
+        notes.append("Not one line of the log is Sluice's beyond doubt: a guest may have printed what looks like the loader's.")
     if splitter.held:
         notes.append("After the hypervisor's last word there are lines that look like the loader of another boot. They may be: then "
                      "cut the log before them and make a page of the rest. Or the guest has printed them.")
     return notes
 
 
+def write(html, output):
+    """A page that is there is replaced once the new one is whole; what is no file, as /dev/stdout, is written to."""
+    if output.exists() and not output.is_file():
+        output.write_text(html, encoding="utf-8", errors="replace")
+        return
+    output = output.resolve()
+    part = output.with_name(f".report-{os.getpid()}.part")
+    try:
+        part.write_text(html, encoding="utf-8", errors="replace")
+        part.replace(output)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
 def run(options):
     splitter = read(options.log)
+    output = options.output or Path(options.log.name + ".html")
+    if output.exists() and output.samefile(options.log):
+        raise Trouble(f"'{output}' is the log itself; the page needs another place")
     told = splitter.facts
     html = page.html(told, splitter.kept, options.log.name, notes_of(splitter), build_note(told.first("banner", "build")))
-    output = options.output or Path(options.log.name + ".html")
     try:
-        output.write_text(html, encoding="utf-8", errors="replace")
+        write(html, output)
     except OSError as error:
         raise Trouble(f"'{output}' cannot be written: {error.strerror}") from None
     end = words.verdict(told)
     of = f"the last of {splitter.boots} boots" if splitter.boots > 1 else "one boot"
+    of += " without its beginning" if told.headless else ""
     faults = sum(fault.count for fault in told.faults.values())
     progress("report", f"{options.log.name} holds {of}. {end.title}. {page.counted(len(told.units), 'IOMMU unit')}, "
                        f"{page.counted(len(told.devices), 'device')}, {page.counted(len(told.reserved), 'reserved range')}, "

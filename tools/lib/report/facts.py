@@ -86,14 +86,23 @@ class Facts:
         self.summary = None
         self.summary_is_cut = False
         self.personal, self.personal_count = [], 0
-        self.guest_lines = deque(maxlen=12)
         self.last = deque(maxlen=3)  # of the hypervisor's, before the end
         self.lines = 0
-        self.other_lines = 0
+        self.loader_said = self.kernel_said = False
 
     @property
     def banner_seen(self):
         return "banner" in self.said
+
+    @property
+    def loader_alone(self):
+        """Whether all that Sluice said was the loader's."""
+        return self.loader_said and not self.kernel_said
+
+    @property
+    def headless(self):
+        """Whether the log lacks the boot's beginning, so that nothing follows from what it does not say."""
+        return not self.banner_seen and not self.loader_alone
 
     @property
     def ended(self):
@@ -102,7 +111,7 @@ class Facts:
     @property
     def guest_may_speak(self):
         """Whether a line that is not Sluice's beyond doubt may be the guest's."""
-        return self.banner_seen and not self.ended
+        return not self.loader_alone and not self.ended
 
     def first(self, key, name, default=None):
         return self.said.get(key, {}).get(name, default)
@@ -115,9 +124,6 @@ class Facts:
     # ---- line by line ----
 
     def see_other(self, text):
-        self.other_lines += 1
-        if text and self.banner_seen:
-            self.guest_lines.append(text)
         if _PERSONAL.search(text):
             self.personal_count += 1
             if len(self.personal) < 20:
@@ -135,7 +141,10 @@ class Facts:
             self.unknown_count += 1
             self._keep(self.unknown, text[:SENTENCE_MAX] + " ...", NOTES_MAX)
             return
-        key, words = (KERNEL if self.banner_seen or text.startswith("Sluice") else LOADER).match(text)
+        loaders = text.startswith(sentences.LOADERS)
+        key, words = (LOADER if loaders else KERNEL).match(text)
+        self.loader_said |= loaders
+        self.kernel_said |= key is not None and not loaders
         if key is None:
             self.unknown_count += 1
             self._keep(self.unknown, text, NOTES_MAX)
@@ -242,7 +251,8 @@ class Facts:
 
     def _see_bypass(self, words):
         self._bar(words["id"], "its DMA passes by the IOMMU (virtio without ACCESS_PLATFORM)")
-        self.devices[words["id"]].bypasses = True
+        if words["id"] in self.devices:
+            self.devices[words["id"]].bypasses = True
 
     def _see_bypass_allowed(self, words):
         if words["id"] in self.devices:

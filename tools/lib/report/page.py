@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The HTML page: one file, nothing fetched, no scripts. Whatever came from the log goes through text()."""
+import re
 from html import escape
 
 from . import picture, words
@@ -52,13 +53,12 @@ LEGEND = (("ram", "RAM"), ("hypervisor", "the hypervisor's image"), ("msi", "int
           ("unit", "an IOMMU's registers"), ("device", "window of a device"), ("barred", "window of a blocked device"),
           ("fault", "blocked DMA"))
 _ENDINGS = {"good": "good", "bad": "bad", "fault": "fault-end", "refused": "refused-end", "open": "open-end"}
+_UNSHOWN = re.compile("[\0-\x08\n-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def text(value):
-    """Anything from a log, for HTML: characters that HTML cannot have are shown as a mark."""
-    value = "".join(c if c == "\t" or c >= " " and not "\x7f" <= c <= "\x9f" and not "\ud800" <= c <= "\udfff" else "\ufffd"
-                    for c in str(value))
-    return escape(value, quote=True)
+    """Anything from a log, for HTML: characters that HTML cannot have, or that turn a line round, are shown as a mark."""
+    return escape(_UNSHOWN.sub("\ufffd", str(value)), quote=True)
 
 
 def counted(number, noun):
@@ -83,6 +83,10 @@ def _section(title, *parts):
 
 def _soft(sentence):
     return f'<p class="soft">{sentence}</p>'
+
+
+def _none(facts, what):
+    return f"The log's beginning is missing; its rest has no {what}." if facts.headless else f"No {what} is in this log."
 
 
 def _verdict(facts):
@@ -171,7 +175,7 @@ def _units(facts):
         parts.append(f'<p class="is-barred">{vendor} unit at <code>0x{text(line["base"])}</code> is not usable: '
                      f'{text(line["reason"])}</p>')
     if not facts.units:
-        parts.append(_soft("No usable unit is in this log."))
+        parts.append(_soft(_none(facts, "usable unit")))
     if "remapped" in facts.said:
         parts.append("<p>Interrupts of devices are remapped: what no entry allows is blocked.</p>")
     if facts.findings:
@@ -201,7 +205,7 @@ def _devices(facts):
         rows.append((text(device.id), text(line.get("requester") or "" if line else ""), text(what),
                      text(_group_of(facts, device.id)), windows, f'<span class="is-{status}">{text(told)}</span>'))
     parts = [_table(("function", "requester", "what", "shares", "windows", "what became of it"), rows, ("code", "code", "", "one", "one"))
-             if rows else _soft("No device is in this log.")]
+             if rows else _soft(_none(facts, "device"))]
     count = facts.first("bus", "attached")
     if count is not None and int(count) != len(facts.attached()):
         parts.append(_soft(f"The hypervisor attached {count} functions; the lines of this log lead to {len(facts.attached())}: "
@@ -218,8 +222,8 @@ def _devices(facts):
 
 
 def _reserved(facts):
-    if not facts.reserved and "bus" not in facts.said and "bus_none" not in facts.said:
-        return _section("Reserved ranges", _soft("No reserved range is in this log."))
+    if not facts.reserved and (facts.headless or "bus" not in facts.said and "bus_none" not in facts.said):
+        return _section("Reserved ranges", _soft(_none(facts, "reserved range")))
     if not facts.reserved:
         return _section("Reserved ranges", _soft("Firmware reserves no range for devices, as far as this log says. The interrupt "
                                                  "window 0xfee00000 to 0xfeefffff is reserved on every machine."))
@@ -252,7 +256,7 @@ def _faults(facts):
     if any(unit.vendor == "AMD-Vi" for unit in facts.units) and not shown:
         told += " (QEMU's AMD unit never logs a fault.)"
     if not shown and not hidden and not facts.count("faults"):
-        told = "No blocked access is in this log."
+        told = _none(facts, "blocked access")
     if rows:
         told += " A BFN times 4096 is the address on the bus."
     return _section("Blocked accesses of devices", *parts, f"<p>{told}</p>")

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from lib import console
 from lib.common import Trouble
 
+from .sentences import LOADERS
+
 LINE_MAX = 16384      # bytes of a line that are looked at; the summary has 4096
 KEPT_BYTES = 1 << 19  # of the raw log, at its beginning and again at its end
 
@@ -19,8 +21,7 @@ _BINARY = (("a gzip file", b"\x1f\x8b"), ("a zip file", b"PK\x03\x04"), ("a PNG 
 _CONTROL = bytes(range(32))
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 # What terminal programs put before each line: a date or a time, in brackets or not.
-_STAMP = re.compile(rb"\[?(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?\]?:? (?=sluice: )"
-                    rb"|\[ *\d{1,10}\.\d{1,9}\] (?=sluice: )")
+_STAMP = re.compile(rb"(?:\[?(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?\]?:?|\[ *\d{1,10}\.\d{1,9}\])(?: |$)")
 
 
 @dataclass
@@ -78,15 +79,25 @@ def _wide_lines(file, encoding):
         yield pending[:LINE_MAX].encode("utf-8", "replace")
 
 
-def _stamp_of(path):
-    """Whether the first line of Sluice's in the file has a time stamp before it: then every line has."""
-    for raw in _raw_lines(path):
+def _is_stamped(path):
+    """
+    Whether a terminal program put a stamp before every line; the first and the last one may be cut. A guest can print
+    stamps, but not before Sluice's lines: one of those without a stamp proves that there is no such program.
+    """
+    stamps, lacks = 0, False
+    for number, raw in enumerate(_raw_lines(path)):
         raw = console.without_control(raw)
-        if found := _STAMP.match(raw):
-            return raw[found.end():].startswith(b"sluice: ")
-        if raw.startswith(b"sluice: "):
+        if not raw.strip():
+            continue
+        if lacks:
             return False
-    return False
+        if _STAMP.match(raw):
+            stamps += 1
+        elif raw.startswith(console.NAME):
+            return False
+        else:
+            lacks = number > 0
+    return stamps > 0
 
 
 @dataclass
@@ -97,18 +108,18 @@ class Line:
 
     @property
     def said(self):
-        """What follows the name."""
-        return self.text.partition("sluice: ")[2]
+        """What follows the name; nothing where it cannot be Sluice's."""
+        return self.text.partition("sluice: ")[2] if self.maybe else ""
 
 
 def lines_of(path):
     """Each Line of a file. OSError as open() has it; Trouble for what is no text."""
-    stamped, looked_at, zeroes = _stamp_of(path), 0, 0
+    stamped, looked_at, zeroes = _is_stamped(path), 0, 0
     for raw in _raw_lines(path):
         if looked_at < 1 << 16:
             looked_at += len(raw) + 1
             zeroes += raw.count(b"\0")
-        if stamped and (found := _STAMP.match(raw)):
+        if stamped and (found := _STAMP.match(raw)) and raw[found.end():].lstrip(_CONTROL).startswith(console.NAME):
             raw = raw[found.end():]
         # Sluice marks the name in a guest's words behind any control character, so that such a one proves nothing.
         ours = raw.lstrip(_CONTROL).startswith(console.NAME)
@@ -121,9 +132,9 @@ def lines_of(path):
 class Splitter:
     """
     Gives the lines to a new Facts each time a boot begins. A guest cannot begin a line with Sluice's name, but it can
-    write what only looks so when control sequences are gone: between the banner and the end of a run, only a line that
-    begins with the name byte for byte begins another boot. What merely looks like the loader's is held back until the
-    hypervisor's banner comes.
+    write what only looks so when control sequences are gone. Such a line counts where no guest can have written it: after
+    the end of a run, and between the loader's first word and the hypervisor's. Elsewhere what looks like the loader's is
+    held back until a line follows that is Sluice's beyond doubt.
     """
 
     def __init__(self, make):
@@ -132,39 +143,52 @@ class Splitter:
         self.boots = 0
         self.line_number = 0
         self.held = None  # lines that may be a loader's
-        self.before = Kept()  # firmware's words and such, before anything of Sluice's
-        self.other_lines = 0
+        self.other_lines = 0  # before anything of Sluice's
+        self.doubtful = False  # not one line is Sluice's beyond doubt
 
     def feed(self, line):
         self.line_number += 1
-        said = line.said if line.maybe else ""
-        guest_may_speak = self.facts is not None and self.facts.guest_may_speak
-        if said.startswith("loader: hello") and (line.ours or not guest_may_speak):
-            self._begin()
-        elif said.startswith("loader: hello"):
+        hello = line.said.startswith("loader: hello")
+        if hello and not line.ours and (self.facts is None or self.facts.guest_may_speak):
             self.held = []
-        elif line.ours and said.startswith(BANNER) and (self.facts is None or self.facts.banner_seen):
-            held = self.held or []
-            self._begin()
-            for early in held:
-                self._give(early, early.said)
-        elif line.ours and self.facts is None or line.maybe and said.startswith("refused: ") and self.facts is None:
-            self._begin()
+        elif hello:
+            self._begin([])
+        elif line.ours and self._begins(line.said):
+            self._begin((self.held or []) if line.said.startswith((*LOADERS, BANNER)) else [])
+        elif line.ours:
+            self.held = None  # the hypervisor still runs: it was its guest
         if self.held is not None and len(self.held) < 64:
             self.held.append(line)
         if self.facts is None:
             self.other_lines += 1
-            self.before.add(line.text)
             return
         mine = line.ours or line.maybe and not self.facts.guest_may_speak
-        self._give(line, said if mine else None)
+        self._give(line, line.said if mine else None)
 
-    def _begin(self):
+    def finish(self):
+        """At the end of the log: when there is but what looks like the loader's, it is taken for that."""
+        if self.facts is None and self.held:
+            self._begin(self.held)
+            self.doubtful = True
+
+    def _begins(self, said):
+        """Whether words of Sluice's are of another boot, whose first ones were lost."""
+        if self.facts is None:
+            return True
+        if said.startswith(BANNER):
+            return self.facts.ended or not self.facts.loader_alone
+        return said.startswith(LOADERS) and self.facts.kernel_said
+
+    def _begin(self, held):
         self.boots += 1
         self.held = None
+        if self.facts is None:
+            self.other_lines -= len(held)
         self.facts = self.make()
-        self.facts.first_line = self.line_number
+        self.facts.first_line = self.line_number - len(held)
         self.kept = Kept()
+        for early in held:
+            self._give(early, early.said if early.said.startswith(LOADERS) else None)
 
     def _give(self, line, said):
         forged = said is None and line.text.startswith("sluice: ")

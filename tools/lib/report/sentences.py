@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 
+LOADERS = ("loader: ", "refused: ")  # what the loader's lines begin with, and none of the hypervisor's
 PCI = "%02x:%02x.%x"  # PCI_FMT
 
 

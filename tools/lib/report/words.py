@@ -105,14 +105,17 @@ def _refusal(facts):
 
 
 def _where_it_stops(facts):
-    if not facts.banner_seen:
+    if facts.loader_alone:
         if "leaving" in facts.said:
             return ("The loader jumped to the hypervisor, of which nothing is in the log. The hypervisor speaks on the serial "
-                    "port COM1 (115200 8N1) unless the option console says otherwise.")
+                    "port COM1 (115200 8N1), or where the option console says, and on the screen, if firmware has one and the "
+                    "option screen does not forbid it.")
         return "The log ends in the loader, before the hypervisor was entered."
     if "entering" in facts.said:
         return ("The log ends while the guest was running: it was still running, the machine was reset or hung, or the log was "
                 "cut.")
+    if facts.headless:
+        return "The log has neither the boot's beginning nor its end: how far it came cannot be said."
     return "The log ends before the guest was entered: the machine hung or was reset there, or the log was cut."
 
 
