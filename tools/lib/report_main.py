@@ -91,9 +91,8 @@ def write(html, output):
     try:
         part.write_text(html, encoding="utf-8", errors="replace")
         part.replace(output)
-    except OSError:
+    finally:
         part.unlink(missing_ok=True)
-        raise
 
 
 def run(options):
