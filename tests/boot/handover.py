@@ -90,7 +90,7 @@ def machines() -> list:
         on("large-window", "a device's window of 8 GiB, which only fits above 4 GiB",
            (r"^sluice: pci: (\d+) of \1 device windows are the guest's",), devices=(*DEVICES, "large-window")),
         on("ovmf-4m", "another build of OVMF, in flash memory", firmware=pflash("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"),
-           prepare=with_file(OVMF / "OVMF_CODE_4M.fd"), image=True, timeout=90),
+           prepare=with_file(OVMF / "OVMF_CODE_4M.fd"), boot="usb", timeout=90),
     ]
 
 
