@@ -30,7 +30,8 @@ void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same in another voice than LOG_PLAIN. */
 void log_say(enum log_voice voice, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Writes raw bytes without prefix: a line that is too long for log_line(), its end included. */
+/* Writes raw bytes without prefix: a line that is too long for log_line(), or a piece of what a guest says.
+ */
 void log_raw(enum log_voice voice, const char *text, size_t length);
 
 /*
