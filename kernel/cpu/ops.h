@@ -25,6 +25,14 @@ static inline uint64_t tsc_read(void)
     return (uint64_t)high << 32 | low;
 }
 
+/* With what IA32_TSC_AUX holds; only where CPUID has RDTSCP. */
+static inline uint64_t tsc_read_aux(uint32_t *aux)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdtscp" : "=a"(low), "=d"(high), "=c"(*aux) : : "memory");
+    return (uint64_t)high << 32 | low;
+}
+
 #define CR0_TS      (1ull << 3)
 #define DR6_NOTHING 0xffff0ff0ull
 #define DR7_NOTHING 0x400ull

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Control registers. The machine's are the hypervisor's; the guest sees them without what is not its
- * business, and may change CR0.TS and its own CR2. XCR0 is the guest's within what CPUID offers.
+ * business, and may change CR0.TS, its own CR2, and CR4.TSD and CR4.DE. XCR0 is the guest's within what CPUID
+ * offers.
  */
 #include "cpu/ops.h"
 #include "mem/frame.h"
@@ -9,8 +10,10 @@
 #include "pv/guest.h"
 #include "pv/tlb.h"
 
-/* TSD, DE, PAE, MCE, OSFXSR, OSXMMEXCPT, OSXSAVE. */
-#define CR4_VISIBLE 0x4066cu
+#define CR4_TSD   0x4ull
+#define CR4_DE    0x8ull
+/* TSD, PAE, MCE, OSFXSR, OSXMMEXCPT, OSXSAVE: as the machine's. */
+#define CR4_SHOWN (CR4_TSD | 0x40660ull)
 
 bool guest_control_read(uint32_t number, uint64_t *value)
 {
@@ -25,7 +28,7 @@ bool guest_control_read(uint32_t number, uint64_t *value)
         *value = guest.l4_mfn << FRAME_SHIFT;
         return true;
     case 4:
-        *value = cr4_read() & CR4_VISIBLE;
+        *value = (cr4_read() & CR4_SHOWN) | (guest.de_cleared ? 0 : CR4_DE);
         return true;
     default:
         return false;
@@ -43,10 +46,22 @@ static bool write_cr0(uint64_t value)
     return true;
 }
 
-bool guest_control_write(uint32_t number, uint64_t value)
+/* The machine's DE stays on, whatever the guest reads: without it a breakpoint on ports would have no
+ * meaning. */
+static bool write_cr4(uint64_t value)
 {
     uint64_t now;
 
+    if (!guest_control_read(4, &now) || ((value ^ now) & ~(CR4_TSD | CR4_DE)))
+        return false;
+    guest.de_cleared = !(value & CR4_DE);
+    if ((value ^ now) & CR4_TSD)
+        cr4_write(cr4_read() ^ CR4_TSD);
+    return true;
+}
+
+bool guest_control_write(uint32_t number, uint64_t value)
+{
     switch (number) {
     case 0:
         return write_cr0(value);
@@ -58,8 +73,8 @@ bool guest_control_write(uint32_t number, uint64_t value)
             return false;
         tlb_load(guest.l4_mfn);
         return true;
-    case 4: /* only what changes nothing */
-        return guest_control_read(number, &now) && value == now;
+    case 4:
+        return write_cr4(value);
     default:
         return false;
     }

@@ -48,6 +48,8 @@ static const struct pattern patterns[] = {
     {TWO(0x06), INSN_CLTS, FORM_PLAIN, 0, 0},
     {TWO(0x09), INSN_WBINVD, FORM_PLAIN, 0, 0},
     {TWO(0x01), INSN_XSETBV, FORM_THIRD_BYTE, 0, 0xd1},
+    {TWO(0x01), INSN_RDTSCP, FORM_THIRD_BYTE, 0, 0xf9},
+    {TWO(0x31), INSN_RDTSC, FORM_PLAIN, 0, 0},
     {0x6c, INSN_INS, FORM_PLAIN, PORT_FLAGS, 0},
     {0x6e, INSN_OUTS, FORM_PLAIN, PORT_FLAGS, 0},
     {0xc6, INSN_MOV, FORM_STORE_IMMEDIATE, STORE_FLAGS | EXTENSION, 0},
@@ -174,6 +176,8 @@ static const struct pattern *find(uint16_t opcode, uint8_t following)
             continue;
         if ((pattern->flags & EXTENSION) && (following >> 3 & 7) != pattern->extension)
             continue;
+        if (pattern->form == FORM_THIRD_BYTE && following != pattern->extension)
+            continue;
         return pattern;
     }
     return NULL;
@@ -278,7 +282,8 @@ static bool decode_operands(struct decoder *d, const struct pattern *pattern)
         take_immediate(d, next_byte(d));
         return true;
     case FORM_THIRD_BYTE: /* 66 would make it another instruction */
-        return next_byte(d) == pattern->extension && !d->operand_size;
+        (void)next_byte(d);
+        return !d->operand_size;
     default:
         return decode_modrm(d, pattern);
     }

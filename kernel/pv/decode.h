@@ -26,6 +26,8 @@ enum insn_op {
     INSN_RDMSR,
     INSN_WRMSR,
     INSN_XSETBV,
+    INSN_RDTSC,
+    INSN_RDTSCP,
     INSN_MOV_FROM_CR, /* reg: the control or debug register; rm: the general one */
     INSN_MOV_TO_CR,
     INSN_MOV_FROM_DR,

@@ -120,6 +120,19 @@ static bool read_msr(struct cpu_regs *regs)
     return true;
 }
 
+/* CR4.TSD keeps the counter from user mode, not from the kernel: on hardware that is in ring 0. */
+static bool read_tsc(struct cpu_regs *regs, bool with_aux)
+{
+    uint32_t aux;
+    uint64_t value = with_aux ? tsc_read_aux(&aux) : tsc_read();
+
+    regs->rax = (uint32_t)value;
+    regs->rdx = value >> 32;
+    if (with_aux)
+        regs->rcx = aux;
+    return true;
+}
+
 /* A 32-bit code segment moves half registers. */
 static uint64_t operand(uint64_t value, const struct insn *insn)
 {
@@ -159,6 +172,9 @@ static bool kernel_only(struct cpu_regs *regs, const struct insn *insn)
         return guest_msr_write((uint32_t)regs->rcx, edx_eax(regs));
     case INSN_XSETBV:
         return guest_xcr_write((uint32_t)regs->rcx, edx_eax(regs));
+    case INSN_RDTSC:
+    case INSN_RDTSCP:
+        return read_tsc(regs, insn->op == INSN_RDTSCP);
     case INSN_MOV_FROM_CR:
     case INSN_MOV_FROM_DR:
         return read_system_register(regs, insn);

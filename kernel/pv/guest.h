@@ -31,6 +31,7 @@ struct guest {
     struct shared_info *shared;          /* hypervisor's view */
     uint64_t shared_mfn;
     struct vcpu_info *vcpu;      /* hypervisor's view: in the shared page, or where the guest put it */
+    bool de_cleared;             /* what the guest did to its CR4.DE */
     struct trap_info traps[256]; /* address 0 = none */
     uint64_t kernel_sp;          /* stack_switch */
     uint64_t callbacks[8];       /* by CALLBACKTYPE_*; 0 = none */

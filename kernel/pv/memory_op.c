@@ -29,12 +29,20 @@ static uint32_t e820_type(enum memory_kind kind)
     }
 }
 
-/* The entry that starts at memory_ranges[*index], neighbours of one type joined; *index moves past it. */
+/*
+ * The entry that starts at memory_ranges[*index], neighbours of one type joined; *index moves past it. Frame
+ * 0 is no frame of ours (MFN 0 means "none"), but RAM of the machine like the hypervisor's own: a guest takes
+ * what the map leaves out for a device's registers, and gives up the frame it has at that PFN.
+ */
 static struct e820_entry next_entry(uint32_t *index)
 {
     const struct memory_range *range = &memory_ranges[*index];
     struct e820_entry entry = {.addr = range->base, .size = range->size, .type = e820_type(range->kind)};
 
+    if (*index == 0 && entry.type == E820_RAM && entry.addr == FRAME_SIZE) {
+        entry.addr = 0;
+        entry.size += FRAME_SIZE;
+    }
     for (++*index; *index < memory_range_count; ++*index) {
         range = &memory_ranges[*index];
         if (range->base != entry.addr + entry.size || e820_type(range->kind) != entry.type)

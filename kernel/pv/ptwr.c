@@ -24,10 +24,10 @@
 
 /* ---- where ---- */
 
-/* The entry that the faulting address shows read-only, or NULL when it shows no L1 table. */
+/* The entry that the faulting address, a byte of it, shows read-only, or NULL when it shows no L1 table. */
 static uint64_t *faulting_entry(uint64_t address)
 {
-    if (!address_is_canonical(address) || address_is_hypervisor(address) || address % ENTRY_BYTES != 0)
+    if (!address_is_canonical(address) || address_is_hypervisor(address))
         return NULL;
     const uint64_t *mapping = walk_to_l1_entry(address);
     if (mapping == NULL || (*mapping & (PTE_PRESENT | PTE_WRITABLE)) != PTE_PRESENT)
@@ -35,7 +35,7 @@ static uint64_t *faulting_entry(uint64_t address)
     uint64_t mfn = pte_mfn(*mapping);
     if (!is_whole(frame_of(mfn), FRAME_TYPE_L1))
         return NULL;
-    return phys_to_virt(mfn << FRAME_SHIFT | (address & (FRAME_SIZE - 1)));
+    return phys_to_virt(mfn << FRAME_SHIFT | (address & (FRAME_SIZE - ENTRY_BYTES)));
 }
 
 static uint64_t segment_base(const struct insn *insn)
@@ -61,16 +61,22 @@ static uint64_t operand_address(struct cpu_regs *regs, const struct insn *insn)
     return address + segment_base(insn);
 }
 
-/* ---- what ---- */
+/* ---- what: in terms of the operand, the whole entry or some of its bytes ---- */
+
+static uint64_t operand_mask(const struct insn *insn)
+{
+    return ~0ull >> (64 - 8u * insn->bytes);
+}
 
 static uint64_t source(struct cpu_regs *regs, const struct insn *insn)
 {
-    return insn->has_immediate ? (uint64_t)insn->immediate : *guest_register(regs, insn->reg);
+    return (insn->has_immediate ? (uint64_t)insn->immediate : *guest_register(regs, insn->reg)) &
+           operand_mask(insn);
 }
 
 static uint64_t bit_of(struct cpu_regs *regs, const struct insn *insn)
 {
-    return 1ull << (source(regs, insn) & 63);
+    return 1ull << (source(regs, insn) & (8u * insn->bytes - 1));
 }
 
 /* A register's bit number may lead out of the operand: such an instruction faulted somewhere else. */
@@ -78,17 +84,23 @@ static bool stays_inside(struct cpu_regs *regs, const struct insn *insn)
 {
     bool is_bit = insn->op == INSN_BTS || insn->op == INSN_BTR || insn->op == INSN_BTC;
 
-    return !is_bit || insn->has_immediate || *guest_register(regs, insn->reg) < 64;
+    return !is_bit || insn->has_immediate || source(regs, insn) < 8u * insn->bytes;
 }
 
-/* What the entry becomes. CMPXCHG stores what was there when it does not match, as the processor does. */
+/* Whether CMPXCHG finds what it expects. */
+static bool matches(const struct cpu_regs *regs, const struct insn *insn, uint64_t old)
+{
+    return old == (regs->rax & operand_mask(insn));
+}
+
+/* What the operand becomes. CMPXCHG stores what was there when it does not match, as the processor does. */
 static uint64_t result(struct cpu_regs *regs, const struct insn *insn, uint64_t old)
 {
     switch (insn->op) {
     case INSN_CMPXCHG:
-        return old == regs->rax ? source(regs, insn) : old;
+        return matches(regs, insn, old) ? source(regs, insn) : old;
     case INSN_ADD:
-        return old + source(regs, insn);
+        return (old + source(regs, insn)) & operand_mask(insn);
     case INSN_OR:
         return old | source(regs, insn);
     case INSN_AND:
@@ -108,32 +120,48 @@ static uint64_t result(struct cpu_regs *regs, const struct insn *insn, uint64_t 
 
 /* ---- what else changes ---- */
 
-static uint64_t flags_of(uint64_t value)
+static uint64_t flags_of(const struct insn *insn, uint64_t value)
 {
     bool even = (__builtin_popcountll(value & 0xff) & 1) == 0;
+    bool negative = value >> (8u * insn->bytes - 1) != 0;
 
-    return (value == 0 ? FLAG_ZERO : 0) | (value >> 63 != 0 ? FLAG_SIGN : 0) | (even ? FLAG_PARITY : 0);
+    return (value == 0 ? FLAG_ZERO : 0) | (negative ? FLAG_SIGN : 0) | (even ? FLAG_PARITY : 0);
 }
 
-/* left + right = sum. */
-static uint64_t flags_of_sum(uint64_t left, uint64_t right, uint64_t sum)
+/* left + right = sum, all of the operand's size. */
+static uint64_t flags_of_sum(const struct insn *insn, uint64_t left, uint64_t right, uint64_t sum)
 {
-    return flags_of(sum) | (sum < left ? FLAG_CARRY : 0) | ((left ^ right ^ sum) & FLAG_ADJUST) |
-           (((left ^ sum) & (right ^ sum)) >> 63 != 0 ? FLAG_OVER : 0);
+    bool over = ((left ^ sum) & (right ^ sum)) >> (8u * insn->bytes - 1) != 0;
+
+    return flags_of(insn, sum) | (sum < left ? FLAG_CARRY : 0) | ((left ^ right ^ sum) & FLAG_ADJUST) |
+           (over ? FLAG_OVER : 0);
 }
 
-static uint64_t flags_of_difference(uint64_t left, uint64_t right)
+static uint64_t flags_of_difference(const struct insn *insn, uint64_t left, uint64_t right)
 {
-    uint64_t difference = left - right;
+    uint64_t difference = (left - right) & operand_mask(insn);
+    bool over = ((left ^ right) & (left ^ difference)) >> (8u * insn->bytes - 1) != 0;
 
-    return flags_of(difference) | (left < right ? FLAG_CARRY : 0) |
-           ((left ^ right ^ difference) & FLAG_ADJUST) |
-           (((left ^ right) & (left ^ difference)) >> 63 != 0 ? FLAG_OVER : 0);
+    return flags_of(insn, difference) | (left < right ? FLAG_CARRY : 0) |
+           ((left ^ right ^ difference) & FLAG_ADJUST) | (over ? FLAG_OVER : 0);
 }
 
 static void set_flags(struct cpu_regs *regs, uint64_t which, uint64_t flags)
 {
     regs->rflags = (regs->rflags & ~which) | (flags & which);
+}
+
+/* Four bytes clear the upper half of the register; fewer leave the rest of it. */
+static void set_register(uint64_t *reg, const struct insn *insn, uint64_t value)
+{
+    *reg = insn->bytes >= 4 ? value : (*reg & ~operand_mask(insn)) | value;
+}
+
+static void complete_exchange(struct cpu_regs *regs, const struct insn *insn, uint64_t old)
+{
+    set_flags(regs, FLAGS_ALL, flags_of_difference(insn, regs->rax & operand_mask(insn), old));
+    if (!matches(regs, insn, old))
+        set_register(&regs->rax, insn, old);
 }
 
 static void complete(struct cpu_regs *regs, const struct insn *insn, uint64_t old, uint64_t value)
@@ -142,14 +170,13 @@ static void complete(struct cpu_regs *regs, const struct insn *insn, uint64_t ol
     case INSN_MOV:
         break;
     case INSN_XCHG:
-        *guest_register(regs, insn->reg) = old;
+        set_register(guest_register(regs, insn->reg), insn, old);
         break;
     case INSN_CMPXCHG:
-        set_flags(regs, FLAGS_ALL, flags_of_difference(regs->rax, old));
-        regs->rax = old;
+        complete_exchange(regs, insn, old);
         break;
     case INSN_ADD:
-        set_flags(regs, FLAGS_ALL, flags_of_sum(old, source(regs, insn), value));
+        set_flags(regs, FLAGS_ALL, flags_of_sum(insn, old, source(regs, insn), value));
         break;
     case INSN_BTS:
     case INSN_BTR:
@@ -157,12 +184,26 @@ static void complete(struct cpu_regs *regs, const struct insn *insn, uint64_t ol
         set_flags(regs, FLAG_CARRY, (old & bit_of(regs, insn)) != 0 ? FLAG_CARRY : 0);
         break;
     default: /* AND, OR, XOR: A is undefined */
-        set_flags(regs, FLAGS_ALL & ~FLAG_ADJUST, flags_of(value));
+        set_flags(regs, FLAGS_ALL & ~FLAG_ADJUST, flags_of(insn, value));
         break;
     }
 }
 
 /* ---- all of it ---- */
+
+/* Of the operand's size, at its place in an entry. */
+static uint64_t put_operand(uint64_t entry, const struct insn *insn, uint32_t shift, uint64_t value)
+{
+    return (entry & ~(operand_mask(insn) << shift)) | value << shift;
+}
+
+/* An instruction that stores into one entry, at the address that faulted. */
+static bool decode_store(struct cpu_regs *regs, uint64_t address, struct insn *insn)
+{
+    return guest_decode(regs, insn) && insn->op >= INSN_STORES &&
+           address % ENTRY_BYTES + insn->bytes <= ENTRY_BYTES && operand_address(regs, insn) == address &&
+           stays_inside(regs, insn);
+}
 
 bool guest_emulate_table_write(struct cpu_regs *regs, uint64_t address)
 {
@@ -172,16 +213,17 @@ bool guest_emulate_table_write(struct cpu_regs *regs, uint64_t address)
         (void)types_settle(); /* a frame that is free again may be mapped */
     uint64_t *entry = faulting_entry(address);
 
-    if (entry == NULL || !guest_decode(regs, &insn) || insn.op < INSN_STORES || insn.bytes != ENTRY_BYTES ||
-        operand_address(regs, &insn) != address || !stays_inside(regs, &insn))
+    if (entry == NULL || !decode_store(regs, address, &insn))
         return false;
 
-    uint64_t old = __atomic_load_n(entry, __ATOMIC_RELAXED);
-    uint64_t value;
+    uint32_t shift = (uint32_t)(address % ENTRY_BYTES * 8);
+    uint64_t now = __atomic_load_n(entry, __ATOMIC_RELAXED);
+    uint64_t old, value;
     int error;
     do { /* again when the processor has set A or D meanwhile: twice at most */
+        old = now >> shift & operand_mask(&insn);
         value = result(regs, &insn, old);
-        error = l1_compare_and_update(entry, &old, value);
+        error = l1_compare_and_update(entry, &now, put_operand(now, &insn, shift, value));
     } while (error == -EAGAIN);
     if (error != 0)
         return false;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rule: an instruction that ring 3 may not execute is either emulated or #GP with error code 0 at its own
- * address, and then nothing has changed. Control registers can be read; CR0.TS and CR2 can be written, the
- * others with what they show; XCR0 takes what CPUID offers. CLI and STI do nothing at a virtual I/O privilege
- * level of 1 or more. A block ends, and nothing the guest prints can pass for a line of the hypervisor's.
+ * address, and then nothing has changed. Control registers can be read; CR0.TS, CR2, CR4.TSD and CR4.DE can
+ * be written, the others with what they show; XCR0 takes what CPUID offers. CLI and STI do nothing at a
+ * virtual I/O privilege level of 1 or more. A block ends, and nothing the guest prints can pass for a line of
+ * the hypervisor's.
  *
  * From: guest-abi/instructions.md; guest-abi/hypercalls.md, console_io and sched_op; the x86-64 PV contract.
  *
@@ -17,7 +18,9 @@
  */
 #include "common/code.h"
 
-#define CR0_TS 8ul
+#define CR0_TS  8ul
+#define CR4_TSD 4ul
+#define CR4_DE  8ul
 
 /* ---- control registers ---- */
 
@@ -63,8 +66,10 @@ static void control_registers_take_little(void)
             regs.rax = cr0() ^ 1ul << bit;
             CODE_REFUSED("another bit of CR0", &regs, 0x0f, 0x22, 0xc0);
         }
-        regs.rax = cr4() ^ 1ul << bit;
-        CODE_REFUSED("a bit of CR4", &regs, 0x0f, 0x22, 0xe0);
+        if (!(1ul << bit & (CR4_TSD | CR4_DE))) {
+            regs.rax = cr4() ^ 1ul << bit;
+            CODE_REFUSED("a bit of CR4", &regs, 0x0f, 0x22, 0xe0);
+        }
     }
     regs.rax = cr4();
     CODE_WORKS("what CR4 shows", &regs, 0x0f, 0x22, 0xe0);
@@ -79,6 +84,47 @@ static void control_registers_take_little(void)
     CODE_REFUSED("another CR3", &regs, 0x0f, 0x22, 0xd8);
     CODE_REFUSED("mov %cr8, %rax", &regs, 0x44, 0x0f, 0x20, 0xc0);
     CODE_REFUSED("mov %rax, %cr8", &regs, 0x44, 0x0f, 0x22, 0xc0);
+}
+
+static void write_cr4(uint64_t value)
+{
+    regs.rax = value;
+    CODE_WORKS("mov %rax, %cr4", &regs, 0x0f, 0x22, 0xe0);
+    EXPECT(cr4() == value, "CR4 0x%lx after 0x%lx", cr4(), value);
+}
+
+/* A kernel keeps its time-stamp counter when it takes user mode's. */
+static void the_counter_stays_with_the_kernel(void)
+{
+    uint32_t a = 0x80000001, b, c = 0, d;
+    __asm__ volatile("ud2; .ascii \"xen\"; cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    uint64_t last = __builtin_ia32_rdtsc();
+    for (uint32_t i = 0; i < 3; i++) {
+        regs = (struct code_regs){.rax = ~0ul, .rdx = ~0ul};
+        CODE_WORKS("rdtsc", &regs, 0x0f, 0x31);
+        uint64_t now = regs.rdx << 32 | regs.rax;
+        EXPECT(regs.rax <= UINT32_MAX && now > last, "the counter went from 0x%lx to 0x%lx", last, now);
+        last = now;
+        if (!(d & 1u << 27))
+            continue;
+        regs = (struct code_regs){.rcx = ~0ul};
+        CODE_WORKS("rdtscp", &regs, 0x0f, 0x01, 0xf9);
+        now = regs.rdx << 32 | regs.rax;
+        EXPECT(regs.rcx <= UINT32_MAX && now > last, "the counter went from 0x%lx to 0x%lx", last, now);
+        last = now;
+    }
+}
+
+static void two_bits_of_cr4_are_the_guests(void)
+{
+    uint64_t start = cr4();
+    EXPECT((start & (CR4_TSD | CR4_DE)) == CR4_DE, "CR4 0x%lx", start);
+    the_counter_stays_with_the_kernel();
+    write_cr4(start ^ CR4_DE);
+    write_cr4(start ^ CR4_DE ^ CR4_TSD);
+    the_counter_stays_with_the_kernel();
+    write_cr4(start ^ CR4_TSD);
+    write_cr4(start);
 }
 
 /* ---- XCR0 ---- */
@@ -206,6 +252,7 @@ void guest_main(void)
 {
     control_registers_can_be_read();
     control_registers_take_little();
+    two_bits_of_cr4_are_the_guests();
     xcr0_takes_what_is_offered();
     some_do_nothing();
     prefixes_count();

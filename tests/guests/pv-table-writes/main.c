@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rule: the guest's kernel may store to its L1 tables as if they were writable: an aligned store of 8 bytes
- * does what mmu_update would, registers and flags as the processor leaves them. What mmu_update would refuse,
- * any other store, and stores to other tables are page faults.
+ * Rule: the guest's kernel may store to its L1 tables as if they were writable: a store into one entry, of
+ * all its bytes or of some, does what mmu_update would, registers and flags as the processor leaves them.
+ * What mmu_update would refuse, any other store, and stores to other tables are page faults.
  *
  * From: guest-abi/pv_memory.md, section 3.
  *
@@ -52,6 +52,26 @@ STORE(set_bit, "lock btsq $9, (%3)")
 STORE(reset_bit, "lock btrq $1, (%3)")
 STORE(complement_bit, "btcq $10, (%3)")
 STORE(reset_numbered_bit, "push %%rbx; mov $5, %%ebx; btrq %%rbx, (%3); pop %%rbx")
+/* Part of the entry. */
+STORE(write_protect, "lock andb $0xfd, (%3)")
+STORE(mov_byte, "movb %b0, 7(%3)")
+STORE(mov_word, "movw %w0, 6(%3)")
+STORE(mov_half, "movl %k0, 4(%3)")
+STORE(mov_low_half, "movl %k0, (%3)")
+STORE(mov_odd_half, "movl $0x1ff, 3(%3)")
+STORE(exchange_byte, "xchgb %b0, 5(%3)")
+STORE(exchange_word, "xchgw %w0, 1(%3)")
+STORE(exchange_half, "xchgl %k0, 4(%3)")
+STORE(compare_exchange_byte, "lock cmpxchgb %b0, (%3)")
+STORE(compare_exchange_word, "cmpxchgw %w0, 6(%3)")
+STORE(compare_exchange_half, "lock cmpxchgl %k0, 4(%3)")
+STORE(add_byte, "addb %b0, 7(%3)")
+STORE(add_word, "lock addw %w0, 6(%3)")
+STORE(add_half, "addl %k0, 4(%3)")
+STORE(or_word, "lock orw $0x8000, 6(%3)")
+STORE(exclusive_or_half, "xorl %k0, 4(%3)")
+STORE(set_bit_of_half, "lock btsl $31, 4(%3)")
+STORE(reset_bit_of_word, "push %%rbx; mov $15, %%ebx; btrw %%bx, 6(%3); pop %%rbx")
 
 static const struct {
     const char *name;
@@ -73,6 +93,25 @@ static const struct {
     {"lock btr", reset_bit},
     {"btc", complement_bit},
     {"btr of a numbered bit", reset_numbered_bit},
+    {"lock andb", write_protect},
+    {"movb", mov_byte},
+    {"movw", mov_word},
+    {"movl", mov_half},
+    {"movl to the low half", mov_low_half},
+    {"movl to an odd address", mov_odd_half},
+    {"xchgb", exchange_byte},
+    {"xchgw", exchange_word},
+    {"xchgl", exchange_half},
+    {"lock cmpxchgb", compare_exchange_byte},
+    {"cmpxchgw", compare_exchange_word},
+    {"lock cmpxchgl", compare_exchange_half},
+    {"addb", add_byte},
+    {"lock addw", add_word},
+    {"addl", add_half},
+    {"lock orw", or_word},
+    {"xorl", exclusive_or_half},
+    {"lock btsl", set_bit_of_half},
+    {"btrw of a numbered bit", reset_bit_of_word},
 };
 
 static void alike(uint32_t i, uint64_t before, uint64_t value, uint64_t rax)
@@ -116,6 +155,8 @@ static void each_instruction(void)
     alike(4, entry, 0, entry);
     alike(10, entry, 0, 0);
     alike(13, entry, 0, 0);
+    alike(16, entry, 0, 0);
+    EXPECT_RETURN(l1.view[1], entry & ~PTE_WRITE);
     EXPECT_RETURN(set_entry(l1.mfn, 1, 0), 0);
 }
 
@@ -141,14 +182,21 @@ static void faults(void (*function)(void *), volatile void *entry, uint64_t valu
            "%s: trapped %u, vector %u, error code 0x%x", what, fault.trapped, fault.vector, fault.error_code);
 }
 
+static void store_bit(void *entry)
+{
+    __asm__ volatile("lock btsq %0, (%1)" : : "r"(value_to_store), "r"(entry) : "memory", "cc");
+}
+
 static void what_stays_a_fault(void)
 {
     struct pte_place place;
     faults(store, &l1.view[1], l1.mfn << PAGE_SHIFT | MAP_RAM, "a writable mapping of a table");
     faults(store, &l1.view[1], data << PAGE_SHIFT | MAP_RAM | 1ul << 53, "a reserved bit");
     faults(store, &l1.view[1], 0xfee00000ul | MAP_MMIO, "the local APIC");
-    faults(store_half, &l1.view[1], 0, "half an entry");
+    faults(store_half, (volatile char *)&l1.view[1] + 6, 0, "two entries");
     faults(store, (volatile char *)&l1.view[1] + 4, 0, "an entry that is not aligned");
+    faults(store_half, &l1.view[1], 0xfee00000u | MAP_MMIO, "the local APIC, by half an entry");
+    faults(store_bit, &l1.view[0], 64, "a bit of the next entry");
     for (uint32_t level = 2; level <= 4; level++) {
         page_table_walk((uint64_t)(uintptr_t)&value_to_store, level, &place);
         volatile uint64_t *table = map_frame(place.table_mfn, MAP_RAM_READ);

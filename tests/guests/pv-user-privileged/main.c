@@ -50,6 +50,19 @@ static void privileged_is_gp(void)
     EXPECT(USER_WORKS(&regs, 0x0f, 0x00, 0xc8), "str %%eax");
 }
 
+/* CR4.TSD takes the counter from user mode, whose kernel may set it. */
+static void the_counter_is_the_kernels_to_give(void)
+{
+    EXPECT(USER_WORKS(&regs, 0x0f, 0x31), "rdtsc");
+    CODE_WORKS("mov %cr4, %rax", &regs, 0x0f, 0x20, 0xe0);
+    regs.rax |= 4;
+    CODE_WORKS("mov %rax, %cr4", &regs, 0x0f, 0x22, 0xe0);
+    EXPECT(!USER_WORKS(&regs, 0x0f, 0x31), "rdtsc under CR4.TSD");
+    regs.rax &= ~4ul;
+    CODE_WORKS("mov %rax, %cr4", &regs, 0x0f, 0x22, 0xe0);
+    EXPECT(USER_WORKS(&regs, 0x0f, 0x31), "rdtsc after CR4.TSD");
+}
+
 static bool user_opens(uint16_t port, uint32_t bytes)
 {
     regs = (struct code_regs){.rdx = port};
@@ -117,6 +130,7 @@ void guest_main(void)
 {
     user_begin();
     privileged_is_gp();
+    the_counter_is_the_kernels_to_give();
     levels();
     faults_are_the_users();
     the_bitmap_is_the_kernels();

@@ -227,7 +227,8 @@ static void machine_memory_map_shows_ours_as_ram(void **state)
     struct e820_entry *list = at(GUEST_BASE + 64);
 
     (void)state;
-    memory_ranges[0] = (struct memory_range){0, 0x9f000, MEMORY_USABLE};
+    memory_ranges[0] =
+        (struct memory_range){0x1000, 0x9e000, MEMORY_USABLE}; /* frame 0 is nobody's, but RAM */
     memory_ranges[1] = (struct memory_range){0x100000, 0x1000, MEMORY_LOADER};
     memory_ranges[2] = (struct memory_range){0x101000, 0x1000, MEMORY_USABLE};
     memory_ranges[3] = (struct memory_range){0x102000, 0x1000, MEMORY_NVS};
@@ -237,6 +238,8 @@ static void machine_memory_map_shows_ours_as_ram(void **state)
     *map = (struct xen_memory_map){4, GUEST_BASE + 64};
     assert_int_equal(memory_op(XENMEM_machine_memory_map, GUEST_BASE), 0);
     assert_int_equal(map->nr_entries, 4);
+    assert_int_equal(list[0].addr, 0);
+    assert_int_equal(list[0].size, 0x9f000);
     assert_int_equal(list[1].addr, 0x100000);
     assert_int_equal(list[1].size, 0x2000);
     assert_int_equal(list[1].type, E820_RAM);
