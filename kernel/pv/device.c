@@ -476,6 +476,12 @@ static bool is_isa_hole(uint64_t mfn)
     return mfn >= PAGE(0xa0000) && mfn < PAGE(0x100000) && !touches_kept(mfn, mfn);
 }
 
+/* A PC's ACPI code looks whether the timer is there. */
+static bool is_hpet(uint64_t mfn)
+{
+    return acpi_hpet_base() && mfn == PAGE(acpi_hpet_base());
+}
+
 enum device_frame device_frame_kind(uint64_t mfn)
 {
     uint32_t low = 0, high = range_count;
@@ -495,5 +501,7 @@ enum device_frame device_frame_kind(uint64_t mfn)
         return ranges[low].kind;
     if (is_in_moved(mfn))
         return DEVICE_FRAME_MMIO;
-    return is_isa_hole(mfn) ? DEVICE_FRAME_FIRMWARE : config_frame_kind(mfn);
+    if (is_isa_hole(mfn))
+        return DEVICE_FRAME_FIRMWARE;
+    return is_hpet(mfn) ? DEVICE_FRAME_READ_ONLY : config_frame_kind(mfn);
 }

@@ -132,7 +132,7 @@ long do_iommu_op(struct cpu_regs *regs, const struct hypercall_args *args);
 /* ---- device.c: what machine frames outside the guest's RAM it may use ---- */
 enum device_frame {
     DEVICE_FRAME_DENIED = 0,
-    DEVICE_FRAME_READ_ONLY, /* CPU may read: MSI-X tables, firmware tables */
+    DEVICE_FRAME_READ_ONLY, /* CPU may read: MSI-X tables, configuration space, the HPET */
     DEVICE_FRAME_MMIO,      /* own device registers: CPU read and write, and a bus target */
     DEVICE_FRAME_FIRMWARE,  /* ACPI, the ISA hole and such: CPU only */
 };

@@ -44,9 +44,9 @@ static int get_device(uint64_t mfn, uint64_t *entry)
             screen_guest_maps(mfn);
         *entry = (*entry & ~PTE_CACHE) | UNCACHED;
         return 0;
-    case DEVICE_FRAME_READ_ONLY:
-        *entry = (*entry & ~PTE_CACHE) | UNCACHED;
-        return (*entry & PTE_WRITABLE) != 0 ? -EPERM : 0;
+    case DEVICE_FRAME_READ_ONLY: /* kernels map whole windows for writing, and write elsewhere in them */
+        *entry = (*entry & ~(PTE_CACHE | PTE_WRITABLE)) | UNCACHED;
+        return 0;
     case DEVICE_FRAME_FIRMWARE:
         *entry &= ~PTE_CACHE;
         return 0;

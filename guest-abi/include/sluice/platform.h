@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define XENPF_INTERFACE_VERSION 0x03000000u
+#define XENPF_INTERFACE_VERSION 0x03000001u
 
 #define XENPF_firmware_info 50
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rule: the guest maps the registers of its own devices, uncached; pages with MSI-X tables only for reading;
- * registers of others not at all. What may be mapped was fixed from the BARs at boot.
+ * Rule: the guest maps the registers of its own devices, uncached; pages with MSI-X tables, configuration
+ * space and the HPET only for reading, whatever it asks for; registers of others not at all. What may be
+ * mapped was fixed from the BARs at boot.
  *
  * From: guest-abi/pv_memory.md, section 3; guest-abi/devices.md.
  *
@@ -33,6 +34,23 @@ static void allowed(uint64_t address, uint64_t flags, const char *what)
     unmap_frames(page, 1);
 }
 
+/* Asked for with the right to write, had without it. */
+static void withheld(uint64_t address, const char *what)
+{
+    struct pte_place place;
+    struct trap_result seen;
+    volatile uint32_t *page = map_frame(address >> PAGE_SHIFT, MAP_MMIO);
+    EXPECT(page, "%s at 0x%lx cannot be mapped: %ld", what, address, window_error);
+    EXPECT(page_table_walk((uint64_t)(uintptr_t)page, 1, &place) &&
+               (place.entry & (PTE_PRESENT | PTE_WRITE | PTE_PCD | PTE_PWT)) ==
+                   (PTE_PRESENT | PTE_PCD | PTE_PWT),
+           "%s at 0x%lx: entry 0x%lx", what, address, place.entry);
+    EXPECT(trap_read_works(page, &seen), "%s at 0x%lx cannot be read", what, address);
+    EXPECT(!trap_write_works(page, &seen) && seen.error_code == (PF_PRESENT | PF_WRITE),
+           "%s at 0x%lx can be written; error code 0x%x", what, address, seen.error_code);
+    unmap_frames((void *)(uintptr_t)page, 1);
+}
+
 static bool one_function(pci_id id, void *unused)
 {
     (void)unused;
@@ -43,7 +61,7 @@ static bool one_function(pci_id id, void *unused)
         uint32_t table = pci_read(id, msix + 4, 4);
         uint64_t bar = pci_bar(id, table & 7);
         if (bar) {
-            refused(bar + (table & ~7u), MAP_MMIO, "an MSI-X table");
+            withheld(bar + (table & ~7u), "an MSI-X table");
             allowed(bar + (table & ~7u), MAP_RAM_READ | PTE_PCD | PTE_PWT, "an MSI-X table, for reading");
             tables++;
         }
@@ -62,9 +80,12 @@ void guest_main(void)
     pci_walk(one_function, NULL);
     EXPECT(registers, "edu is not there");
     EXPECT(tables, "no function has MSI-X");
-    static const uint64_t others[] = {0xfed90000, 0xfee00000, 0xfec00000, 0xb0000000, 0xb0008000};
+    static const uint64_t others[] = {0xfed90000, 0xfee00000, 0xfec00000};
     for (uint32_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         refused(others[i], MAP_MMIO, "a page of the machine's");
+    withheld(0xfed00000, "the HPET");
+    withheld(0xb0000000, "configuration space");
+    withheld(0xb0008000, "configuration space of a device");
     static const uint64_t below_1_mib[] = {0xa0000, 0xb8000, 0xc0000, 0xff000};
     for (uint32_t i = 0; i < sizeof(below_1_mib) / sizeof(below_1_mib[0]); i++)
         allowed(below_1_mib[i], MAP_MMIO, "a page of the ISA hole");
