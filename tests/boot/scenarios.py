@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.boot import badelf, checks, firmware, handover, screens
-from tests.runner import image
+from tests.runner import image, linux
 from tests.runner.boot import Scenario
 from tests.runner.core import VENDORS, Failed
 from tests.runner.paths import HOOKED
@@ -244,6 +244,22 @@ def user_mode() -> list:
                      never=("BUT",))]
 
 
+def foreign() -> list:
+    """Debian's kernel, in which nobody here changed a bit, comes to user space and is well there. In real time: a clock
+    that counts instructions goes so fast that the kernel's watchdog bites."""
+    def on(name: str, about: str, never: tuple = (), **machine) -> Scenario:
+        return Scenario(f"debian{name}", about,
+                        Machine(**{"guest": None, "memory": 512, "devices": ALL, "timeout": 240, "icount": False, **machine}),
+                        says=("^debian: all is well",), never=("debian: FAILED", *never), prepare=linux.with_debian)
+
+    return [
+        on("", "Debian's kernel, in frames scattered over the machine", never=("RSDP was not found",)),
+        *alternate([on("-linear", "the same in frames that are neighbours", p2m="linear"),
+                    on("-no-acpi", "the same without firmware's tables",
+                       cmdline=f"{linux.debian.CMDLINE} acpi=off", options="iommu-mode=none")]),
+    ]
+
+
 def texts() -> list:
     """The code in the guest author's texts does what the texts say."""
     def on(guest: str, text: str, **machine) -> Scenario:
@@ -415,6 +431,6 @@ def hooks() -> list:
     ]
 
 
-SCENARIOS = (hooks() + tours() + pcs() + boot_volumes() + counts() + endings() + user_mode() + texts() + refusals()
+SCENARIOS = (hooks() + tours() + pcs() + boot_volumes() + counts() + endings() + user_mode() + foreign() + texts() + refusals()
              + bad_guests()
              + misbehaviour() + faults() + on_screen() + firmware.SCENARIOS + handover.SCENARIOS)

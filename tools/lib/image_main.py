@@ -130,7 +130,7 @@ def work():
     options = arguments()
     check(options)
     install.ensure(install.BUILD_NEEDS | install.IMAGE_NEEDS, not options.no_install, TOOL)
-    guest = payload.build_all(options.guest, "loader", TOOL)
+    guest = payload.build_all(options, "loader", TOOL)
     check_guest(guest)
     make(options, stick_files(options, guest))
     tell(options.out)

@@ -67,6 +67,11 @@ def _apt(arguments):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
 
 
+def update_lists():
+    """Asks the archives what they have."""
+    _apt(["update"])
+
+
 def ensure(needs, allowed=True, tool="run"):
     """Makes sure that all of `needs` is there; raises Trouble with the command to type otherwise."""
     packages = missing(needs)
@@ -86,7 +91,7 @@ def ensure(needs, allowed=True, tool="run"):
     install = ["install", "--no-install-recommends", *packages]
     result = _apt(install)
     if result.returncode != 0:  # a fresh machine has no package lists yet
-        _apt(["update"])
+        update_lists()
         result = _apt(install)
     if result.returncode != 0:
         raise Trouble(f"installing failed:\n{result.stdout.rstrip()}\nBy hand: {by_hand}")

@@ -3,18 +3,20 @@
 import re
 from pathlib import Path
 
-from . import build
-from .common import Trouble
+from . import build, bzimage, debian
+from .common import BUILD, Trouble
 
 GUEST = "tour"
 CMDLINE_MAX = 1023
+UNPACKED = BUILD / "unpacked"
 OPTIONS_MAX = 1000  # of 1023: ./tools/run adds some of its own
 
 
 def add_arguments(parser):
     add = parser.add_argument
     add("--guest", default=GUEST, metavar="FILE",
-        help=f"guest kernel: the name of one of ours, such as hello, or a file (default {GUEST})")
+        help=f"guest kernel: the name of one of ours, such as hello; a file, ELF or a boot image of Linux; or "
+             f"{debian.NAME}, Debian's kernel with a small user space, which is fetched (default {GUEST})")
     add("--module", type=Path, metavar="FILE", help="module (initrd) for the guest")
     add("--cmdline", default="", metavar="TEXT", help="the guest's command line")
     add("--options", default="", metavar="TEXT", help="the hypervisor's options, such as 'p2m=scramble'")
@@ -53,8 +55,32 @@ def choose_guest(text, tool):
     return path, None
 
 
-def build_all(guest, loader_target, tool):
-    """Builds the loader, and the guest where it is one of ours; the guest's file."""
-    path, target = choose_guest(guest, tool)
+def unpacked(path):
+    """The file itself, or the kernel inside where it is a boot image of Linux."""
+    with open(path, "rb") as file:
+        data = file.read(bzimage.HEAD)
+        if not bzimage.is_bzimage(data):
+            return path
+        data += file.read()
+    UNPACKED.mkdir(exist_ok=True)
+    try:
+        kernel = bzimage.unpack(data)
+    except Trouble as trouble:
+        raise Trouble(f"--guest: '{path}' is {trouble}") from None
+    inside = UNPACKED / path.name
+    inside.write_bytes(kernel)
+    return inside
+
+
+def build_all(options, loader_target, tool):
+    """Builds the loader, and the guest where it is one of ours; the guest's file. Debian's kernel brings a module and a
+    command line with it, for want of others."""
+    if options.guest == debian.NAME:
+        build.build([loader_target], tool)
+        guest, initrd = debian.prepare(tool, not options.no_install)
+        options.module = options.module or initrd
+        options.cmdline = options.cmdline or debian.CMDLINE
+        return guest
+    path, target = choose_guest(options.guest, tool)
     build.build([loader_target] + ([target] if target else []), tool)
-    return path
+    return path if target else unpacked(path)

@@ -116,7 +116,7 @@ def prepare(options):
     if options.image:
         return None, None
     loader, loader_target = choose_loader(options)
-    return loader, payload.build_all(options.guest, loader_target, "run")
+    return loader, payload.build_all(options, loader_target, "run")
 
 
 class Screen:
