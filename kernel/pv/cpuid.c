@@ -6,11 +6,10 @@
 #include "cpu/features.h"
 #include "cpu/ops.h"
 #include "cpu/time.h"
+#include "guest-abi/include/sluice/cpuid.h"
 #include "pv/emulate.h"
 
 #define HIGHEST_BASIC      0xdu
-#define HYPERVISOR_BASE    0x40000000u
-#define HIGHEST_HYPERVISOR 0x40000005u
 #define HYPERVISOR_END     0x40010000u
 #define EXTENDED_BASE      0x80000000u
 #define HIGHEST_EXTENDED   0x80000008u
@@ -124,9 +123,9 @@ static struct cpuid basic_leaf(uint32_t leaf, uint32_t subleaf)
 
 static struct cpuid hypervisor_leaf(uint32_t leaf)
 {
-    switch (leaf - HYPERVISOR_BASE) {
+    switch (leaf - XEN_CPUID_FIRST_LEAF) {
     case 0:
-        return (struct cpuid){HIGHEST_HYPERVISOR, 0x566e6558, 0x65584d4d, 0x4d4d566e}; /* XenVMMXenVMM */
+        return (struct cpuid){XEN_CPUID_FIRST_LEAF + XEN_CPUID_MAX_NUM_LEAVES, XEN_CPUID_SIGNATURE_EBX, XEN_CPUID_SIGNATURE_ECX, XEN_CPUID_SIGNATURE_EDX};
     case 1:
         return (struct cpuid){.eax = 0x00040011};
     case 3: /* the TSC is the machine's, never emulated */
@@ -166,7 +165,7 @@ struct cpuid guest_cpuid(uint32_t leaf, uint32_t subleaf)
 {
     if (leaf <= lower(HIGHEST_BASIC, cpu_id(0, 0).eax))
         return basic_leaf(leaf, subleaf);
-    if (leaf >= HYPERVISOR_BASE && leaf < HYPERVISOR_END)
+    if (leaf >= XEN_CPUID_FIRST_LEAF && leaf < HYPERVISOR_END)
         return hypervisor_leaf(leaf);
     if (leaf >= EXTENDED_BASE && leaf <= lower(HIGHEST_EXTENDED, cpu_id(EXTENDED_BASE, 0).eax))
         return extended_leaf(leaf);

@@ -8,17 +8,11 @@
 #include "pv/hypercall.h"
 #include "pv/trap.h"
 
-/* As the guest pushed it, lowest address first. */
-struct iret_frame {
-    uint64_t rax, r11, rcx, flags, rip, cs, rflags, rsp, ss;
-};
-_Static_assert(sizeof(struct iret_frame) == 72, "public ABI");
-
 /* Bits a guest may set: the arithmetic flags, TF, DF, RF, AC and ID. IOPL, NT, VM, VIF and VIP are not its.
  */
 #define RFLAGS_GUEST 0x250dd5u
 
-static bool returns_to_kernel(const struct iret_frame *frame)
+static bool returns_to_kernel(const struct iret_context *frame)
 {
     /* Filled by a copy in assembler. NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
     return (frame->cs & 3) != 3;
@@ -26,7 +20,7 @@ static bool returns_to_kernel(const struct iret_frame *frame)
 
 long do_iret(struct cpu_regs *regs, const struct hypercall_args *args)
 {
-    struct iret_frame frame;
+    struct iret_context frame;
 
     (void)args;
     if (get_guest_words((uint64_t *)&frame, regs->rsp, sizeof frame / sizeof(uint64_t)))

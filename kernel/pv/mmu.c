@@ -24,9 +24,6 @@
 #define ENTRY_SIZE   8u
 #define COMMAND_MASK 3u
 
-/* Memory of devices, in the words of Xen's public headers; the same rules as for DOMID_SELF hold here. */
-#define DOMID_IO 0x7ff1u
-
 /* Old entries that the TLB may still know. */
 #define STALE_MAX 64u
 struct stale {

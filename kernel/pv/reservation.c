@@ -16,8 +16,8 @@
 /* Frames between two preemption points: each is zeroed. */
 #define BATCH_FRAMES  512u
 #define ORDER_MAX     9u
-#define ADDRESS_FLAGS 0xffu /* of mem_flags: address bits; 0 = any */
-#define NODE_FLAGS    0x2ff00u
+#define ADDRESS_FLAGS XENMEMF_address_bits(0xffu)
+#define NODE_FLAGS    (XENMEMF_node(0xfeu) | XENMEMF_exact_node_request)
 
 /* ---- out ---- */
 
@@ -89,7 +89,7 @@ void leaving_cancel(struct leaving *list)
 
 uint32_t extent_mfn_bits(uint32_t mem_flags)
 {
-    uint32_t bits = mem_flags & ADDRESS_FLAGS;
+    uint32_t bits = XENMEMF_get_address_bits(mem_flags);
 
     if (bits == 0)
         return UINT32_MAX;

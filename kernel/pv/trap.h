@@ -19,9 +19,6 @@
 #define RFLAGS_VM    0x20000u
 #define RFLAGS_AC    0x40000u
 
-#define TRAP_INFO_DPL         0x3u
-#define TRAP_INFO_MASK_EVENTS 0x4u
-
 /*
  * Pushes the failsafe callback's frame (rcx, r11, the four selectors, rip, cs, rflags, rsp, ss) onto the
  * guest kernel's stack and goes on there, in kernel mode. False when the stack cannot be written: then the

@@ -32,6 +32,10 @@ union xenpf_efi_info {
         uint32_t bufsz; /* in: bytes at name */
         uint64_t name;  /* in: virtual address for 16-bit characters */
     } vendor;           /* XEN_FW_EFI_VENDOR */
+    struct {
+        uint64_t addr, size, attr;
+        uint32_t type;
+    } mem; /* XEN_FW_EFI_MEM_INFO */
 };
 
 struct xenpf_firmware_info {

@@ -68,18 +68,28 @@
 /* The iret hypercall's frame flags. */
 #define VGCF_in_syscall 0x100
 
+/* Flags of struct trap_info. */
+#define TRAP_INFO_DPL         0x3 /* least privilege for `int n` */
+#define TRAP_INFO_MASK_EVENTS 0x4
+
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 
 typedef uint16_t domid_t;
 #define DOMID_SELF ((domid_t)0x7ff0)
+#define DOMID_IO   ((domid_t)0x7ff1) /* memory of devices */
 
 /* ---- set_trap_table: array ended by address 0 ---- */
 struct trap_info {
     uint8_t vector;
-    uint8_t flags; /* bits 0-1 DPL, bit 2 mask events */
+    uint8_t flags; /* TRAP_INFO_* */
     uint16_t cs;
     uint64_t address;
+};
+
+/* ---- iret: as it lies on the stack, RSP at rax ---- */
+struct iret_context {
+    uint64_t rax, r11, rcx, flags, rip, cs, rflags, rsp, ss;
 };
 
 /* ---- mmu_update, update_va_mapping ---- */
@@ -147,8 +157,11 @@ struct mmuext_op {
 #define XENMEM_get_pod_target             17
 #define XENMEM_reserved_device_memory_map 27
 
-/* mem_flags: the extents lie below 2^bits bytes. */
-#define XENMEMF_address_bits(bits) (bits)
+/* mem_flags: bits 0-7, the extents lie below 2^bits bytes, 0 = anywhere; bits 8-15, the node and 1, or 0. */
+#define XENMEMF_address_bits(bits)      (bits)
+#define XENMEMF_get_address_bits(flags) ((flags)&0xffu)
+#define XENMEMF_node(node)              (((node) + 1) << 8)
+#define XENMEMF_exact_node_request      (1u << 17)
 
 struct xen_memory_reservation {
     uint64_t extent_start; /* guest virtual address of uint64_t[nr_extents] */

@@ -21,12 +21,8 @@
 
 #define OWN_FLAGS 0x2408d5ul /* of those a frame may set, without TF, DF and IF; AC and ID */
 
-struct iret_frame {
-    uint64_t rax, r11, rcx, flags, rip, cs, rflags, rsp, ss;
-};
-
 /* Not static: the code below names them. */
-struct iret_frame frame;
+struct iret_context frame;
 static uint64_t stack[512];
 uint64_t saved_rsp;
 struct {
@@ -50,7 +46,7 @@ extern const char user_target[];
 
 static void frame_is(uint64_t rip, uint64_t cs, uint64_t rflags, uint64_t rsp, uint64_t ss)
 {
-    frame = (struct iret_frame){0xaaa, 0x111, 0xccc, 0, rip, cs, rflags, rsp, ss};
+    frame = (struct iret_context){0xaaa, 0x111, 0xccc, 0, rip, cs, rflags, rsp, ss};
 }
 
 /* ---- to kernel mode ---- */
