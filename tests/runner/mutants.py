@@ -4,7 +4,7 @@ then fail. The same test must pass on the unbroken copy; a patch that does not a
 nothing. A patch begins with
 
     # test: GROUP/NAME    the test that must fail: a unit or driver program or one of its cases, a fuzz target, a proof, a
-                          tables, image, boot or guest test (without a vendor at its end: the one on Intel's IOMMU), or a
+                          abi, tables, image, boot or guest test (without a vendor at its end: the one on Intel's IOMMU), or a
                           report test that boots nothing
     # why: ...            what the defect would mean
 """
@@ -13,7 +13,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from . import adversary, boot, fuzz, guests, host, image, prove, report, tables
+from . import abi, adversary, boot, fuzz, guests, host, image, prove, report, tables
 from .core import Case, Failed
 from .paths import GUESTS, HOOKED, ROOT
 from .workspace import POOL, Workspace
@@ -37,6 +37,9 @@ class Named:
         elif group == "tables":
             self.target = tables.TARGET
             self.case = lambda build: self.find({case.name: case for case in tables.cases(None, build)}, rest)
+        elif group == "abi":
+            self.target = ""  # sources alone
+            self.case = lambda build: self.find({case.name: case for case in abi.cases(build.parent)}, rest)
         elif group == "image":
             self.target = "loader"
             self.case = lambda build: self.find({case.name: case for case in image.cases(build.parent)}, rest)

@@ -41,7 +41,8 @@ class Workspace:
                  "the patch does not apply")
 
     def make(self, targets: str, complaint: str) -> None:
-        self.run(["ninja", "-C", str(self.build), *targets.split()], complaint)
+        if targets:
+            self.run(["ninja", "-C", str(self.build), *targets.split()], complaint)
 
 
 class Pool:

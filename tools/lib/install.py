@@ -32,6 +32,7 @@ TEST_NEEDS = {
     "gdb": "gdb",
     "git": "git",
     "/usr/include/cmocka.h": "libcmocka-dev",
+    "/usr/include/xen/xen.h": "libxen-dev",
     "clang-format": "clang-format",
     "clang-tidy": "clang-tidy",
     "patch": "patch",

@@ -20,8 +20,8 @@ from lib import build, install, machine  # noqa: E402  (tools/lib)
 from lib.common import Trouble  # noqa: E402
 
 QEMU = "qemu-system-x86_64"
-GROUPS = ("style", "unit", "tables", "driver", "fuzz", "prove", "image", "boot", "guest", "report", "gdb", "adversary",
-          "bench", "mutant")
+GROUPS = ("style", "abi", "unit", "tables", "driver", "fuzz", "prove", "image", "boot", "guest", "report", "gdb",
+          "adversary", "bench", "mutant")
 
 
 def arguments() -> argparse.Namespace:
