@@ -3,16 +3,16 @@
  * CPUID behind the forced-emulation prefix: the machine's answer without what needs ring 0, what the
  * hypervisor keeps for itself, and what belongs to a model-specific register that the guest does not have.
  */
+#include "guest-abi/include/sluice/cpuid.h"
 #include "cpu/features.h"
 #include "cpu/ops.h"
 #include "cpu/time.h"
-#include "guest-abi/include/sluice/cpuid.h"
 #include "pv/emulate.h"
 
-#define HIGHEST_BASIC      0xdu
-#define HYPERVISOR_END     0x40010000u
-#define EXTENDED_BASE      0x80000000u
-#define HIGHEST_EXTENDED   0x80000008u
+#define HIGHEST_BASIC    0xdu
+#define HYPERVISOR_END   0x40010000u
+#define EXTENDED_BASE    0x80000000u
+#define HIGHEST_EXTENDED 0x80000008u
 
 #define BIT(n)         (1u << (n))
 #define BITS(from, to) ((2u << (to)) - (1u << (from)))
@@ -125,7 +125,8 @@ static struct cpuid hypervisor_leaf(uint32_t leaf)
 {
     switch (leaf - XEN_CPUID_FIRST_LEAF) {
     case 0:
-        return (struct cpuid){XEN_CPUID_FIRST_LEAF + XEN_CPUID_MAX_NUM_LEAVES, XEN_CPUID_SIGNATURE_EBX, XEN_CPUID_SIGNATURE_ECX, XEN_CPUID_SIGNATURE_EDX};
+        return (struct cpuid){XEN_CPUID_FIRST_LEAF + XEN_CPUID_MAX_NUM_LEAVES, XEN_CPUID_SIGNATURE_EBX,
+                              XEN_CPUID_SIGNATURE_ECX, XEN_CPUID_SIGNATURE_EDX};
     case 1:
         return (struct cpuid){.eax = 0x00040011};
     case 3: /* the TSC is the machine's, never emulated */

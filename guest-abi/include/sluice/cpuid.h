@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The hypervisor's leaves of CPUID, behind the prefix of an emulated instruction: numbers of Xen's public contract. */
+/* The hypervisor's leaves of CPUID, behind the prefix of an emulated instruction: numbers of Xen's public
+ * contract. */
 #ifndef SLUICE_CPUID_H
 #define SLUICE_CPUID_H
 
