@@ -12,7 +12,8 @@
 
 #define FEATURES                                                                                             \
     (1u << XENFEAT_pae_pgdir_above_4gb | 1u << XENFEAT_mmu_pt_update_preserve_ad |                           \
-     1u << XENFEAT_highmem_assist | 1u << XENFEAT_gnttab_map_avail_bits | 1u << XENFEAT_dom0)
+     1u << XENFEAT_highmem_assist | 1u << XENFEAT_gnttab_map_avail_bits | 1u << XENFEAT_dom0 |               \
+     1u << XENFEAT_direct_mapped)
 
 /* Fixed-length, zero-filled texts: the guest gets every byte of its buffer, none of ours. */
 static long put_text(uint64_t buffer, const char *text, size_t size)

@@ -277,6 +277,7 @@ struct xen_feature_info {
 #define XENFEAT_highmem_assist            6
 #define XENFEAT_gnttab_map_avail_bits     7
 #define XENFEAT_dom0                      11
+#define XENFEAT_direct_mapped             17 /* frame numbers in calls are MFNs */
 
 /* ---- physdev_op(cmd, arg) ---- */
 #define PHYSDEVOP_set_iopl     6

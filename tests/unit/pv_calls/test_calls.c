@@ -202,7 +202,7 @@ static void xen_version_answers(void **state)
     assert_true(word(GUEST_BASE) == 0xffff800000000000);
     *features = (struct xen_feature_info){0, 0};
     assert_int_equal(version(XENVER_get_features, GUEST_BASE), 0);
-    assert_int_equal(features->submap, 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 11);
+    assert_int_equal(features->submap, 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 11 | 1u << 17);
     features->submap_idx = 1;
     assert_int_equal(version(XENVER_get_features, GUEST_BASE), -EINVAL);
     assert_int_equal(version(99, GUEST_BASE), -ENOSYS);
