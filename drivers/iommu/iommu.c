@@ -29,21 +29,31 @@ static uint64_t lower(uint64_t left, uint64_t right)
 
 /* ---- bringing the units up ---- */
 
-/* VT-d 4.1, 8.1: "Host Address Width", less one. Less than 32 bits no machine has. AMD-Vi's units reach what
- * the processor does. */
-#define DMAR_WIDTH 36
+/* Behind the header of either table. VT-d 4.1, 8.1: "Host Address Width", less one, in the first byte. AMD
+ * 48882, 5.2.1: IVinfo, PASize and VASize, of which the smaller is what a device can name one to one. */
+#define WIDTHS 36u
+
+/* Less than 32 bits no machine has. */
+static uint32_t bits_or_all(uint32_t bits)
+{
+    return bits < 32 || bits > 64 ? 64 : bits;
+}
 
 uint32_t iommu_dma_bits(const struct iommu_setup *setup)
 {
-    uint32_t bits = 0;
+    uint32_t word = 0;
 
-    if (setup->vendor == IOMMU_VENDOR_VTD && setup->table_size > DMAR_WIDTH)
-        bits = ((const uint8_t *)setup->table)[DMAR_WIDTH] + 1u;
-    return bits < 32 || bits > 64 ? 64 : bits;
+    if (setup->table_size < WIDTHS + sizeof word)
+        return 64;
+    memcpy(&word, (const uint8_t *)setup->table + WIDTHS, sizeof word);
+    if (setup->vendor == IOMMU_VENDOR_VTD)
+        return bits_or_all((word & 0xff) + 1);
+    return (uint32_t)lower(bits_or_all(word >> 8 & 0x7f), bits_or_all(word >> 15 & 0x7f));
 }
 
 int iommu_init(const struct iommu_setup *setup)
 {
+    uint8_t bits = (uint8_t)lower(setup->physical_bits, iommu_dma_bits(setup));
     int error;
 
     driver = setup->vendor == IOMMU_VENDOR_VTD ? &vtd_driver : &amdvi_driver;
@@ -54,13 +64,13 @@ int iommu_init(const struct iommu_setup *setup)
     iommu_counters = (struct iommu_counters){0};
     /* Not the last frame that an entry has bits for: what continues it would carry into the software flags.
      */
-    machine_max_mfn = (1ull << (setup->physical_bits - 12)) - (setup->physical_bits == 52 ? 2 : 1);
+    machine_max_mfn = (1ull << (bits - 12)) - (bits == 52 ? 2 : 1);
     error = driver->init(setup, &limits);
     if (error != 0) {
         driver = NULL;
         return error;
     }
-    driver->reserve((uint8_t)lower(limits.address_bits, setup->physical_bits));
+    driver->reserve((uint8_t)lower(limits.address_bits, bits));
     (void)iommu_reserved_add(IOMMU_MSI_BFN, IOMMU_MSI_FRAMES, IOMMU_KIND_MSI, 0); /* its place was kept */
     return 0;
 }

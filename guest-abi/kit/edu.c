@@ -62,12 +62,20 @@ bool edu_is_busy(const struct edu *edu)
     return *reg64(edu, EDU_DMA_COMMAND) & EDU_START;
 }
 
+/* A transfer takes 100 ms. Asking the device all the time would do nothing but keep it, and QEMU, busy. */
+static void rest(void)
+{
+    for (uint32_t i = 0; i < 20000; i++)
+        __asm__ volatile("");
+}
+
 bool edu_finish(struct edu *edu)
 {
     uint64_t deadline = deadline_after(DEVICE_DEADLINE_MS);
     while (edu_is_busy(edu)) {
         if (deadline_passed(deadline))
             return false;
+        rest();
     }
     return true;
 }

@@ -34,9 +34,9 @@ bool early_init(uint64_t table_bytes, uint64_t *table_physical)
 
     /* The table's first page is a large one; alignment may cost nearly another. */
     if (size < LEAST || size - LEAST < table_bytes + LARGE_PAGE) {
-        log_line("memory: the largest free range has %llu KiB; Sluice needs %llu KiB and room for a guest",
-                 (unsigned long long)size >> 10,
-                 (unsigned long long)(table_bytes + LARGE_PAGE + LEAST) >> 10);
+        log_say(LOG_ALERT,
+                "memory: the largest free range has %llu KiB; Sluice needs %llu KiB and room for a guest",
+                (unsigned long long)size >> 10, (unsigned long long)(table_bytes + LARGE_PAGE + LEAST) >> 10);
         return false;
     }
     *table_physical = (range->base + size - table_bytes) & ~(LARGE_PAGE - 1);

@@ -155,9 +155,9 @@ static bool image_is_sane(const struct boot_info *info)
     if (info->image.base % FRAME_SIZE == 0 && info->image.size % FRAME_SIZE == 0 &&
         info->image.size >= size && info->image_virtual == (uint64_t)(uintptr_t)__image_start)
         return true;
-    log_line("memory: the loader describes the image wrongly (0x%llx, 0x%llx bytes, at 0x%llx)",
-             (unsigned long long)info->image.base, (unsigned long long)info->image.size,
-             (unsigned long long)info->image_virtual);
+    log_say(LOG_ALERT, "memory: the loader describes the image wrongly (0x%llx, 0x%llx bytes, at 0x%llx)",
+            (unsigned long long)info->image.base, (unsigned long long)info->image.size,
+            (unsigned long long)info->image_virtual);
     return false;
 }
 
@@ -182,7 +182,7 @@ bool map_build(const struct boot_info *info)
         map_descriptor_tables(info) && map_all_ram(info) && map_framebuffer(&info->framebuffer) &&
         frame_table_map(&tables, table_physical, zero_page))
         return true;
-    log_line("memory: not enough of it for the hypervisor's page tables");
+    log_say(LOG_ALERT, "memory: not enough of it for the hypervisor's page tables");
     return false;
 }
 

@@ -86,7 +86,7 @@ static bool add_span(struct span span)
         return true;
     }
     if (span_count == ENTRIES_MAX) {
-        log_line("memory: firmware's memory map has over %u ranges", ENTRIES_MAX);
+        log_say(LOG_ALERT, "memory: firmware's memory map has over %u ranges", ENTRIES_MAX);
         return false;
     }
     spans[span_count++] = span;
@@ -116,8 +116,8 @@ static bool read_spans(const struct boot_info *info, uint64_t limit)
 
     if (size < sizeof(struct efi_memory_descriptor) || size > 4096 || total < size ||
         info->memory_map.base == 0) {
-        log_line("memory: the loader handed over no memory map (%llu bytes, %llu an entry)",
-                 (unsigned long long)total, (unsigned long long)size);
+        log_say(LOG_ALERT, "memory: the loader handed over no memory map (%llu bytes, %llu an entry)",
+                (unsigned long long)total, (unsigned long long)size);
         return false;
     }
     const uint8_t *entry = (const uint8_t *)(uintptr_t)info->memory_map.base;
@@ -227,7 +227,7 @@ bool memory_map_init(const struct boot_info *info, uint8_t physical_bits)
         return false;
     if (!sort_spans() || !resolve()) {
         memory_range_count = 0;
-        log_line("memory: firmware's memory map is too tangled to use");
+        log_say(LOG_ALERT, "memory: firmware's memory map is too tangled to use");
         return false;
     }
     return true;

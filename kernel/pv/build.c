@@ -63,12 +63,12 @@ static bool parse_image(void)
 {
     const struct boot_info *info = build.info;
     if (info->guest.base == 0 || info->guest.size == 0) {
-        log_line("no guest: \\sluice\\sluice.conf names none, or its file could not be read");
+        log_say(LOG_ALERT, "no guest: \\sluice\\sluice.conf names none, or its file could not be read");
         return false;
     }
     const char *reason = guest_image_parse(phys_to_virt(info->guest.base), info->guest.size, &build.image);
     if (reason != NULL) {
-        log_line("the guest cannot be started: %s", reason);
+        log_say(LOG_ALERT, "the guest cannot be started: %s", reason);
         return false;
     }
     return true;
@@ -142,7 +142,7 @@ static bool take_frames(uint64_t wanted)
     build.p2m_frames = (wanted * sizeof(uint64_t) + FRAME_SIZE - 1) / FRAME_SIZE;
     build.p2m_first_frame = frames_alloc(build.p2m_frames);
     if (reserve == 0 || build.p2m_first_frame == 0) {
-        log_line("not enough memory to build a guest");
+        log_say(LOG_ALERT, "not enough memory to build a guest");
         return false;
     }
     build.p2m = phys_to_virt(build.p2m_first_frame << FRAME_SHIFT);
@@ -160,7 +160,7 @@ static bool arrange_frames(void)
     enum p2m_order order = P2M_LINEAR;
     uint64_t seed = 0;
     if (!p2m_parse(text, &order, &seed)) {
-        log_line("p2m=%s is not an order; use identity, linear or scramble[:SEED]", text);
+        log_say(LOG_ALERT, "p2m=%s is not an order; use identity, linear or scramble[:SEED]", text);
         return false;
     }
     p2m_arrange(build.p2m, guest.nr_pages, order, seed);
@@ -172,7 +172,7 @@ static bool make_m2p(void)
 {
     if (map_m2p(memory_max_mfn()))
         return true;
-    log_line("not enough memory for the machine-to-physical list");
+    log_say(LOG_ALERT, "not enough memory for the machine-to-physical list");
     return false;
 }
 
@@ -243,7 +243,7 @@ static bool make_shared_info(void)
 {
     guest.shared_mfn = frames_alloc(1);
     if (guest.shared_mfn == 0) {
-        log_line("no memory for the shared information page");
+        log_say(LOG_ALERT, "no memory for the shared information page");
         return false;
     }
     frame_of(guest.shared_mfn)->flags |= FRAME_SHARED_RW;
@@ -280,8 +280,8 @@ static bool plan(void)
     const char *reason =
         guest_layout_plan(&build.image, module->base != 0 ? module->size : 0, guest.nr_pages, &build.layout);
     if (reason != NULL)
-        log_line("the guest cannot be started with %llu MiB: %s",
-                 (unsigned long long)(guest.nr_pages / FRAMES_PER_MIB), reason);
+        log_say(LOG_ALERT, "the guest cannot be started with %llu MiB: %s",
+                (unsigned long long)(guest.nr_pages / FRAMES_PER_MIB), reason);
     return reason == NULL;
 }
 
@@ -289,7 +289,7 @@ static bool build_tables(void)
 {
     if (guest_tables_build(&build.layout, build.p2m))
         return true;
-    log_line("the guest's page tables cannot be built: a frame would not take its type");
+    log_say(LOG_ALERT, "the guest's page tables cannot be built: a frame would not take its type");
     return false;
 }
 

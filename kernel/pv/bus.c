@@ -51,7 +51,7 @@ static bool parse_mode(const char *text)
             return true;
         }
     }
-    log_line("iommu-mode=%s is not a mode; use owned, relaxed, draft-a-literal or none", text);
+    log_say(LOG_ALERT, "iommu-mode=%s is not a mode; use owned, relaxed, draft-a-literal or none", text);
     return false;
 }
 
@@ -92,8 +92,9 @@ bool guest_bus_create(uint64_t guest_frames)
     uint64_t quota = frames / FRAMES_PER_TABLE + memory_range_count + QUOTA_SLACK;
     int error = iommu_context_create(&guest.context, (uint32_t)quota);
     if (error != 0) {
-        log_line("no bus address space for the guest: %llu table pages cannot be set aside (error %d)",
-                 (unsigned long long)quota, error);
+        log_say(LOG_ALERT,
+                "no bus address space for the guest: %llu table pages cannot be set aside (error %d)",
+                (unsigned long long)quota, error);
         return false;
     }
     return true;
@@ -207,7 +208,7 @@ bool guest_bus_open(void)
     iommu_flush_begin(&flush, guest.context);
     int error = guest.premap ? premap_all() : 0;
     if (error != 0) {
-        log_line("bus: the guest's memory cannot be mapped for its devices (error %d)", error);
+        log_say(LOG_ALERT, "bus: the guest's memory cannot be mapped for its devices (error %d)", error);
         return false;
     }
     tell(attached);

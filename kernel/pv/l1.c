@@ -40,10 +40,8 @@ static int get_device(uint64_t mfn, uint64_t *entry)
 {
     switch (device_frame_kind(mfn)) {
     case DEVICE_FRAME_MMIO:
-        if ((*entry & PTE_WRITABLE) != 0)
-            screen_guest_maps(mfn);
         *entry = (*entry & ~PTE_CACHE) | UNCACHED;
-        return 0;
+        return (*entry & PTE_WRITABLE) != 0 ? L1_WRITES_DEVICE : 0;
     case DEVICE_FRAME_READ_ONLY: /* kernels map whole windows for writing, and write elsewhere in them */
         *entry = (*entry & ~(PTE_CACHE | PTE_WRITABLE)) | UNCACHED;
         return 0;
@@ -56,7 +54,7 @@ static int get_device(uint64_t mfn, uint64_t *entry)
     return -EPERM;
 }
 
-int l1_other_get(uint64_t *entry)
+int l1_other_judge(uint64_t *entry)
 {
     uint64_t mfn = pte_mfn(*entry);
     const struct frame *frame = frame_of(mfn);
@@ -66,4 +64,23 @@ int l1_other_get(uint64_t *entry)
     if (frame != NULL && frame->owner == FRAME_FREE)
         return -EPERM;
     return get_device(mfn, entry);
+}
+
+int l1_other_get(uint64_t *entry)
+{
+    int error = l1_other_judge(entry);
+    if (error != L1_WRITES_DEVICE)
+        return error;
+    screen_guest_maps(pte_mfn(*entry));
+    return 0;
+}
+
+void l1_table_stored(const uint64_t *entries, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t entry = entries[i];
+
+        if ((entry & PTE_PRESENT) != 0 && l1_other_judge(&entry) == L1_WRITES_DEVICE)
+            screen_guest_maps(pte_mfn(entry));
+    }
 }

@@ -168,16 +168,45 @@ bool types_settle(void)
 
 /* ---- validating ---- */
 
-static int l1_validate(uint64_t *table, uint32_t *at)
+_Static_assert(L1_WRITES_DEVICE != TYPES_PREEMPTED, "both come out of a validation");
+
+/* 0; L1_WRITES_DEVICE: from *at on l1_validate_devices() is to go on; an error. */
+__attribute__((always_inline)) static inline int l1_validate(uint64_t *table, uint32_t *at)
 {
     for (; *at < ENTRIES; ++*at) {
         uint64_t entry = table[*at];
-        int error = l1_entry_get(&entry);
+        int error = l1_entry_judge(&entry, l1_other_judge);
         if (error != 0)
             return error;
         table[*at] = entry;
     }
     return 0;
+}
+
+/* What is left of an L1 through which the guest can write to a device. If it is the screen, that is known
+ * when the whole of the table has been accepted. */
+static int l1_validate_devices(uint64_t *table, uint32_t *at)
+{
+    int error;
+
+    do {
+        (void)l1_entry_judge(&table[*at], l1_other_judge); /* it holds nothing: once more does no harm */
+        ++*at;
+        error = l1_validate(table, at);
+    } while (error == L1_WRITES_DEVICE);
+    if (error == 0)
+        l1_table_stored(table, ENTRIES);
+    return error;
+}
+
+/* The entry at which validating stopped is out of the ordinary. */
+__attribute__((noinline, cold)) static int validate_rest(struct frame *frame, uint32_t at, int error)
+{
+    if (error == L1_WRITES_DEVICE)
+        error = l1_validate_devices(table_of(mfn_of(frame)), &at);
+    if (error != 0)
+        let_go(frame, at);
+    return error;
 }
 
 static int upper_validate(uint64_t mfn, unsigned level, uint32_t *at)
@@ -214,10 +243,8 @@ static int validate(struct frame *frame, uint64_t mfn)
         return error;
     }
     hypercall_was_long = true;
-    if (error != 0) {
-        let_go(frame, at);
-        return error;
-    }
+    if (error != 0)
+        return validate_rest(frame, at, error);
     frame->flags &= (uint8_t)~FRAME_PARTIAL;
     if (level == 4)
         map_fill_guest_l4(table_of(mfn));

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from tests.boot import checks, tables
-from tests.boot.firmware import NVME, EDU, vtd_unit
+from tests.boot.firmware import EDU, NVME, amdvi_unit, vtd_unit
 from tests.runner.boot import Firmware, Scenario
 from tests.runner.core import Failed, Skipped
 from tests.runner.paths import HOOKED
@@ -70,6 +70,9 @@ def machines() -> list:
                         firmware=tables_of or {}, **rest)
 
     narrow = tables.dmar(vtd_unit(NVME["intel"], EDU["intel"], flags=tables.INCLUDE_ALL), width=32)
+    one_unit = amdvi_unit(*map(tables.select, (NVME["amd"], EDU["amd"])))
+    narrow_amd = tables.ivrs(one_unit, info=32 << tables.PHYSICAL_BITS)
+    narrower_bus = tables.ivrs(one_unit, info=48 << tables.PHYSICAL_BITS | 48 << tables.BUS_BITS)
     return [
         on("low-memory-short", "8 GiB, of which 1 GiB lies below 4 GiB", memory=8192, options="guest-memory=256",
            arguments=("-machine", "max-ram-below-4g=1G"), timeout=90),
@@ -78,10 +81,13 @@ def machines() -> list:
            properties={"intel": "aw-bits=48"},
            arguments=("-object", "memory-backend-ram,id=all,size=520G,reserve=off",
                       "-machine", "memory-backend=all")),
-        on("narrow-bus", "a DMAR that gives devices 32 bits of address, and memory beyond",
+        on("narrow-bus", "a table that gives devices 32 bits of address, and memory beyond",
            (r"^sluice: memory: 4\d{3} MiB are not used: devices reach 32 bits",), memory=6144,
-           options="guest-memory=256", timeout=90, tables_of={"intel": Firmware(narrow)},
-           only="intel: AMD-Vi's table is not asked how far devices reach"),
+           options="guest-memory=256", timeout=90, tables_of={"intel": Firmware(narrow), "amd": Firmware(narrow_amd)}),
+        on("narrower-bus-addresses", "an IVRS that says less of bus addresses than the unit's levels",
+           (r"^sluice: iommu: firmware says 48 bits of bus address, the units translate 64: the fewer count",
+            r"48-bit bus addresses"), tables_of={"amd": Firmware(narrower_bus)},
+           only="amd: VT-d's units alone say how wide bus addresses are"),
         on("second-root", "a second host bridge, with buses of its own", (r"^sluice: pci: 41:00\.0 8086:10d3 network",),
            devices=(*DEVICES, "second-root")),
         on("second-root-nvme", "NVMe behind a port of a second host bridge", (r"^sluice: pci: 41:00\.0 1b36:0010",),

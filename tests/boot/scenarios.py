@@ -228,9 +228,9 @@ def endings() -> list:
         on("odd-reason", "a shutdown reason without a name", 1, guest="misbehave", cmdline="odd_reason"),
         on("power-off", "the guest shuts down well", 0, guest="misbehave", cmdline="power_off"),
         on("loop", "a guest that loops forever is stopped by the time limit only", TIMED_OUT, guest="misbehave",
-           cmdline="loop_forever", timeout=20, says=("misbehave: looping",)),
+           cmdline="loop_forever", last_line="misbehave: looping", says=("misbehave: looping",)),
         on("hypercall-loop", "a guest that calls forever", TIMED_OUT, guest="misbehave",
-           cmdline="hypercall_forever", timeout=20, says=("misbehave: looping",)),
+           cmdline="hypercall_forever", last_line="misbehave: looping", says=("misbehave: looping",)),
     ])
 
 
@@ -377,6 +377,10 @@ def on_screen() -> list:
         on("early-refusal", "what is refused before the hypervisor has page tables of its own", "800x600", 6,
            ("Sluice, a micro-hypervisor", "there is no CMPXCHG16B", "nothing was changed", back, "safe to switch"),
            "intel", status=2, cpu="max,-cx16"),
+        Scenario("screen-build-refusal", "a guest that cannot be built is refused in amber",
+                 Machine(screen="1024x768", capture=True, options="guest-memory=1"), status=2,
+                 check=screens.refuses(1024, 768, "the guest cannot be started with 1 MiB"),
+                 only="amd: the screen does not depend on the IOMMU, so one is enough"),
         on("crash", "a guest that crashes", "1024x768", 20, ("guest crashed", "safe to switch"), "amd", status=1,
            guest="misbehave", cmdline="invalid_opcode"),
         on("fault", "the hypervisor's own fault", "1280x800", 30,

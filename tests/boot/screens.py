@@ -69,6 +69,19 @@ def shows(width: int, height: int, least: int, *words: str):
     return check
 
 
+def refuses(width: int, height: int, reason: str):
+    """The reason is on the screen, in the voice of refusals."""
+    shown = shows(width, height, 1, reason)
+
+    def check(run: Run) -> None:
+        shown(run)
+        for line in rows(run, width, height):
+            text = "".join(character or "?" for character, _ in line)
+            if reason in text and {ink for character, ink in line if character != " "} != {ALERT}:
+                raise Failed(f"a refusal is not amber: {text}")
+    return check
+
+
 def guest_draws(run: Run) -> None:
     """Nothing was drawn after the guest had taken the screen: its pixels are there, and its later words are not."""
     lines = rows(run, 800, 600)

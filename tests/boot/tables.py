@@ -83,7 +83,7 @@ def dmar(*structures: bytes, width: int = 39, flags: int = INTERRUPT_REMAPPING) 
 BASIC, EFR, ACPI_HID = 0x10, 0x11, 0x40
 UNITY, READ, WRITE, EXCLUSION = 1, 2, 4, 8  # of an IVMD
 QEMU_FLAGS, QEMU_FEATURES = 0xd1, 0x29d3
-VIRTUAL_64_PHYSICAL_40 = 0x2800  # IVinfo
+PHYSICAL_BITS, BUS_BITS = 8, 15  # in IVinfo: PASize, VASize
 
 
 def block(kind: int, flags: int, body: bytes, length: int | None = None) -> bytes:
@@ -132,5 +132,5 @@ def ivmd(base: int, size: int, first: str | None = None, last: str | None = None
     return block(kind, flags, struct.pack("<HHHHIQQ", *ids, segment, 0, 0, base, size), length)
 
 
-def ivrs(*blocks: bytes, info: int = VIRTUAL_64_PHYSICAL_40) -> bytes:
+def ivrs(*blocks: bytes, info: int = 40 << PHYSICAL_BITS) -> bytes:
     return whole(b"IVRS", struct.pack("<I8x", info) + b"".join(blocks))

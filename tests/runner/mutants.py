@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Group mutant: each tests/mutants/*.patch breaks a copy of the sources in one place, and the test it names must
-then fail. The same test must pass on the unbroken copy; a patch that does not apply or does not build catches
+then fail. The same test must pass on the unbroken sources; a patch that does not apply or does not build catches
 nothing. A patch begins with
 
     # test: GROUP/NAME    the test that must fail: a unit or driver program or one of its cases, a fuzz target, a proof, a
@@ -12,6 +12,7 @@ nothing. A patch begins with
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Callable
 
 from . import abi, adversary, boot, fuzz, guests, host, image, prove, report, tables
 from .core import Case, Failed
@@ -19,7 +20,9 @@ from .paths import GUESTS, HOOKED, ROOT
 from .workspace import POOL, Workspace
 
 FOLDER = ROOT / "tests/mutants"
-BOOT_TIMEOUT = 40  # a mutant may hang
+# A mutant may hang. It is given up after some times as long as the test takes without it, but never at once: the machine
+# may be busier by then.
+PATIENCE, LEAST_SECONDS, MOST_SECONDS = 4, 15, 40
 
 
 class Named:
@@ -29,6 +32,7 @@ class Named:
     def __init__(self, name: str, own_guest: bool = False):
         group, _, rest = name.partition("/")
         self.vendor = None
+        self.limit = MOST_SECONDS
         if group in host.GROUPS:
             program = rest.split("/")[0]
             self.vendor = host.vendor_of(group, program)
@@ -63,24 +67,25 @@ class Named:
             scenario = self.find(boot.cases_by_name(), rest)
             self.target = "loader_hooks" if scenario.machine.efi == HOOKED else "loader"
             rest, self.vendor = scenario.name, scenario.vendor
-            scenario = replace(scenario, machine=self.impatient(scenario.machine))
             if own_guest:
                 self.target += f" guest_{scenario.machine.guest}"
             self.case = lambda build: Case(group, rest, lambda: boot.run_scenario(
-                scenario, build / "BOOTX64.EFI", build / "guests" if own_guest else GUESTS))
+                self.impatient(scenario), build / "BOOTX64.EFI", build / "guests" if own_guest else GUESTS))
         elif group == "guest":
             self.target = "loader"
             guest = self.find({run.name: run for run in guests.runs()}, rest)
             rest, self.vendor = guest.name, guest.vendor
-            guest = replace(guest, machine=self.impatient(guest.machine))
-            self.case = lambda build: Case(group, rest, lambda: guests.run_guest(guest, build / "BOOTX64.EFI", GUESTS))
+            self.case = lambda build: Case(group, rest, lambda: guests.run_guest(self.impatient(guest), build / "BOOTX64.EFI", GUESTS))
         else:
             raise Failed(f"no such group: {name}")
         self.name = f"{group}/{rest}"
 
-    @staticmethod
-    def impatient(machine):
-        return replace(machine, timeout=min(machine.timeout, BOOT_TIMEOUT))
+    def impatient(self, test):
+        return replace(test, machine=replace(test.machine, timeout=min(test.machine.timeout, self.limit)))
+
+    def heed(self, seconds: float) -> None:
+        """The test took so long without the mutant."""
+        self.limit = min(MOST_SECONDS, max(LEAST_SECONDS, PATIENCE * seconds))
 
     @staticmethod
     def find(known: dict, name: str):
@@ -89,25 +94,38 @@ class Named:
                 return known[full]
         raise Failed(f"there is no test {name}")
 
-    def failures(self, workspace: Workspace) -> list:
-        """The results that failed and count: those of the named case, or of the program as a whole."""
-        results = self.case(workspace.build).run()
-        if results and all(result.status == "skipped" for result in results):
-            raise Failed(f"{self.name} was skipped: {results[0].reason}")
-        return [result for result in results if result.status == "failed" and (
-            result.name.startswith(self.name) or self.name.startswith(result.name))]
+    def counting(self, results: list) -> list:
+        """The results that count: those of the named case, or of the program as a whole."""
+        return [result for result in results if result.name.startswith(self.name) or self.name.startswith(result.name)]
+
+    def results(self, workspace: Workspace) -> list:
+        """Of those, the ones that count."""
+        found = self.case(workspace.build).run()
+        if found and all(result.status == "skipped" for result in found):
+            raise Failed(f"{self.name} was skipped: {found[0].reason}")
+        return self.counting(found)
 
 
-def expect_sound(named: Named, workspace: Workspace) -> None:
+def failed(results: list) -> list:
+    return [result for result in results if result.status == "failed"]
+
+
+def expect_sound(named: Named, workspace: Workspace, told: Callable[[], list]) -> None:
+    """The test passes without the mutant. In each workspace that is seen once; apart from that a result of this run, which
+    the same sources have come to, is as good."""
     with POOL.lock:
         known = POOL.sound.get(named.name)
-    if known is None:
+    if known is None and workspace.tried:
+        known = [result for result in named.counting(told()) if result.status != "skipped"]
+    if not known:
         workspace.make(named.target, "the unbroken copy does not build")
-        known = named.failures(workspace)
-        with POOL.lock:
-            POOL.sound[named.name] = known
-    if known:
-        raise Failed(f"{named.name} fails without the mutant as well: {known[0].reason}", known[0].output)
+        known = named.results(workspace)
+    with POOL.lock:
+        POOL.sound[named.name] = known
+    if bad := failed(known):
+        raise Failed(f"{named.name} fails without the mutant as well: {bad[0].reason}", bad[0].output)
+    workspace.tried = True
+    named.heed(max((result.seconds for result in known), default=0))
 
 
 def header(patch: Path, key: str) -> str:
@@ -115,18 +133,18 @@ def header(patch: Path, key: str) -> str:
     return match[1].strip() if match else ""
 
 
-def run_mutant(patch: Path) -> None:
+def run_mutant(patch: Path, told: Callable[[], list]) -> None:
     name = header(patch, "test")
     if not name or not header(patch, "why"):
         raise Failed("the patch does not say which test must fail, or why it matters")
     named = Named(name, own_guest="\n+++ b/guest-abi/" in patch.read_text())
     workspace = POOL.take()
     try:
-        expect_sound(named, workspace)
+        expect_sound(named, workspace, told)
         workspace.patch(patch)
         try:
             workspace.make(named.target, "the mutant does not build, which shows nothing")
-            if not named.failures(workspace):
+            if not failed(named.results(workspace)):
                 raise Failed(f"{name} passes though the code is broken: {header(patch, 'why')}")
         finally:
             workspace.patch(patch, "-R")
@@ -141,7 +159,8 @@ def vendor_of(patch: Path) -> str | None:
         return None  # told when the mutant is run
 
 
-def cases() -> list:
-    return [Case("mutant", patch.stem, lambda p=patch: run_mutant(p),
+def cases(told: Callable[[], list] = list) -> list:
+    """told() gives the results of this run until now."""
+    return [Case("mutant", patch.stem, lambda p=patch: run_mutant(p, told),
                  f"{header(patch, 'test')} must fail: {header(patch, 'why')}", vendor=vendor_of(patch))
             for patch in sorted(FOLDER.glob("*.patch"))]

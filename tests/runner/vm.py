@@ -51,6 +51,7 @@ class Machine:
     capture: bool = False  # the screen's picture at the end; the run then ends without the exit port
     typed: str = ""  # "WORD: TEXT": the line TEXT is typed on the serial console when a line WORD has come from there
     stop: str = ""  # the IOMMU stops answering when this line has come
+    last_line: str = ""  # the guest says no more, but never ends: the run is given up soon after it
     timeout: int = 60
     efi: Path = EFI
     guests: Path = GUESTS
@@ -125,7 +126,7 @@ def boot(machine: Machine) -> Run:
             held = os.urandom(pc.DISK_BYTES)
             built.disk = folder / "kept.raw"
             built.disk.write_bytes(held)
-        watch = {}
+        watch = {"last_line": machine.last_line} if machine.last_line else {}
         if machine.stop:
             stopper = UnitStopper(machine.stop, machine.iommu.partition(",")[0], folder)
             built.qemu_args += stopper.arguments()

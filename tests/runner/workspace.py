@@ -28,6 +28,7 @@ class Workspace:
         atexit.register(shutil.rmtree, self.root.parent, ignore_errors=True)
         shutil.copytree(ROOT, self.root, ignore=left_out, symlinks=True)
         self.build = self.root / "build"
+        self.tried = False  # whether a test has been seen to pass in it
         self.run(["cmake", "--preset", "release"], "configuring the copy failed")
 
     def run(self, command: list, complaint: str) -> None:

@@ -19,6 +19,7 @@ from .picture import Picture, take
 EXIT_PORT = 0xF4
 FIRMWARE = ("-bios", "/usr/share/ovmf/OVMF.fd")
 DISK_BYTES = 4 << 20
+LINGER = 3.0  # seconds that a machine runs on after the line that was to be its last
 
 PT_MATTERS = (9, 0)  # no QEMU before it heeds amd-iommu's pt; 7.2 does not, 10.0 does
 
@@ -281,12 +282,12 @@ def _stop(process):
     process.wait()
 
 
-def _watch(process, lines, tracker, deadline):
+def _watch(process, lines, tracker, time_left):
     """Reads until QEMU ends, the story says that nothing more will come, or time is up (True)."""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while True:
-            left = deadline - time.monotonic()
+            left = time_left()
             if left <= 0:
                 return True
             if not selector.select(min(left, 1.0)):
@@ -304,8 +305,9 @@ def find_qemu(program):
         raise Trouble(f"there is no program '{program}' to run the machine with")
 
 
-def run_machine(machine, timeout=120.0, on_line=lambda line: None, folder=None, on_command=None):
-    """Boots the machine and stays until it is over. Raises Trouble when QEMU cannot be started."""
+def run_machine(machine, timeout=120.0, on_line=lambda line: None, folder=None, on_command=None, last_line=None):
+    """Boots the machine and stays until it is over. After last_line, which is to be the last, time is soon up. Raises
+    Trouble when QEMU cannot be started."""
     find_qemu(machine.qemu)
     with tempfile.TemporaryDirectory(prefix="sluice-") as scratch:
         folder = Path(folder or scratch)
@@ -318,7 +320,10 @@ def run_machine(machine, timeout=120.0, on_line=lambda line: None, folder=None, 
         taken = []
 
         def each(line):
+            nonlocal deadline
             tracker.see(line)
+            if line == last_line:
+                deadline = min(deadline, time.monotonic() + LINGER)
             if machine.capture and not taken and tracker.is_last_word(line):
                 taken.append(take(folder, tracker.last_words))
                 tracker.over = True
@@ -329,12 +334,13 @@ def run_machine(machine, timeout=120.0, on_line=lambda line: None, folder=None, 
 
         lines = _Lines(each)
         started = time.monotonic()
+        deadline = started + timeout
         with open(Path(scratch) / "qemu.err", "w+b") as errors:
             process = subprocess.Popen(command, stdin=subprocess.PIPE if prompt else subprocess.DEVNULL,
                                        stdout=subprocess.PIPE,
                                        stderr=errors, start_new_session=True)
             try:
-                late = _watch(process, lines, tracker, started + timeout)
+                late = _watch(process, lines, tracker, lambda: deadline - time.monotonic())
                 if not late and not tracker.over:
                     process.wait(10)
             except subprocess.TimeoutExpired:

@@ -15,6 +15,8 @@ REASON = {"poweroff": GUEST_OK, "guest-failed": GUEST_FAILED,
 
 _CHECKSUM = re.compile(r"disk crc32 ([0-9a-f]{8}) over (\d{1,15}) bytes from LBA 0")
 
+_SCREEN = re.compile(r"sluice: screen: \d{1,5}x\d{1,5} pixels")
+
 
 class Tracker:
     """Follows the lines of one run. The guest's words cannot stand for the loader's: those end first."""
@@ -24,7 +26,7 @@ class Tracker:
         self.loader_spoke = self.kernel_entered = self.loader_refused = False
         self.over = False  # nothing more will come
         self.last_words = ""  # the hypervisor's last line on the screen
-        self.screen_is_guests = False
+        self.has_screen = self.screen_is_guests = False
         self.silent = True
         self.checksum = None
 
@@ -49,6 +51,10 @@ class Tracker:
         return reason == "hypervisor-fault" or ("to go back: " if reason == "poweroff" else "halted; ") in line
 
     def _see_words(self, line):
+        if _SCREEN.match(line):
+            self.has_screen = True
+        if not self.has_screen:
+            return
         if line.startswith("sluice: panic: "):
             self.screen_is_guests = False
         if line.startswith("sluice: ") and not line.startswith("sluice: summary ") and not self.screen_is_guests:

@@ -80,7 +80,7 @@ def main() -> int:
     report = core.Report(options.filter)
     whole = not options.filter and not options.iommu
     try:
-        every = catalogue.cases(options.tables, lambda: report.results if whole else None)
+        every = catalogue.cases(options.tables, lambda: list(report.results), whole)
     except ValueError as mistake:
         print(f"test: the list of tests is wrong: {mistake}", file=sys.stderr)
         return 1

@@ -7,10 +7,6 @@
 #include "tools/tables/input.h"
 #include "tools/tables/remarks.h"
 
-/* IVinfo, 5.2.1: widths in bits, 0 when firmware does not say. */
-#define IVRS_INFO_PHYSICAL(info) ((info) >> 8 & 0x7f)
-#define IVRS_INFO_VIRTUAL(info)  ((info) >> 15 & 0x7f)
-
 /* Forms of an ACPI device's unique id: 5.2.2.2. */
 #define IVRS_ACPI_UID_NONE   0u
 #define IVRS_ACPI_UID_NUMBER 1u

@@ -113,6 +113,12 @@ struct ivrs_memory {
     bool malformed;       /* of no bytes, or past 2^64 */
 };
 
+/* IVinfo, 5.2.1: widths in bits, 0 when firmware does not say. That of guests' virtual addresses, GVASize, is
+ * of no interest: Sluice translates none. */
+#define IVRS_INFO_PHYSICAL(info) ((info) >> 8 & 0x7f)  /* PASize */
+#define IVRS_INFO_VIRTUAL(info)  ((info) >> 15 & 0x7f) /* VASize: of bus addresses */
+#define IVRS_INFO_BITS_LEAST     32u                   /* less is nonsense */
+
 struct ivrs {
     uint32_t info;  /* IVinfo */
     bool truncated; /* bytes were missing or the walk had to stop: there may be units nobody knows of */

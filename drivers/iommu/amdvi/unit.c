@@ -204,6 +204,20 @@ static void join_limits(struct iommu_limits *limits)
     limits->address_bits = width < 64 ? (uint8_t)width : 64;
 }
 
+/* Firmware's word can only make bus addresses narrower. */
+static void heed_firmware(struct iommu_limits *limits)
+{
+    uint32_t said = IVRS_INFO_VIRTUAL(ivrs.info);
+    bool narrower = said >= IVRS_INFO_BITS_LEAST && said < limits->address_bits;
+
+    if (said == 0 || said == limits->address_bits)
+        return;
+    log_line("iommu: firmware says %u bits of bus address, the units translate %u: %s", said,
+             limits->address_bits, narrower ? "the fewer count" : "the units are believed");
+    if (narrower)
+        limits->address_bits = (uint8_t)said;
+}
+
 static void report_units(const struct iommu_limits *limits)
 {
     for (uint32_t i = 0; i < unit_count; i++) {
@@ -225,6 +239,7 @@ static int amdvi_init(const struct iommu_setup *setup, struct iommu_limits *limi
     if (error != 0)
         return error;
     join_limits(limits);
+    heed_firmware(limits);
     report_units(limits);
     return 0;
 }

@@ -52,12 +52,28 @@ uint32_t memory_range_count = 5;
 
 /* ---- fakes of the rooms below ---- */
 
+static void log_keep(const char *format, va_list args)
+{
+    size_t used = strlen(log_text);
+    vsnprintf(log_text + used, sizeof(log_text) - used, format, args);
+}
+
 void log_line(const char *format, ...)
 {
     va_list args;
-    size_t used = strlen(log_text);
     va_start(args, format);
-    vsnprintf(log_text + used, sizeof(log_text) - used, format, args);
+    log_keep(format, args);
+    va_end(args);
+}
+
+/* What is a refusal begins a line with this. */
+void log_say(enum log_voice voice, const char *format, ...)
+{
+    va_list args;
+    assert_int_equal(voice, LOG_ALERT);
+    va_start(args, format);
+    log_keep("refused: ", args);
+    log_keep(format, args);
     va_end(args);
 }
 

@@ -68,6 +68,61 @@ void the_common_levels_count(void **state)
     }
 }
 
+#define IVINFO(physical, virtual) ((physical) << 8 | (virtual) << 15)
+
+void firmware_only_narrows_bus_addresses(void **state)
+{
+    static const struct {
+        uint32_t said, hats, bits; /* VASize, the unit's levels less four, and what comes of it */
+        const char *words;
+    } cases[] = {
+        {0, 0, 48, NULL},
+        {48, 0, 48, NULL},
+        {64, 2, 64, NULL},
+        {48, 2, 48, "48 bits of bus address, the units translate 64: the fewer count"},
+        {39, 0, 39, "the fewer count"},
+        {64, 0, 48, "64 bits of bus address, the units translate 48: the units are"},
+        {31, 0, 48, "the units are believed"},
+        {127, 2, 64, "the units are believed"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        plan_begin(IOMMU_VENDOR_AMDVI, UNITS, 2);
+        set_levels(ODD, cases[i].hats);
+        plan.ivinfo = IVINFO(48u, cases[i].said);
+        captured_clear();
+        expect_width(cases[i].bits);
+        assert_int_equal(captured_count("bits of bus address"), cases[i].words != NULL);
+        if (cases[i].words != NULL)
+            assert_int_equal(captured_count(cases[i].words), 1);
+    }
+}
+
+/* No entry leads to where firmware says that the units do not reach. */
+void firmware_narrows_machine_addresses(void **state)
+{
+    static const struct {
+        uint32_t ivinfo, bits;
+    } cases[] = {{0, MACHINE_BITS},
+                 {IVINFO(36u, 64u), 36},
+                 {IVINFO(36u, 0u), 36},
+                 {IVINFO(48u, 38u), 38},
+                 {IVINFO(52u, 64u), MACHINE_BITS},
+                 {IVINFO(31u, 31u), MACHINE_BITS},
+                 {IVINFO(127u, 127u), MACHINE_BITS}};
+    struct iommu_context *context;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint64_t last = (1ull << (cases[i].bits - 12)) - 1;
+
+        plan_begin(IOMMU_VENDOR_AMDVI, UNITS, 2);
+        plan.ivinfo = cases[i].ivinfo;
+        plan_start();
+        context = context_with(BFN, last);
+        assert_int_equal(iommu_map(context, BFN + 1, last + 1, 0, RW, &flush), -EINVAL);
+    }
+}
+
 void no_width_in_common_is_refused(void **state)
 {
     (void)state;

@@ -163,7 +163,7 @@ static size_t write_ivrs(const uint8_t **bytes)
     static const uint8_t types[] = {0x11, 0x10, 0x40};
     static struct ivrs_builder table;
 
-    ivrs_begin(&table, 0);
+    ivrs_begin(&table, plan.ivinfo);
     for (uint32_t unit = 0; unit < plan.units; unit++)
         for (uint32_t type = 0; type < plan.block_types; type++)
             put_ivhd(&table, unit, types[type]);

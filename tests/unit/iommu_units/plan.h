@@ -33,6 +33,7 @@ struct plan {
     uint32_t reserved;                /* so many units have a reserved range */
     uint32_t rest[MACHINE_SEGMENTS];  /* which unit has the rest of the segment */
     uint64_t base[MACHINE_UNITS_MAX]; /* where the table says that its registers are */
+    uint32_t ivinfo;                  /* IVRS: widths, as firmware writes them */
     uint32_t block_types;             /* IVRS: describe each unit by so many blocks, 1 to 3 */
     struct iommu_range extra[64];     /* more reserved ranges of unit 0's device on bus 0 */
     uint32_t extra_count;

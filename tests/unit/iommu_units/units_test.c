@@ -317,6 +317,8 @@ int main(void)
         cmocka_unit_test(ranges_beyond_the_machine_are_refused),
         cmocka_unit_test(many_ranges_cost_their_entries),
         cmocka_unit_test(the_common_levels_count),
+        cmocka_unit_test(firmware_only_narrows_bus_addresses),
+        cmocka_unit_test(firmware_narrows_machine_addresses),
         cmocka_unit_test(no_width_in_common_is_refused),
         cmocka_unit_test(the_smallest_width_counts),
         cmocka_unit_test(the_bus_has_a_width),

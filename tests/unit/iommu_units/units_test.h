@@ -21,6 +21,8 @@ const struct machine_function *own_function(uint32_t unit);
 
 /* differ_test.c: units that are not alike */
 void the_common_levels_count(void **state);
+void firmware_only_narrows_bus_addresses(void **state);
+void firmware_narrows_machine_addresses(void **state);
 void no_width_in_common_is_refused(void **state);
 void the_smallest_width_counts(void **state);
 void the_fewest_domains_count(void **state);

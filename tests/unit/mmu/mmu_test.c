@@ -11,10 +11,12 @@
 #include <cmocka.h>
 
 #include "../fakes/machine.h"
+#include "../fakes/screen.h"
 #include "cpu/features.h"
 #include "guest-abi/include/sluice/errno.h"
 #include "pv/l1.h"
 #include "pv/pte.h"
+#include "pv/types.h"
 #include "pv/walk.h"
 
 #define L4    10u
@@ -58,6 +60,7 @@ static int setup(void **state)
     machine_page(L3)[510] = entry(L2, RW);
     machine_page(L2)[0] = entry(L1, RW);
     guest.l4_mfn = L4;
+    fake_screen_mapped = 0;
     done = 77;
     return 0;
 }
@@ -193,6 +196,45 @@ static void device_registers_are_uncached(void **state)
     assert_int_equal(*slot(0), entry(MACHINE_MSIX, RO | PTE_CACHE_DISABLE | PTE_WRITE_THROUGH));
     assert_int_equal(set(entry(MACHINE_ACPI, RO | CACHE)), 0);
     assert_int_equal(*slot(0), entry(MACHINE_ACPI, RO));
+}
+
+/* ---- the screen, which is the hypervisor's until the guest can write to it ---- */
+
+static void an_entry_gives_the_screen_up(void **state)
+{
+    (void)state;
+    assert_int_equal(set(entry(MACHINE_MMIO, RO)), 0);
+    assert_int_equal(set(entry(MACHINE_MMIO, RW) | 1ull << 40), -EINVAL);
+    assert_int_equal(set(entry(MACHINE_MSIX, RW)), 0);
+    assert_int_equal(fake_screen_mapped, 0);
+    assert_int_equal(set(entry(MACHINE_MMIO, RW)), 0);
+    assert_int_equal(fake_screen_mapped, MACHINE_MMIO);
+    fake_screen_mapped = 0;
+    assert_int_equal(map_va(VA, entry(MACHINE_MMIO, RW), UVMF_NONE), 0);
+    assert_int_equal(fake_screen_mapped, MACHINE_MMIO);
+}
+
+static void a_table_gives_the_screen_up_when_it_is_accepted(void **state)
+{
+    (void)state;
+    uint64_t *table = machine_page(DATA);
+    for (unsigned i = 0; i < 512; i++)
+        table[i] = 0;
+    table[3] = entry(DATA + 1, RW);
+    table[7] = entry(MACHINE_MMIO, PTE_PRESENT | PTE_WRITABLE | PTE_GLOBAL);
+    table[8] = entry(DATA + 2, RW);
+    table[511] = entry(MACHINE_APIC, RW);
+    assert_int_equal(type_get(DATA, FRAME_TYPE_L1), -EPERM);
+    assert_true(types_settle());
+    assert_int_equal(fake_screen_mapped, 0);
+    counts(DATA + 1, 0, 0);
+    counts(DATA + 2, 0, 0);
+
+    table[511] = entry(MACHINE_ACPI, RO);
+    assert_int_equal(type_get(DATA, FRAME_TYPE_L1), 0);
+    assert_int_equal(fake_screen_mapped, MACHINE_MMIO);
+    assert_int_equal(table[7], entry(MACHINE_MMIO, RW | PTE_CACHE_DISABLE | PTE_WRITE_THROUGH));
+    counts(DATA + 2, 1, 1);
 }
 
 /* ---- references and the TLB ---- */
@@ -493,6 +535,8 @@ int main(void)
         T(foreign_ram_is_refused),
         T(shared_frames_as_their_flags_say),
         T(device_registers_are_uncached),
+        T(an_entry_gives_the_screen_up),
+        T(a_table_gives_the_screen_up_when_it_is_accepted),
         T(references_outlive_the_translation),
         T(a_downgrade_flushes_before_it_counts),
         T(replacing_a_frame_flushes),

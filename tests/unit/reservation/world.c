@@ -108,7 +108,8 @@ int guest_bus_open_frames(uint64_t mfn, uint64_t count)
 
 int guest_bus_close_frame(uint64_t mfn)
 {
-    world.closed[mfn] = (frames[mfn].flags & FRAME_PREMAPPED) != 0;
+    assert_false(world.closed[mfn]); /* a list that has a frame twice has no end */
+    world.closed[mfn] = true;
     return 0;
 }
 
@@ -116,10 +117,11 @@ int guest_bus_flush(void)
 {
     if (world.unit_dead || fails()) {
         world.unit_dead = true; /* and answers never again */
+        memset(world.closed, 0, sizeof world.closed);
         return -EIO;
     }
     for (uint64_t mfn = 0; mfn < FRAMES; mfn++) {
-        if (world.closed[mfn])
+        if (world.closed[mfn] && (frames[mfn].flags & FRAME_PREMAPPED) != 0)
             frames_premap_put(mfn, 1);
         world.closed[mfn] = false;
     }

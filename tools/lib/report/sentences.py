@@ -65,6 +65,7 @@ def _kernel():
         ("vtd_unusable", "iommu: VT-d unit at 0x%llx (DMAR offset %u) is not usable: %s", "base offset reason"),
         ("amdvi_unit", "iommu: AMD-Vi unit %u at 0x%llx: %u to %u levels, %u-bit bus addresses, %u domains%s",
          "index base levels most bits domains features"),
+        ("amdvi_width", "iommu: firmware says %u bits of bus address, the units translate %u: %s", "said bits which"),
         ("amdvi_registers", f"iommu: unit %u is of segment %u, function {PCI}, EFR 0x%016llx", "index segment id efr"),
         ("amdvi_unusable", "iommu: AMD-Vi unit at 0x%llx (IVRS offset %u) is not usable: %s", "base offset reason"),
         ("unit_dead", "iommu: unit %u at 0x%llx did not finish %s: it counts as dead, the DMA of its devices is cut off",
