@@ -21,6 +21,8 @@
 #define CODE_64_BIT (1ull << 53)
 #define CODE_32_BIT (1ull << 54)
 
+#define SELECTOR_OF_LDT 4u
+
 /* Whatever base, limit and direction a segment has, the page tables decide what ring 3 reaches through it. */
 static bool is_safe(uint64_t descriptor)
 {
@@ -134,6 +136,14 @@ long descriptor_set_ldt(uint64_t address, uint32_t entries)
         return -EINVAL;
     descriptors_load_ldt(MAP_LDT_BASE, entries);
     return 0;
+}
+
+uint64_t segment_base(uint16_t selector)
+{
+    const uint64_t *table = (const uint64_t *)(selector & SELECTOR_OF_LDT ? MAP_LDT_BASE : MAP_GDT_BASE);
+    uint64_t descriptor = table[selector / sizeof(uint64_t)];
+
+    return (descriptor >> 16 & 0xffffff) | (descriptor >> 32 & 0xff000000);
 }
 
 /* ---- update_descriptor ---- */

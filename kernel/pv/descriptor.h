@@ -21,4 +21,7 @@ int segment_page_check(uint64_t *page);
  */
 long descriptor_set_ldt(uint64_t address, uint32_t entries);
 
+/* Where the segment of a selector begins, by the table as it is now. The processor accepts it for LAR. */
+uint64_t segment_base(uint16_t selector);
+
 #endif

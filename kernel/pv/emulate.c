@@ -8,6 +8,7 @@
 #include "cpu/trap.h"
 #include "mem/frame.h"
 #include "mem/guest_copy.h"
+#include "pv/descriptor.h"
 #include "pv/guest.h"
 #include "pv/tlb.h"
 #include "pv/trap.h"
@@ -57,16 +58,22 @@ static size_t fetch(uint64_t words[3], uint64_t rip)
 
 enum code_kind { CODE_OTHER, CODE_32, CODE_64 };
 
-#define ACCESS_LONG (1u << 21)
+#define ACCESS_LONG  (1u << 21)
+#define ACCESS_32BIT (1u << 22)
 
-/* Of the 32-bit segments only the flat one: elsewhere RIP is not the address of the instruction. */
+/* Of the 32-bit segments only those that begin at 0: elsewhere RIP is not the address of the instruction. */
 static enum code_kind code_kind(uint64_t selector)
 {
     if (selector == FLAT_RING3_CS64)
         return CODE_64;
     if (selector == FLAT_RING3_CS32)
         return CODE_32;
-    return access_rights((uint16_t)selector) & ACCESS_LONG ? CODE_64 : CODE_OTHER;
+
+    uint32_t rights = access_rights((uint16_t)selector);
+
+    if (rights & ACCESS_LONG)
+        return CODE_64;
+    return rights & ACCESS_32BIT && segment_base((uint16_t)selector) == 0 ? CODE_32 : CODE_OTHER;
 }
 
 bool guest_decode(const struct cpu_regs *regs, struct insn *insn)
@@ -74,8 +81,11 @@ bool guest_decode(const struct cpu_regs *regs, struct insn *insn)
     enum code_kind kind = code_kind(regs->cs & 0xffff);
     uint64_t code[FETCH_BYTES / sizeof(uint64_t)];
 
-    return kind != CODE_OTHER &&
-           insn_decode((const uint8_t *)code, fetch(code, regs->rip), kind == CODE_64, insn);
+    if (kind == CODE_OTHER ||
+        !insn_decode((const uint8_t *)code, fetch(code, regs->rip), kind == CODE_64, insn))
+        return false;
+    /* The data segments of 32-bit code may begin anywhere. */
+    return kind == CODE_64 || (insn->op != INSN_INS && insn->op != INSN_OUTS);
 }
 
 /* ---- CPUID behind the prefix ---- */

@@ -322,7 +322,7 @@ enum emulation guest_io(struct cpu_regs *regs, const struct insn *insn)
     case INSN_OUT:
         guest_out(port, insn->bytes, (uint32_t)regs->rax & ones(insn->bytes));
         return EMULATION_DONE;
-    default: /* the segments of 32-bit code may begin anywhere */
-        return (uint16_t)regs->cs == FLAT_RING3_CS32 ? EMULATION_REFUSED : string_io(regs, insn);
+    default:
+        return string_io(regs, insn);
     }
 }

@@ -8,9 +8,9 @@
 #include "pv/hypercall.h"
 #include "pv/trap.h"
 
-/* Bits a guest may set: the arithmetic flags, TF, DF, RF, AC and ID. IOPL, NT, VM, VIF and VIP are not its.
+/* Bits a guest may set: the arithmetic flags, TF, DF, NT, RF, AC and ID. IOPL, VM, VIF and VIP are not its.
  */
-#define RFLAGS_GUEST 0x250dd5u
+#define RFLAGS_GUEST 0x254dd5u
 
 static bool returns_to_kernel(const struct iret_context *frame)
 {

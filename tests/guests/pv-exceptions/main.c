@@ -123,7 +123,7 @@ static uint64_t flags_after_iret(uint64_t flags)
 
 static void flags_are_cleaned(void)
 {
-    const uint64_t own = 0x40cd5; /* CF PF AF ZF SF DF OF AC */
+    const uint64_t own = 0x44cd5; /* CF PF AF ZF SF DF OF NT AC */
     for (uint32_t bit = 0; bit < 22; bit++) {
         if (bit == 8) /* TF would trap */
             continue;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rule: iret makes its frame the guest's registers, in kernel mode when CS has any RPL but 3, in user mode
- * when it is 3. What privilege guards is not taken from the frame: RPL of both selectors, IOPL, NT, VM,
+ * when it is 3. What privilege guards is not taken from the frame: RPL of both selectors, IOPL, VM,
  * VIF, VIP, and IF of the machine. The event mask follows IF of the frame. A frame that the processor refuses
  * goes to the failsafe callback, with the selectors of DS, ES, FS and GS, in the mode it would have gone to.
  *
@@ -19,7 +19,7 @@
 #include "common/tables.h"
 #include "kit/user.h"
 
-#define OWN_FLAGS 0x2408d5ul /* of those a frame may set, without TF, DF and IF; AC and ID */
+#define OWN_FLAGS 0x2448d5ul /* of those a frame may set, without TF, DF and IF; NT, AC and ID */
 
 /* Not static: the code below names them. */
 struct iret_context frame;

@@ -3,9 +3,11 @@
  * Rule: 32-bit code of user mode has its system calls: SYSCALL goes to the syscall32 callback, SYSENTER to
  * the sysenter callback, int $0x80 to its gate. Without a callback they are #UD and #GP of user mode. In the
  * kernel the first two stay exceptions: SYSENTER there loses RIP and RSP, and its frame goes to the stack of
- * stack_switch. Flags that SYSENTER leaves on (TF, NT, AC) are the guest's alone.
+ * stack_switch. Flags that SYSENTER leaves on (TF, NT, AC) are the guest's alone. Ports that are open to user
+ * mode are open to its 32-bit code under any selector whose segment begins at 0.
  *
- * From: guest-abi/modes.md. On processors where SYSENTER does not exist in 64-bit mode (AMD) it is #UD.
+ * From: guest-abi/modes.md, guest-abi/instructions.md. On processors where SYSENTER does not exist in 64-bit
+ * mode (AMD) it is #UD.
  *
  * Method: 32-bit code in a low image, run in user mode.
  *
@@ -134,6 +136,37 @@ static void sysenter_with_nested_task(void)
            seen.vector, seen.rflags);
 }
 
+USER_ASM(port_32, 32, "inb $0x80, %al; port_done: ud2");
+extern const char port_done[];
+static void ports(void)
+{
+    static const uint64_t code_at_0 = 0x00cffa000000ffff, code_at_4096 = 0x00cffa001000ffff;
+    struct physdev_set_iopl all = {3}, kernel = {1};
+    struct table gdt;
+    table_begin(&gdt);
+    gdt.view[4] = code_at_0;
+    gdt.view[5] = code_at_4096;
+    table_seal(&gdt);
+    EXPECT_RETURN(set_gdt(&gdt.mfn, 512), 0);
+
+    static const uint16_t selectors[] = {FLAT_RING3_CS32, 0x23};
+    for (uint32_t i = 0; i < 2; i++) {
+        EXPECT_RETURN(physdev_op(PHYSDEVOP_set_iopl, &all), 0);
+        struct trap_regs seen = run(port_32, selectors[i]);
+        EXPECT(seen.vector == TRAP_INVALID_OP && seen.rip == hypercall_pointer(port_done),
+               "selector 0x%x: vector %lu, RIP 0x%lx", selectors[i], seen.vector, seen.rip);
+        EXPECT_RETURN(physdev_op(PHYSDEVOP_set_iopl, &kernel), 0);
+        seen = run(port_32, selectors[i]);
+        EXPECT(seen.vector == TRAP_PROTECTION && seen.rip == hypercall_pointer(port_32),
+               "selector 0x%x, closed: vector %lu, RIP 0x%lx", selectors[i], seen.vector, seen.rip);
+    }
+    EXPECT_RETURN(physdev_op(PHYSDEVOP_set_iopl, &all), 0);
+    struct trap_regs seen = run(port_32 - 4096, 0x2b);
+    EXPECT(seen.vector == TRAP_PROTECTION && seen.rip == hypercall_pointer(port_32) - 4096,
+           "a segment at 4096: vector %lu, RIP 0x%lx", seen.vector, seen.rip);
+    EXPECT_RETURN(set_gdt(NULL, 0), 0);
+}
+
 static void sysenter_of_the_kernel(void *unused)
 {
     (void)unused;
@@ -172,6 +205,7 @@ void guest_main(void)
     software_interrupt();
     sysenter();
     sysenter_with_nested_task();
+    ports();
     the_kernel_has_neither();
-    report_success("32-bit code has its system calls");
+    report_success("32-bit code has its system calls and ports");
 }

@@ -65,8 +65,11 @@ void cache_write_back(void)
     cpu_model.write_backs++;
 }
 
-/* 64-bit code, 32-bit code, nothing else. */
+/* 64-bit code, 32-bit code, and what the test has put into a GDT. */
 uint32_t access_rights(uint16_t selector)
 {
-    return selector == 0xe033 ? 0xaffb00 : selector == 0xe023 ? 0xcffb00 : 0;
+    return selector == 0xe033   ? 0xaffb00
+           : selector == 0xe023 ? 0xcffb00
+           : selector < 0x100   ? cpu_model.rights[selector >> 3]
+                                : 0;
 }

@@ -10,6 +10,7 @@
 struct cpu_model {
     uint64_t cr0, cr2, cr3, cr4, dr0, dr1, dr2, dr3, dr6, dr7, xcr0;
     uint32_t write_backs;
+    uint32_t rights[32]; /* of the first descriptors of a GDT, as LAR says them */
     struct {
         uint32_t msr;
         uint64_t value;

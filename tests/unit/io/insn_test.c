@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* IN, OUT and their string forms: results in registers and memory, and who may execute them. */
 #include "ports.h"
+#include "tests/unit/fakes/cpu.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -232,9 +233,25 @@ static void test_string_faults(void **state)
     assert_int_equal(model_access_count, 0); /* the port is not read in vain */
     regs.rdi = 0xffff800000000000;
     assert_false(RUN(0x6c));
-    regs.cs = 0xe023;
-    regs.rdi = CODE_PAGE;
-    assert_false(RUN(0x6c));
+}
+
+static void test_code_of_32_bits(void **state)
+{
+    static const uint16_t flat[] = {0xe023, 0x23};
+
+    (void)state;
+    cpu_model.rights[4] = cpu_model.rights[SEGMENT_ELSEWHERE >> 3] = 0xcffb00;
+    for (uint32_t i = 0; i < 2; i++) {
+        regs.cs = flat[i];
+        regs.rdx = 0x80;
+        regs.rdi = CODE_PAGE;
+        assert_true(RUN(0xee));
+        assert_false(RUN(0x6c)); /* where its data segments begin is not known */
+    }
+    regs.cs = SEGMENT_ELSEWHERE; /* begins elsewhere: RIP is not the address of the instruction */
+    assert_false(RUN(0xee));
+    regs.cs = 0x53; /* no code */
+    assert_false(RUN(0xee));
 }
 
 /* ---- who ---- */
@@ -356,6 +373,7 @@ int run_instruction_tests(void)
         cmocka_unit_test_setup(test_string_in, reset),
         cmocka_unit_test_setup(test_string_is_bounded, reset),
         cmocka_unit_test_setup(test_string_faults, reset),
+        cmocka_unit_test_setup(test_code_of_32_bits, reset),
         cmocka_unit_test_setup(test_levels, reset),
         cmocka_unit_test_setup(test_bitmap, reset),
         cmocka_unit_test_setup(test_single_step, reset),

@@ -4,6 +4,7 @@
 #include "cpu/ops.h"
 #include "cpu/trap.h"
 #include "mem/guest_copy.h"
+#include "pv/descriptor.h"
 #include "pv/device.h"
 #include "pv/trap.h"
 
@@ -27,6 +28,11 @@ int copy_from_guest(void *destination, uint64_t address, size_t count)
     for (size_t i = 0; i < count; i++)
         byte_fetched[offset + i]++;
     return 0;
+}
+
+uint64_t segment_base(uint16_t selector)
+{
+    return selector == SEGMENT_ELSEWHERE ? 0x1000 : 0;
 }
 
 struct config_access config;

@@ -35,6 +35,8 @@ struct config_access {
 };
 extern struct config_access config;
 
+#define SEGMENT_ELSEWHERE 0x43 /* the selector of the one segment that does not begin at 0 */
+
 extern struct acpi_power power;
 extern jmp_buf machine; /* where machine_stop() goes, with the reason */
 extern uint32_t mode_changes, page_faults, steps;

@@ -7,6 +7,7 @@
 #include "cpu/time.h"
 #include "lib/log.h"
 #include "mem/frame.h"
+#include "pv/descriptor.h"
 #include "pv/ptwr.h"
 #include "pv/tlb.h"
 
@@ -37,6 +38,12 @@ int fresh(void **state)
     guest.nr_pages = 1000;
     guest.slots = HYPERCALL_SLOTS;
     memory_range_count = 0;
+    return 0;
+}
+
+uint64_t segment_base(uint16_t selector)
+{
+    (void)selector;
     return 0;
 }
 

@@ -260,7 +260,7 @@ static void iret_restores_and_sanitises(void **state)
     assert_int_equal(regs.cs, 0xe033);
     assert_int_equal(regs.rsp, 0x6000);
     assert_int_equal(regs.ss, 0xe02b);
-    assert_int_equal(regs.rflags, 0x250fd7); /* no IOPL, NT, RF, VM, VIF, VIP; IF on */
+    assert_int_equal(regs.rflags, 0x254fd7); /* no IOPL, VM, VIF, VIP; IF on */
     assert_int_equal(guest.shared->vcpu_info[0].evtchn_upcall_mask, 0);
 
     regs = iret((uint64_t[]){1, 2, 3, VGCF_in_syscall, 0x5000, 0xe030, 0, 0x6000, 0xe028});
