@@ -24,6 +24,23 @@ struct vcpu_time_info clock_time_info(void)
     };
 }
 
+/* The guest may be reading where it was interrupted: the version tells it to begin again. */
+static void publish_wall(uint64_t at_system_time_0)
+{
+    static uint32_t version;
+
+    version += STABLE_VERSION;
+    guest.shared->wc_sec = (uint32_t)(at_system_time_0 / NS_PER_S);
+    guest.shared->wc_sec_hi = (uint32_t)(at_system_time_0 / NS_PER_S >> 32);
+    guest.shared->wc_nsec = (uint32_t)(at_system_time_0 % NS_PER_S);
+    guest.shared->wc_version = version;
+}
+
+void clock_set_wall(uint64_t secs, uint32_t nsecs, uint64_t system_time)
+{
+    publish_wall(secs * NS_PER_S + nsecs - system_time);
+}
+
 void clock_init(void)
 {
     uint64_t seconds = rtc_read();
@@ -32,9 +49,5 @@ void clock_init(void)
     guest.vcpu->time = clock_time_info();
     if (seconds == 0)
         log_line("time: the real-time clock tells no date: the guest's wall clock starts in 1970");
-    uint64_t start = seconds * NS_PER_S > since ? seconds * NS_PER_S - since : 0;
-    guest.shared->wc_version = STABLE_VERSION;
-    guest.shared->wc_sec = (uint32_t)(start / NS_PER_S);
-    guest.shared->wc_sec_hi = (uint32_t)(start / NS_PER_S >> 32);
-    guest.shared->wc_nsec = (uint32_t)(start % NS_PER_S);
+    publish_wall(seconds * NS_PER_S > since ? seconds * NS_PER_S - since : 0);
 }

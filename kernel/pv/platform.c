@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* platform_op(request): what EFI told the loader. Nothing here steers the machine. */
+/* platform_op(request): what EFI told the loader, and the guest's time of day. Nothing here steers the
+ * machine. */
 #include "pv/platform.h"
 
 #include "boot_info.h"
@@ -9,6 +10,7 @@
 #include "mem/frame.h"
 #include "mem/guest_copy.h"
 #include "mem/map.h"
+#include "pv/clock.h"
 #include "pv/guest.h"
 
 #include <stddef.h>
@@ -129,6 +131,20 @@ static long firmware_info(struct xenpf_firmware_info *info)
     }
 }
 
+static long set_time_32(const struct xenpf_settime32 *time)
+{
+    clock_set_wall(time->secs, time->nsecs, time->system_time);
+    return 0;
+}
+
+static long set_time_64(const struct xenpf_settime64 *time)
+{
+    if (time->mbz != 0)
+        return -EINVAL;
+    clock_set_wall(time->secs, time->nsecs, time->system_time);
+    return 0;
+}
+
 long do_platform_op(struct cpu_regs *regs, const struct hypercall_args *args)
 {
     struct xen_platform_op request;
@@ -138,8 +154,16 @@ long do_platform_op(struct cpu_regs *regs, const struct hypercall_args *args)
         return -EFAULT;
     if (request.interface_version != XENPF_INTERFACE_VERSION)
         return -EACCES;
-    if (request.cmd != XENPF_firmware_info)
+    switch (request.cmd) {
+    case XENPF_settime32:
+        return set_time_32(&request.u.settime32);
+    case XENPF_settime64:
+        return set_time_64(&request.u.settime64);
+    case XENPF_firmware_info:
+        break;
+    default:
         return -ENOSYS;
+    }
     long error = firmware_info(&request.u.firmware_info);
     if (error != 0)
         return error;

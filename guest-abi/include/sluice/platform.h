@@ -7,7 +7,9 @@
 
 #define XENPF_INTERFACE_VERSION 0x03000001u
 
+#define XENPF_settime32     17
 #define XENPF_firmware_info 50
+#define XENPF_settime64     62
 
 #define XEN_FW_DISK_INFO          1
 #define XEN_FW_DISK_MBR_SIGNATURE 2
@@ -46,11 +48,25 @@ struct xenpf_firmware_info {
     } u;
 };
 
+/* The time of day at a system time. */
+struct xenpf_settime32 {
+    uint32_t secs, nsecs;
+    uint64_t system_time;
+};
+struct xenpf_settime64 {
+    uint64_t secs;
+    uint32_t nsecs;
+    uint32_t mbz;
+    uint64_t system_time;
+};
+
 struct xen_platform_op {
     uint32_t cmd;
     uint32_t interface_version;
     union {
+        struct xenpf_settime32 settime32;
         struct xenpf_firmware_info firmware_info;
+        struct xenpf_settime64 settime64;
         uint8_t pad[128];
     } u;
 };

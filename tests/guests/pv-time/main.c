@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rule: system time is there at the first instruction, is the same wherever it is read, never goes back, and
- * is the hypervisor's: no timer of it fires early. Wall-clock time is the machine's. Timers raise VIRQ_TIMER.
+ * is the hypervisor's: no timer of it fires early. Wall-clock time is the machine's until platform_op sets
+ * it. Timers raise VIRQ_TIMER.
  *
  * From: guest-abi/events.md, "Time" and "Timers"; the x86-64 PV contract.
  *
@@ -98,6 +99,33 @@ static void wall_clock_is_the_machines(void)
            "the wall clock says %lu, the machine day %lu", seconds, days);
 }
 
+static uint64_t wall_clock_at_0(void)
+{
+    return ((uint64_t)shared_info->wc_sec_hi << 32 | shared_info->wc_sec) * 1000000000 + shared_info->wc_nsec;
+}
+
+static void wall_clock_is_set(void)
+{
+    struct xen_platform_op request = {.cmd = XENPF_settime64, .interface_version = XENPF_INTERFACE_VERSION};
+    uint32_t version = shared_info->wc_version;
+    request.u.settime64 = (struct xenpf_settime64){.secs = 6000000000, .nsecs = 7, .system_time = 1000000008};
+    EXPECT_RETURN(platform_op(&request), 0);
+    EXPECT(wall_clock_at_0() == 5999999998999999999 && shared_info->wc_nsec < 1000000000, "it is %lu",
+           wall_clock_at_0());
+    EXPECT(shared_info->wc_version != version && !(shared_info->wc_version & 1), "version %u after %u",
+           shared_info->wc_version, version);
+
+    request.u.settime64.mbz = 1;
+    version = shared_info->wc_version;
+    EXPECT_RETURN(platform_op(&request), -EINVAL);
+    EXPECT_RETURN(shared_info->wc_version, version);
+
+    request.cmd = XENPF_settime32;
+    request.u.settime32 = (struct xenpf_settime32){.secs = 1700000000, .nsecs = 999999999};
+    EXPECT_RETURN(platform_op(&request), 0);
+    EXPECT(wall_clock_at_0() == 1700000000999999999, "it is %lu", wall_clock_at_0());
+}
+
 static void singleshot_timers(void)
 {
     uint32_t count = event_count(timer);
@@ -190,6 +218,7 @@ void guest_main(void)
     clock_is_set();
     clock_is_the_hypervisors();
     wall_clock_is_the_machines();
+    wall_clock_is_set();
     EXPECT_RETURN(events_init(), 0);
     long port = event_bind_virq(VIRQ_TIMER);
     EXPECT(port > 0, "VIRQ_TIMER: %ld", port);
