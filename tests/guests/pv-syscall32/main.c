@@ -110,7 +110,8 @@ static void sysenter_comes(const char *code, uint16_t cs, uint64_t flags)
     EXPECT(seen.vector == TRAP_SYSENTER && seen.rip == 0 && seen.rsp == 0 && seen.cs == 3 &&
                seen.ss == FLAT_RING3_SS64 && seen.rbp == 0x77,
            "vector %lu, RIP 0x%lx, RSP 0x%lx, CS 0x%lx", seen.vector, seen.rip, seen.rsp, seen.cs);
-    EXPECT((seen.rflags & (RFLAGS_TF | RFLAGS_IF)) == RFLAGS_IF, "RFLAGS 0x%lx", seen.rflags);
+    EXPECT((seen.rflags & (RFLAGS_TF | RFLAGS_IF)) == ((flags & RFLAGS_TF) | RFLAGS_IF), "RFLAGS 0x%lx",
+           seen.rflags);
     EXPECT_RETURN(xen_version(XENVER_version, NULL), 0x40011);
 }
 
