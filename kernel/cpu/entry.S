@@ -105,8 +105,8 @@ syscall32_entry:
 
 /*
  * SYSENTER, once the guest has a callback for it: the CPU has loaded the stack, and where the guest was is
- * lost. Of the flags only IF is off: single-stepping traps at each instruction until it is saved (trap.c turns
- * it off then), and NT would make IRETQ fault.
+ * lost. Of the flags only IF is off. They are saved as they are, so that a single step of the guest's goes on
+ * behind its system call; then POPFQ ends stepping here, and NT, which would make IRETQ fault.
  */
     .balign 16
     .globl sysenter_entry
@@ -115,8 +115,6 @@ sysenter_entry:
     push $SELECTOR_USER_SS
     push $0
     pushfq
-    .globl sysenter_flags_saved
-sysenter_flags_saved:
     push $3
     push $0
     push $0

@@ -16,13 +16,11 @@
 #define SFMASK_FLAGS                                                                                         \
     (1u << 8 | 1u << 9 | 1u << 10 | 3u << 12 | 1u << 14 | 1u << 16 | 1u << 18) /* TF IF DF IOPL NT RF AC */
 
-#define RFLAGS_TF (1ull << 8)
-
 #define MCG_RIPV 0x1u
 
 /* entry.S */
 extern const int32_t trap_stub_offsets[];
-extern const char syscall_entry[], syscall32_entry[], sysenter_entry[], sysenter_flags_saved[], leave_iret[];
+extern const char syscall_entry[], syscall32_entry[], sysenter_entry[], leave_iret[];
 _Noreturn void enter_with(const struct cpu_regs *regs);
 struct cpu_regs *trap_dispatch(struct cpu_regs *regs);
 
@@ -208,28 +206,14 @@ static uint64_t stub_address(uint32_t vector)
     return (uint64_t)(uintptr_t)trap_stub_offsets + (uint64_t)trap_stub_offsets[vector];
 }
 
-static bool sysenter_saves_flags(uint64_t rip)
-{
-    return rip >= (uint64_t)(uintptr_t)sysenter_entry && rip < (uint64_t)(uintptr_t)sysenter_flags_saved;
-}
-
-/*
- * Put off by the guest's MOV SS until it had entered ring 0, a step of its SYSENTER, or a breakpoint of its
- * in a guest copy.
- */
-static void debug_in_ring0(struct cpu_regs *regs)
-{
-    if (regs->rip == stub_address(TRAP_DB))
-        pv_guest_debug_lost();
-    if (!sysenter_saves_flags(regs->rip))
-        regs->rflags &= ~RFLAGS_TF;
-    dr6_write(DR6_NOTHING);
-}
-
 static struct cpu_regs *exception_in_ring0(struct cpu_regs *regs)
 {
     if (regs->vector == TRAP_DB) {
-        debug_in_ring0(regs);
+        if (regs->rip == stub_address(TRAP_DB))
+            pv_guest_debug_lost();
+        /* Put off by the guest's MOV SS until it had entered ring 0, a step of its SYSENTER, or a breakpoint
+         * of its in a guest copy. */
+        dr6_write(DR6_NOTHING);
         return regs;
     }
     if (is_refused_iret(regs))
