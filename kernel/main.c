@@ -177,6 +177,12 @@ static bool start_iommu(void)
     return iommu_init(&setup) == 0 && enable_iommu();
 }
 
+static void fault_interrupt(uint32_t vector)
+{
+    (void)vector;
+    iommu_fault_interrupt();
+}
+
 /* Denies all DMA that is not allowed; from here on a device reaches nothing by accident. */
 static bool take_iommu(void)
 {
@@ -185,7 +191,7 @@ static bool take_iommu(void)
                  "hypervisor included");
         return true;
     }
-    interrupt_set_handler(VECTOR_IOMMU_FAULT, iommu_fault_interrupt);
+    interrupt_set_handler(VECTOR_IOMMU_FAULT, fault_interrupt);
     if (start_iommu()) {
         guest.iommu_on = true;
         if (iommu_interrupts_remapped())

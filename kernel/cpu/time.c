@@ -111,7 +111,7 @@ static bool calibrate(uint16_t pm_timer_port, const char *clock)
     return true;
 }
 
-static void timer_interrupt(void);
+static void timer_interrupt(uint32_t vector);
 
 void time_init(uint16_t pm_timer_port)
 {
@@ -174,8 +174,9 @@ static void program(uint64_t now)
     lapic_timer_set(ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks);
 }
 
-static void timer_interrupt(void)
+static void timer_interrupt(uint32_t vector)
 {
+    (void)vector;
     uint64_t now = time_now_ns();
     for (uint32_t i = 0; i < TIMERS_MAX; i++) {
         timer_fn fn = timers[i].fn;

@@ -72,7 +72,7 @@ static void interrupt(uint64_t vector)
     bool in_service = lapic_in_service((uint32_t)vector);
 
     if (handlers[vector] != NULL)
-        handlers[vector]();
+        handlers[vector]((uint32_t)vector);
     else if (vector != VECTOR_SPURIOUS || in_service)
         stray("stray interrupt", vector);
     if (in_service)

@@ -58,7 +58,7 @@ _Noreturn void pv_guest_debug_lost(void);
 void pv_guest_leave(struct cpu_regs *regs); /* the last thing before a return to ring 3 from a trap */
 
 /* Interrupt handlers, by vector; a vector without one is counted, logged with a limit, survived. */
-typedef void (*interrupt_fn)(void);
+typedef void (*interrupt_fn)(uint32_t vector);
 void interrupt_set_handler(uint32_t vector, interrupt_fn handler);
 
 /* Installs GDT, TSS, IST stacks, IDT and the SYSCALL MSRs on this CPU. */

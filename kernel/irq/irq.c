@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "irq/irq.h"
 
-#include "acpi/acpi.h"
 #include "cpu/io.h"
 #include "cpu/lapic.h"
-#include "lib/log.h"
-#include "mem/map.h"
+#include "irq/ioapic.h"
 
 /* ---- the pair of 8259s ---- */
 
@@ -30,63 +28,11 @@ static void silence_pic(uint32_t chip, uint8_t first_vector, uint8_t cascade)
     out8(data, PIC_MASK_ALL);
 }
 
-/* ---- IO-APICs: Intel 82093AA, 3.0 ---- */
-
-#define IOAPIC_SELECT      0x00u
-#define IOAPIC_WINDOW      0x10u
-#define IOAPIC_WINDOW_END  0x14u
-#define IOAPIC_VERSION     1u
-#define IOAPIC_ENTRY(pin)  (0x10u + 2u * (pin))
-#define IOAPIC_MASKED      0x00010000u
-#define IOAPIC_PINS_MAX    240u
-#define IOAPIC_VERSION_PIN 16 /* bits 23..16: index of the highest entry */
-
-static uint32_t ioapic_read(volatile uint8_t *registers, uint32_t index)
-{
-    *(volatile uint32_t *)(registers + IOAPIC_SELECT) = index;
-    return *(volatile uint32_t *)(registers + IOAPIC_WINDOW);
-}
-
-static void ioapic_write(volatile uint8_t *registers, uint32_t index, uint32_t value)
-{
-    *(volatile uint32_t *)(registers + IOAPIC_SELECT) = index;
-    *(volatile uint32_t *)(registers + IOAPIC_WINDOW) = value;
-}
-
-static void mask_ioapic(const struct acpi_ioapic *ioapic)
-{
-    uint32_t offset = ioapic->base & 0xfff, version, pins;
-    volatile uint8_t *registers = NULL;
-
-    if (offset + IOAPIC_WINDOW_END <= 0x1000)
-        registers = mmio_map(ioapic->base - offset, 0x1000);
-    if (!registers) {
-        log_line("irq: the registers of IO-APIC %u at 0x%x cannot be mapped", ioapic->id, ioapic->base);
-        return;
-    }
-    registers += offset;
-    version = ioapic_read(registers, IOAPIC_VERSION);
-    pins = (version >> IOAPIC_VERSION_PIN & 0xff) + 1;
-    if (version == UINT32_MAX || pins > IOAPIC_PINS_MAX) {
-        log_line("irq: there is no IO-APIC at 0x%x", ioapic->base);
-        return;
-    }
-    for (uint32_t pin = 0; pin < pins; pin++) {
-        /* The half with the mask bit first: no interrupt with half an address. */
-        ioapic_write(registers, IOAPIC_ENTRY(pin), IOAPIC_MASKED);
-        ioapic_write(registers, IOAPIC_ENTRY(pin) + 1, 0);
-    }
-}
-
 void irq_init(void)
 {
-    struct acpi_ioapic ioapics[ACPI_IOAPICS_MAX];
-    uint32_t count = acpi_ioapics(ioapics, ACPI_IOAPICS_MAX);
-
     silence_pic(0, 0x20, 1u << 2);
     silence_pic(1, 0x28, 2);
-    for (uint32_t i = 0; i < count; i++)
-        mask_ioapic(&ioapics[i]);
+    irq_ioapic_init();
 }
 
 /* ---- message-signalled interrupts: Intel SDM volume 3, "Message Signalled Interrupts" ---- */

@@ -16,6 +16,14 @@ static void change_control(uint16_t id, uint16_t capability, uint32_t clear, uin
         pci_write(id, at, 2, after);
 }
 
+void pci_stop_message(const struct pci_function *function, bool msix)
+{
+    if (msix && function->cap_msix)
+        change_control(function->id, function->cap_msix, MSIX_ENABLE, MSIX_MASK);
+    if (!msix && function->cap_msi)
+        change_control(function->id, function->cap_msi, MSI_ENABLE, 0);
+}
+
 void pci_stop_messages(void)
 {
     for (uint32_t i = 0; i < pci_count(); i++) {
@@ -24,9 +32,7 @@ void pci_stop_messages(void)
         /* The unit's own fault interrupt is its driver's business. */
         if (function->kind == PCI_KIND_IOMMU)
             continue;
-        if (function->cap_msi)
-            change_control(function->id, function->cap_msi, MSI_ENABLE, 0);
-        if (function->cap_msix)
-            change_control(function->id, function->cap_msix, MSIX_ENABLE, MSIX_MASK);
+        pci_stop_message(function, false);
+        pci_stop_message(function, true);
     }
 }

@@ -145,6 +145,9 @@ void pci_size_bars(void);
 /* Logs where the memory of each function is, once it is sized. */
 void pci_report_memory(void);
 
+/* Switches the function's MSI or MSI-X off, if it has one. */
+void pci_stop_message(const struct pci_function *function, bool msix);
+
 /* Switches off every MSI and MSI-X that firmware left on: nobody here waits for it. */
 void pci_stop_messages(void);
 

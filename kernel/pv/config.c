@@ -5,6 +5,7 @@
  * names a place that the window may have. So no sizing write ever puts a live window over something else.
  */
 #include "drivers/iommu/iommu.h"
+#include "irq/message.h"
 #include "pv/device.h"
 #include "pv/guest.h"
 
@@ -239,15 +240,33 @@ static bool is_within(uint16_t offset, uint16_t start, uint32_t size)
     return start != 0 && offset >= start && offset < start + size;
 }
 
-#define MSI_CONTROL_64   0x80u
-#define MSI_CONTROL_MASK 0x100u
-#define MSIX_SIZE        12u
+#define MSI_CONTROL_64    0x80u
+#define MSI_CONTROL_MASK  0x100u
+#define MSIX_SIZE         12u
+#define MSI_CONTROL_LOW   2u
+#define MSIX_CONTROL_HIGH 3u
 
 static uint32_t msi_size(const struct pci_function *function)
 {
     uint32_t control = pci_read(function->id, (uint16_t)(function->cap_msi + 2), 2);
 
     return 12u + (control & MSI_CONTROL_64 ? 4u : 0) + (control & MSI_CONTROL_MASK ? 8u : 0);
+}
+
+/*
+ * The switches alone, and only while one of the messages is the hypervisor's: what else the capability holds
+ * is left over from firmware, or nothing. PCI 3.0, 6.8.1.3 and 6.8.2.3.
+ */
+static struct byte_rule msi_rule(const struct pci_function *function, uint32_t at)
+{
+    return at == MSI_CONTROL_LOW && irq_message_is_harmless(function, false) ? (struct byte_rule){0x01, 0}
+                                                                             : LOCKED;
+}
+
+static struct byte_rule msix_rule(const struct pci_function *function, uint32_t at)
+{
+    return at == MSIX_CONTROL_HIGH && irq_message_is_harmless(function, true) ? (struct byte_rule){0xc0, 0}
+                                                                              : LOCKED;
 }
 
 #define PCIE_SIZE_FIRST   0x14u /* version 1 */
@@ -303,9 +322,9 @@ static struct byte_rule device_rule(const struct pci_function *function, uint16_
     if (function->kind == PCI_KIND_BRIDGE)
         return LOCKED;
     if (function->cap_msi && is_within(offset, function->cap_msi, msi_size(function)))
-        return LOCKED;
+        return msi_rule(function, (uint32_t)offset - function->cap_msi);
     if (is_within(offset, function->cap_msix, MSIX_SIZE))
-        return LOCKED;
+        return msix_rule(function, (uint32_t)offset - function->cap_msix);
     if (function->cap_pcie && is_within(offset, function->cap_pcie, pcie_size(function)))
         return pcie_rule((uint32_t)offset - function->cap_pcie);
     return is_virtio_window(function, offset) ? LOCKED : FREE;

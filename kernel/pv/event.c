@@ -12,6 +12,7 @@
 #include "mem/guest_copy.h"
 #include "pv/console.h"
 #include "pv/guest.h"
+#include "pv/pirq.h"
 
 #include <stddef.h>
 
@@ -23,7 +24,8 @@
 struct channel {
     uint8_t state; /* EVTCHNSTAT_* */
     uint8_t virq;
-    uint16_t remote; /* interdomain: the other end's port; unbound: the domain that may bind */
+    uint16_t
+        remote; /* interdomain: the other end's port; unbound: the domain that may bind; pirq: its number */
 };
 static struct channel channels[PORTS];
 static uint16_t virq_ports[NR_VIRQS]; /* 0 = not bound */
@@ -98,6 +100,8 @@ static void close_port(uint32_t port)
         virq_ports[channel->virq] = 0;
     if (channel->state == EVTCHNSTAT_interdomain)
         channels[channel->remote] = (struct channel){.state = EVTCHNSTAT_unbound};
+    if (channel->state == EVTCHNSTAT_pirq)
+        pirq_unbind(channel->remote);
     *channel = (struct channel){.state = EVTCHNSTAT_closed};
     test_and_clear(guest.shared->evtchn_pending, port);
 }
@@ -116,12 +120,16 @@ static long put_port(uint64_t address, uint32_t port)
     return -EFAULT;
 }
 
+void event_raise(uint32_t port)
+{
+    set_pending(port);
+    cpu_request_preemption();
+}
+
 void event_raise_virq(uint32_t virq)
 {
-    if (virq_ports[virq] == 0)
-        return;
-    set_pending(virq_ports[virq]);
-    cpu_request_preemption();
+    if (virq_ports[virq] != 0)
+        event_raise(virq_ports[virq]);
 }
 
 bool event_virq_bound(uint32_t virq)
@@ -211,6 +219,24 @@ static long bind_ipi(uint64_t argument)
     return put_port(argument + offsetof(struct evtchn_bind_ipi, port), port);
 }
 
+static long bind_pirq(uint64_t argument)
+{
+    struct evtchn_bind_pirq request;
+
+    if (copy_from_guest(&request, argument, sizeof request))
+        return -EFAULT;
+    if (request.flags & ~BIND_PIRQ__WILL_SHARE)
+        return -EINVAL;
+    uint32_t port = free_port();
+    if (port == 0)
+        return -ENOSPC;
+    int error = pirq_bind(request.pirq, port);
+    if (error != 0)
+        return error;
+    channels[port] = (struct channel){.state = EVTCHNSTAT_pirq, .remote = (uint16_t)request.pirq};
+    return put_port(argument + offsetof(struct evtchn_bind_pirq, port), port);
+}
+
 /* There is one virtual CPU, so nothing moves; what may not move is refused all the same. */
 static long bind_vcpu(uint64_t argument)
 {
@@ -288,6 +314,8 @@ static long status(uint64_t argument)
         request.u.unbound.dom = channel->remote;
     if (channel->state == EVTCHNSTAT_virq)
         request.u.virq = channel->virq;
+    if (channel->state == EVTCHNSTAT_pirq)
+        request.u.pirq = channel->remote;
     if (channel->state == EVTCHNSTAT_interdomain) {
         request.u.interdomain.dom = 0;
         request.u.interdomain.port = channel->remote;
@@ -324,6 +352,8 @@ long do_event_channel_op(struct cpu_regs *regs, const struct hypercall_args *arg
         return bind_interdomain(argument);
     case EVTCHNOP_bind_virq:
         return bind_virq(argument);
+    case EVTCHNOP_bind_pirq:
+        return bind_pirq(argument);
     case EVTCHNOP_close:
         return with_port(argument, close);
     case EVTCHNOP_send:

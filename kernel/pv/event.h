@@ -8,6 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Makes an open port pending. May be called from an interrupt. */
+void event_raise(uint32_t port);
+
 /* Makes the port pending that the virtual interrupt is bound to; nothing when there is none. May be called
  * from an interrupt. virq < NR_VIRQS. */
 void event_raise_virq(uint32_t virq);

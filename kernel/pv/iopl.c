@@ -4,6 +4,7 @@
  * and a bitmap for what the level does not cover. Which ports there are is io.c's.
  */
 #include "guest-abi/include/sluice/errno.h"
+#include "guest-abi/include/sluice/physdev.h"
 #include "mem/guest_copy.h"
 #include "pv/emulate.h"
 #include "pv/guest.h"

@@ -56,6 +56,14 @@ struct evtchn_bind_virq {
     evtchn_port_t port;  /* out */
 };
 
+#define BIND_PIRQ__WILL_SHARE 1u
+
+struct evtchn_bind_pirq {
+    uint32_t pirq;      /* in */
+    uint32_t flags;     /* in: BIND_PIRQ__* */
+    evtchn_port_t port; /* out */
+};
+
 struct evtchn_bind_ipi {
     uint32_t vcpu;      /* in */
     evtchn_port_t port; /* out */

@@ -279,19 +279,6 @@ struct xen_feature_info {
 #define XENFEAT_dom0                      11
 #define XENFEAT_direct_mapped             17 /* frame numbers in calls are MFNs */
 
-/* ---- physdev_op(cmd, arg) ---- */
-#define PHYSDEVOP_set_iopl     6
-#define PHYSDEVOP_set_iobitmap 7
-
-struct physdev_set_iopl {
-    uint32_t iopl; /* 0 to 3 */
-};
-
-struct physdev_set_iobitmap {
-    uint64_t bitmap;   /* guest virtual address; a clear bit opens its port to user mode */
-    uint32_t nr_ports; /* bits; ports beyond stay closed */
-};
-
 /* ---- callback_op ---- */
 #define CALLBACKOP_register    0
 #define CALLBACKOP_unregister  1
