@@ -5,6 +5,7 @@
 
 #include <sluice/errno.h>
 #include <sluice/event_channel.h>
+#include <sluice/physdev.h>
 #include <sluice/platform.h>
 #include <sluice/vcpu.h>
 #include <sluice/xen.h>

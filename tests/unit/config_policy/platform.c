@@ -5,6 +5,7 @@
 #include "cpu/features.h"
 #include "cpu/lapic.h"
 #include "drivers/iommu/iommu.h"
+#include "irq/message.h"
 #include "lib/options.h"
 #include "mem/alloc.h"
 #include "mem/frame.h"
@@ -17,6 +18,8 @@
 #include <string.h>
 
 bool platform_unit_dead;
+uint32_t platform_harmless = UINT32_MAX;
+bool platform_harmless_msix;
 struct cpu_features cpu_features = {.physical_bits = 40};
 uint64_t test_direct_base;
 
@@ -164,4 +167,9 @@ void platform_start(void)
     device_policy_init();
     for (uint32_t i = 0; i < model_count; i++)
         model_functions[i].writes = 0;
+}
+
+bool irq_message_is_harmless(const struct pci_function *function, bool msix)
+{
+    return platform_harmless == function->id && platform_harmless_msix == msix;
 }

@@ -35,6 +35,8 @@
 #define MCFG_BASE       0xb0000000u
 
 extern bool platform_unit_dead;
+extern uint32_t platform_harmless; /* the function whose MSI (or MSI-X) may be switched on, or none */
+extern bool platform_harmless_msix;
 extern uint32_t platform_isolated; /* a requester id, or none */
 
 /* The devices above, with no policy yet: add to them, then platform_start(). */

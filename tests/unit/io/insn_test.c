@@ -3,6 +3,8 @@
 #include "ports.h"
 #include "tests/unit/fakes/cpu.h"
 
+#include "guest-abi/include/sluice/physdev.h"
+
 #include <stdlib.h>
 #include <string.h>
 

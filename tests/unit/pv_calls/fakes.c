@@ -316,11 +316,11 @@ long do_mmu_update(struct cpu_regs *regs, const struct hypercall_args *args)
         (void)args;                                                                                          \
         return 0;                                                                                            \
     }
+UNUSED_CALL(do_physdev_op)
 UNUSED_CALL(do_platform_op)
 UNUSED_CALL(do_update_va_mapping)
 UNUSED_CALL(do_set_gdt)
 UNUSED_CALL(do_update_descriptor)
 UNUSED_CALL(do_mmuext_op)
 UNUSED_CALL(do_sched_op)
-UNUSED_CALL(do_physdev_op)
 UNUSED_CALL(do_iommu_op)
