@@ -274,6 +274,7 @@ def texts() -> list:
         on("instructions", "instructions.md"),
         on("modes", "modes.md"),
         on("events", "events.md"),
+        on("interrupts", "interrupts.md"),
         on("finder", "guest-abi/README.md"),
         on("windows", "devices.md"),
     ]

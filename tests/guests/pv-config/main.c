@@ -2,7 +2,8 @@
 /*
  * Rule: the guest configures its own devices and nothing else. A BAR takes sizing, its boot value, or a free
  * place inside a root window; never RAM, registers of the hypervisor's, or another BAR. Host and ISA bridges,
- * bridges' bus numbers and windows, and MSI and MSI-X capabilities are read-only. What is refused is ignored.
+ * bridges' bus numbers and windows, and MSI and MSI-X capabilities but for their switches are read-only. What
+ * is refused is ignored.
  *
  * From: guest-abi/devices.md.
  *
@@ -38,6 +39,8 @@ static void stays(pci_id id, uint32_t offset, uint32_t mask, const char *what)
     }
 }
 
+#define MSIX_SWITCHES 0xc0000000u /* enable, and mask of the function */
+
 static void capabilities_stay(pci_id id)
 {
     uint32_t msi = pci_capability(id, 0x05), msix = pci_capability(id, 0x11);
@@ -47,7 +50,7 @@ static void capabilities_stay(pci_id id)
     }
     if (msix) {
         for (uint32_t offset = msix; offset < msix + 12; offset += 4)
-            stays(id, offset, 0xffffffff, "MSI-X capability");
+            stays(id, offset, offset == msix ? ~MSIX_SWITCHES : 0xffffffff, "MSI-X capability");
     }
 }
 
