@@ -4,6 +4,7 @@ it, of Debian's busybox and the script in guest-abi/examples/debian.
 
 What was fetched stays in build/debian; whoever wants a newer kernel removes that folder.
 """
+import re
 import shutil
 import subprocess
 import tarfile
@@ -16,10 +17,16 @@ from .common import BUILD, ROOT, Trouble, progress
 NAME = "debian"
 CMDLINE = "earlyprintk=xen console=hvc0"
 FOLDER = BUILD / "debian"
-KERNEL, SHELL, INITRD = FOLDER / "vmlinux", FOLDER / "busybox", FOLDER / "initrd"
+KERNEL, SHELL, DRIVERS, INITRD = FOLDER / "vmlinux", FOLDER / "busybox", FOLDER / "drivers", FOLDER / "initrd"
 INIT = ROOT / "guest-abi/examples/debian/init"
 NEEDS = {"cpio": "cpio", "apt-get": "apt", "dpkg-deb": "dpkg"}
 META = "linux-image-amd64"  # depends on the kernel of the day
+# The driver of NVMe disks, and before it what it needs.
+MODULES = ("crc64", "crc64-rocksoft", "crct10dif_common", "crc-t10dif", "t10-pi", "nvme-core", "nvme")
+
+
+def driver_file(name):
+    return DRIVERS / f"{name}.ko"
 
 
 def kernel_package():
@@ -32,14 +39,20 @@ def kernel_package():
     return None
 
 
-def member(package, path):
-    """One file of a .deb; path as in the archive, its last part up to a *."""
+def members(package, wanted):
+    """Files of a .deb by their names: {wanted's key: content}. wanted: key to regular expression of the whole path."""
+    found = {}
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE) as dpkg:
         with tarfile.open(fileobj=dpkg.stdout, mode="r|") as archive:
             for entry in archive:
-                if entry.isfile() and entry.name.startswith(path):
-                    return archive.extractfile(entry).read()
-    raise Trouble(f"'{package.name}' has no {path}")
+                key = next((key for key, path in wanted.items() if re.fullmatch(path, entry.name)), None)
+                if key and entry.isfile():
+                    found[key] = archive.extractfile(entry).read()
+        while dpkg.stdout.read(1 << 20):  # what is behind the archive's end: dpkg-deb complains of a closed pipe
+            pass
+    if missing := sorted(set(wanted) - set(found)):
+        raise Trouble(f"'{package.name}' has no {', '.join(missing)}")
+    return found
 
 
 def download(package, folder):
@@ -50,8 +63,8 @@ def download(package, folder):
 
 
 def fetch(tool, allowed):
-    """vmlinux and busybox, where they are not there already."""
-    if KERNEL.exists() and SHELL.exists():
+    """Kernel, drivers and busybox, where they are not there already."""
+    if all(file.exists() for file in (KERNEL, SHELL, *map(driver_file, MODULES))):
         return
     if not allowed:
         raise Trouble("Debian's kernel has not been fetched yet; without --no-install it is")
@@ -65,9 +78,13 @@ def fetch(tool, allowed):
         packages = [download(name, Path(folder)) for name in (package, "busybox-static")]
         if None in packages:
             raise Trouble(f"Debian's archive does not give {package} and busybox-static; is there a network?")
-        FOLDER.mkdir(exist_ok=True)
-        keep(KERNEL, bzimage.unpack(member(packages[0], "./boot/vmlinuz-")))
-        keep(SHELL, member(packages[1], "./bin/busybox"))
+        DRIVERS.mkdir(parents=True, exist_ok=True)
+        content = members(packages[0], {"kernel": r"\./boot/vmlinuz-.*",
+                                        **{name: rf"\./lib/modules/.*/{name}\.ko" for name in MODULES}})
+        for name in MODULES:
+            keep(driver_file(name), content[name])
+        keep(SHELL, members(packages[1], {"busybox": r"\./bin/busybox"})["busybox"])
+        keep(KERNEL, bzimage.unpack(content["kernel"]))
     progress(tool, f"{package} is unpacked in {FOLDER.relative_to(ROOT)}")
 
 
@@ -79,7 +96,7 @@ def keep(file, content):
 
 
 def make_initrd():
-    """An archive of the script and busybox. /dev/console is in every kernel's own."""
+    """An archive of the script, busybox and the drivers. /dev/console is in every kernel's own."""
     with tempfile.TemporaryDirectory(dir=BUILD, prefix="initrd-") as folder:
         root = Path(folder)
         (root / "bin").mkdir()
@@ -87,8 +104,13 @@ def make_initrd():
         shutil.copy(INIT, root / "init")
         for file in (root / "bin/busybox", root / "init"):
             file.chmod(0o755)
+        (root / "drivers").mkdir()
+        for name in MODULES:
+            shutil.copy(driver_file(name), root / "drivers")
+        (root / "drivers/order").write_text("".join(f"{name}\n" for name in MODULES))
+        files = sorted(str(file.relative_to(root)) for file in root.rglob("*"))
         result = subprocess.run(["cpio", "-o", "-H", "newc", "-R", "0:0", "--quiet"], cwd=root,
-                                input=b"bin\nbin/busybox\ninit\n", stdout=subprocess.PIPE, check=True)
+                                input="\n".join(files).encode(), stdout=subprocess.PIPE, check=True)
     keep(INITRD, result.stdout)
 
 
