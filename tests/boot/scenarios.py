@@ -256,7 +256,7 @@ def foreign() -> list:
         on("", "Debian's kernel, in frames scattered over the machine", never=("RSDP was not found",)),
         *alternate([on("-linear", "the same in frames that are neighbours", p2m="linear"),
                     on("-no-acpi", "the same without firmware's tables",
-                       cmdline=f"{linux.debian.CMDLINE} acpi=off", options="iommu-mode=none")]),
+                       cmdline=f"{linux.debian.CMDLINE} acpi=off")]),
     ]
 
 
