@@ -73,6 +73,12 @@ struct insn {
     int32_t displacement;
 };
 
+/* As many low bits as the operand has. */
+static inline uint64_t insn_mask(const struct insn *insn)
+{
+    return ~0ull >> (64 - 8u * insn->bytes);
+}
+
 /*
  * True when the size bytes at code begin with an instruction of the above, as the processor would decode it
  * in a 64-bit or 32-bit code segment. False for any other, for one that is cut short or longer than

@@ -456,18 +456,27 @@ void device_policy_init(void)
     log_line("pci: %u of %u device windows are the guest's", given, bar_count);
 }
 
-/* A frame of the configuration window is one function's 4 KiB: readable unless the function is hidden. */
-static enum device_frame config_frame_kind(uint64_t mfn)
+/* A frame of the configuration window is one function's 4 KiB. */
+bool device_config_function(uint64_t mfn, uint16_t *id)
 {
     for (uint32_t i = 0; i < mcfg_count; i++) {
-        const struct pci_function *function;
-
         if (!touches(mfn, mfn, mcfg_first(&mcfg[i]), mcfg_size(&mcfg[i])) || mcfg[i].segment != 0)
             continue;
-        function = pci_find((uint16_t)(mfn - PAGE(mcfg[i].base)));
-        return function && function->hidden ? DEVICE_FRAME_DENIED : DEVICE_FRAME_READ_ONLY;
+        *id = (uint16_t)(mfn - PAGE(mcfg[i].base));
+        return true;
     }
-    return DEVICE_FRAME_DENIED;
+    return false;
+}
+
+/* Readable unless the function is hidden. */
+static enum device_frame config_frame_kind(uint64_t mfn)
+{
+    uint16_t id;
+
+    if (!device_config_function(mfn, &id))
+        return DEVICE_FRAME_DENIED;
+    const struct pci_function *function = pci_find(id);
+    return function && function->hidden ? DEVICE_FRAME_DENIED : DEVICE_FRAME_READ_ONLY;
 }
 
 /* VGA memory and ROMs: kernels of PCs map all of it in the tables that they begin with. */

@@ -40,6 +40,9 @@ bool device_decode_is_frozen(const struct pci_function *function, bool io);
 /* True when all of [port, port + bytes) lies in one I/O window of the guest's. */
 bool device_port_is_own(uint32_t port, uint32_t bytes);
 
+/* Whose page of the configuration window the frame is, whether there is such a function or not. */
+bool device_config_function(uint64_t mfn, uint16_t *id);
+
 /* Pages [base, base + size) touch RAM, firmware's memory, the configuration window or the hypervisor's
  * registers. */
 bool device_range_is_forbidden(uint64_t base, uint64_t size);

@@ -88,6 +88,36 @@ bool guest_decode(const struct cpu_regs *regs, struct insn *insn)
     return kind == CODE_64 || (insn->op != INSN_INS && insn->op != INSN_OUTS);
 }
 
+/* ---- operands of a store ---- */
+
+static uint64_t override_base(const struct insn *insn)
+{
+    if (insn->segment == INSN_SEGMENT_FS)
+        return msr_read(MSR_FS_BASE);
+    return insn->segment == INSN_SEGMENT_GS ? msr_read(MSR_GS_BASE) : 0;
+}
+
+uint64_t guest_operand_address(struct cpu_regs *regs, const struct insn *insn)
+{
+    uint64_t address = (uint64_t)(int64_t)insn->displacement;
+
+    if (insn->base != INSN_NO_REGISTER)
+        address += *guest_register(regs, insn->base);
+    if (insn->index != INSN_NO_REGISTER)
+        address += *guest_register(regs, insn->index) * insn->scale;
+    if (insn->rip_relative)
+        address += regs->rip + insn->length;
+    if (insn->address_bytes == 4)
+        address = (uint32_t)address;
+    return address + override_base(insn);
+}
+
+uint64_t guest_store_source(struct cpu_regs *regs, const struct insn *insn)
+{
+    return (insn->has_immediate ? (uint64_t)insn->immediate : *guest_register(regs, insn->reg)) &
+           insn_mask(insn);
+}
+
 /* ---- CPUID behind the prefix ---- */
 
 bool guest_emulate_forced_cpuid(struct cpu_regs *regs)

@@ -27,6 +27,11 @@ bool guest_emulate_privileged(struct cpu_regs *regs);
 /* Reads and decodes what RIP points at; false when it is nothing that insn_decode() knows. */
 bool guest_decode(const struct cpu_regs *regs, struct insn *insn);
 
+/* Where a store goes, whatever address faulted: one over two pages faults at the second. And what it stores,
+ * of the operand's size. */
+uint64_t guest_operand_address(struct cpu_regs *regs, const struct insn *insn);
+uint64_t guest_store_source(struct cpu_regs *regs, const struct insn *insn);
+
 /* The general register of that number, 0 to 15. */
 uint64_t *guest_register(struct cpu_regs *regs, uint32_t number);
 

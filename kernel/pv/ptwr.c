@@ -38,45 +38,11 @@ static uint64_t *faulting_entry(uint64_t address)
     return phys_to_virt(mfn << FRAME_SHIFT | (address & (FRAME_SIZE - ENTRY_BYTES)));
 }
 
-static uint64_t segment_base(const struct insn *insn)
-{
-    if (insn->segment == INSN_SEGMENT_FS)
-        return msr_read(MSR_FS_BASE);
-    return insn->segment == INSN_SEGMENT_GS ? msr_read(MSR_GS_BASE) : 0;
-}
-
-/* A store over two pages faults at the second one: only the operand's own address counts. */
-static uint64_t operand_address(struct cpu_regs *regs, const struct insn *insn)
-{
-    uint64_t address = (uint64_t)(int64_t)insn->displacement;
-
-    if (insn->base != INSN_NO_REGISTER)
-        address += *guest_register(regs, insn->base);
-    if (insn->index != INSN_NO_REGISTER)
-        address += *guest_register(regs, insn->index) * insn->scale;
-    if (insn->rip_relative)
-        address += regs->rip + insn->length;
-    if (insn->address_bytes == 4)
-        address = (uint32_t)address;
-    return address + segment_base(insn);
-}
-
 /* ---- what: in terms of the operand, the whole entry or some of its bytes ---- */
-
-static uint64_t operand_mask(const struct insn *insn)
-{
-    return ~0ull >> (64 - 8u * insn->bytes);
-}
-
-static uint64_t source(struct cpu_regs *regs, const struct insn *insn)
-{
-    return (insn->has_immediate ? (uint64_t)insn->immediate : *guest_register(regs, insn->reg)) &
-           operand_mask(insn);
-}
 
 static uint64_t bit_of(struct cpu_regs *regs, const struct insn *insn)
 {
-    return 1ull << (source(regs, insn) & (8u * insn->bytes - 1));
+    return 1ull << (guest_store_source(regs, insn) & (8u * insn->bytes - 1));
 }
 
 /* A register's bit number may lead out of the operand: such an instruction faulted somewhere else. */
@@ -84,13 +50,13 @@ static bool stays_inside(struct cpu_regs *regs, const struct insn *insn)
 {
     bool is_bit = insn->op == INSN_BTS || insn->op == INSN_BTR || insn->op == INSN_BTC;
 
-    return !is_bit || insn->has_immediate || source(regs, insn) < 8u * insn->bytes;
+    return !is_bit || insn->has_immediate || guest_store_source(regs, insn) < 8u * insn->bytes;
 }
 
 /* Whether CMPXCHG finds what it expects. */
 static bool matches(const struct cpu_regs *regs, const struct insn *insn, uint64_t old)
 {
-    return old == (regs->rax & operand_mask(insn));
+    return old == (regs->rax & insn_mask(insn));
 }
 
 /* What the operand becomes. CMPXCHG stores what was there when it does not match, as the processor does. */
@@ -98,15 +64,15 @@ static uint64_t result(struct cpu_regs *regs, const struct insn *insn, uint64_t 
 {
     switch (insn->op) {
     case INSN_CMPXCHG:
-        return matches(regs, insn, old) ? source(regs, insn) : old;
+        return matches(regs, insn, old) ? guest_store_source(regs, insn) : old;
     case INSN_ADD:
-        return (old + source(regs, insn)) & operand_mask(insn);
+        return (old + guest_store_source(regs, insn)) & insn_mask(insn);
     case INSN_OR:
-        return old | source(regs, insn);
+        return old | guest_store_source(regs, insn);
     case INSN_AND:
-        return old & source(regs, insn);
+        return old & guest_store_source(regs, insn);
     case INSN_XOR:
-        return old ^ source(regs, insn);
+        return old ^ guest_store_source(regs, insn);
     case INSN_BTS:
         return old | bit_of(regs, insn);
     case INSN_BTR:
@@ -114,7 +80,7 @@ static uint64_t result(struct cpu_regs *regs, const struct insn *insn, uint64_t 
     case INSN_BTC:
         return old ^ bit_of(regs, insn);
     default: /* MOV, XCHG */
-        return source(regs, insn);
+        return guest_store_source(regs, insn);
     }
 }
 
@@ -139,7 +105,7 @@ static uint64_t flags_of_sum(const struct insn *insn, uint64_t left, uint64_t ri
 
 static uint64_t flags_of_difference(const struct insn *insn, uint64_t left, uint64_t right)
 {
-    uint64_t difference = (left - right) & operand_mask(insn);
+    uint64_t difference = (left - right) & insn_mask(insn);
     bool over = ((left ^ right) & (left ^ difference)) >> (8u * insn->bytes - 1) != 0;
 
     return flags_of(insn, difference) | (left < right ? FLAG_CARRY : 0) |
@@ -154,12 +120,12 @@ static void set_flags(struct cpu_regs *regs, uint64_t which, uint64_t flags)
 /* Four bytes clear the upper half of the register; fewer leave the rest of it. */
 static void set_register(uint64_t *reg, const struct insn *insn, uint64_t value)
 {
-    *reg = insn->bytes >= 4 ? value : (*reg & ~operand_mask(insn)) | value;
+    *reg = insn->bytes >= 4 ? value : (*reg & ~insn_mask(insn)) | value;
 }
 
 static void complete_exchange(struct cpu_regs *regs, const struct insn *insn, uint64_t old)
 {
-    set_flags(regs, FLAGS_ALL, flags_of_difference(insn, regs->rax & operand_mask(insn), old));
+    set_flags(regs, FLAGS_ALL, flags_of_difference(insn, regs->rax & insn_mask(insn), old));
     if (!matches(regs, insn, old))
         set_register(&regs->rax, insn, old);
 }
@@ -176,7 +142,7 @@ static void complete(struct cpu_regs *regs, const struct insn *insn, uint64_t ol
         complete_exchange(regs, insn, old);
         break;
     case INSN_ADD:
-        set_flags(regs, FLAGS_ALL, flags_of_sum(insn, old, source(regs, insn), value));
+        set_flags(regs, FLAGS_ALL, flags_of_sum(insn, old, guest_store_source(regs, insn), value));
         break;
     case INSN_BTS:
     case INSN_BTR:
@@ -194,15 +160,15 @@ static void complete(struct cpu_regs *regs, const struct insn *insn, uint64_t ol
 /* Of the operand's size, at its place in an entry. */
 static uint64_t put_operand(uint64_t entry, const struct insn *insn, uint32_t shift, uint64_t value)
 {
-    return (entry & ~(operand_mask(insn) << shift)) | value << shift;
+    return (entry & ~(insn_mask(insn) << shift)) | value << shift;
 }
 
 /* An instruction that stores into one entry, at the address that faulted. */
 static bool decode_store(struct cpu_regs *regs, uint64_t address, struct insn *insn)
 {
     return guest_decode(regs, insn) && insn->op >= INSN_STORES &&
-           address % ENTRY_BYTES + insn->bytes <= ENTRY_BYTES && operand_address(regs, insn) == address &&
-           stays_inside(regs, insn);
+           address % ENTRY_BYTES + insn->bytes <= ENTRY_BYTES &&
+           guest_operand_address(regs, insn) == address && stays_inside(regs, insn);
 }
 
 bool guest_emulate_table_write(struct cpu_regs *regs, uint64_t address)
@@ -221,7 +187,7 @@ bool guest_emulate_table_write(struct cpu_regs *regs, uint64_t address)
     uint64_t old, value;
     int error;
     do { /* again when the processor has set A or D meanwhile: twice at most */
-        old = now >> shift & operand_mask(&insn);
+        old = now >> shift & insn_mask(&insn);
         value = result(regs, &insn, old);
         error = l1_compare_and_update(entry, &now, put_operand(now, &insn, shift, value));
     } while (error == -EAGAIN);

@@ -9,6 +9,7 @@
 #include "guest-abi/include/sluice/errno.h"
 #include "mem/guest_copy.h"
 #include "mem/map.h"
+#include "pv/device_write.h"
 #include "pv/emulate.h"
 #include "pv/guest.h"
 #include "pv/ptwr.h"
@@ -320,7 +321,8 @@ static inline void page_fault(struct cpu_regs *regs)
 {
     uint64_t address = cr2_read(), code;
 
-    if (is_write_to_read_only(regs) && guest_emulate_table_write(regs, address))
+    if (is_write_to_read_only(regs) &&
+        (guest_emulate_table_write(regs, address) || guest_emulate_device_write(regs, address)))
         return;
     if (!guest.traps[TRAP_PF].address)
         no_page_fault_handler(regs, address);

@@ -44,6 +44,13 @@ uint32_t config_guest_read(uint16_t id, uint16_t offset, uint8_t bytes)
     return UINT32_MAX >> (32 - 8 * bytes);
 }
 
+bool device_config_function(uint64_t mfn, uint16_t *id)
+{
+    (void)mfn;
+    (void)id;
+    return false;
+}
+
 void config_guest_write(uint16_t id, uint16_t offset, uint8_t bytes, uint32_t value)
 {
     (void)id, (void)offset, (void)bytes, (void)value;

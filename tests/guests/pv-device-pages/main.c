@@ -48,6 +48,29 @@ static void withheld(uint64_t address, const char *what)
     EXPECT(trap_read_works(page, &seen), "%s at 0x%lx cannot be read", what, address);
     EXPECT(!trap_write_works(page, &seen) && seen.error_code == (PF_PRESENT | PF_WRITE),
            "%s at 0x%lx can be written; error code 0x%x", what, address, seen.error_code);
+    uint32_t before = *page;
+    *page = ~before; /* a plain store goes nowhere */
+    EXPECT(*page == before, "%s at 0x%lx: 0x%x became 0x%x", what, address, before, *page);
+    unmap_frames((void *)(uintptr_t)page, 1);
+}
+
+#define INTERRUPT_LINE 0x3cu
+
+/* Through its window configuration space takes what it takes by ports. */
+static void window_is_as_good_as_ports(pci_id id)
+{
+    volatile uint8_t *page = map_frame(0xb0000 + id, MAP_MMIO);
+    EXPECT(page, "configuration space cannot be mapped: %ld", window_error);
+    uint8_t before = (uint8_t)pci_read(id, INTERRUPT_LINE, 1);
+    page[INTERRUPT_LINE] = before ^ 0x55;
+    EXPECT(pci_read(id, INTERRUPT_LINE, 1) == (before ^ 0x55u) && page[INTERRUPT_LINE] == (before ^ 0x55u),
+           "interrupt line 0x%x after 0x%x", pci_read(id, INTERRUPT_LINE, 1), before ^ 0x55u);
+    page[INTERRUPT_LINE] = before;
+    uint32_t identity = pci_read(id, PCI_VENDOR_ID, 4);
+    *(volatile uint16_t *)page = 0;
+    *(volatile uint32_t *)(page + 0x100) = ~0u; /* extended registers are read-only */
+    EXPECT(pci_read(id, PCI_VENDOR_ID, 4) == identity, "the identity became 0x%x",
+           pci_read(id, PCI_VENDOR_ID, 4));
     unmap_frames((void *)(uintptr_t)page, 1);
 }
 
@@ -70,6 +93,7 @@ static bool one_function(pci_id id, void *unused)
         uint64_t bar = pci_bar(id, 0);
         allowed(bar, MAP_MMIO, "edu's registers");
         allowed(bar + 0xff000, MAP_MMIO, "edu's last page");
+        window_is_as_good_as_ports(id);
         registers++;
     }
     return false;

@@ -8,6 +8,7 @@
 #include "lib/log.h"
 #include "mem/frame.h"
 #include "pv/descriptor.h"
+#include "pv/device_write.h"
 #include "pv/ptwr.h"
 #include "pv/tlb.h"
 
@@ -73,6 +74,13 @@ long syscall_with(struct cpu_regs *regs, uint64_t number, uint64_t a0, uint64_t 
 void guest_linear_set(uint64_t base)
 {
     (void)base;
+}
+
+bool guest_emulate_device_write(struct cpu_regs *regs, uint64_t address)
+{
+    (void)regs;
+    (void)address;
+    return false;
 }
 
 bool guest_emulate_table_write(struct cpu_regs *regs, uint64_t address)
