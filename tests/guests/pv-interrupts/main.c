@@ -14,8 +14,8 @@
  * run: default
  * run: off options="iommu=off"
  * run: continued options="continue-every=1"
- * run: bridges devices="nvme-behind-root-port edu-behind-bridge" cmdline="no-wire" only="intel: QEMU's amd-iommu takes bus
- *     numbers before firmware gives them"
+ * run: bridges devices="nvme-behind-root-port edu-behind-bridge" cmdline="no-wire"
+ *      only="intel: QEMU's amd-iommu takes bus numbers before firmware gives them"
  */
 #include "kit/edu.h"
 #include "kit/guest.h"
