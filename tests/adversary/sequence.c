@@ -311,7 +311,7 @@ void sequence_step(void)
         {random_call, 20},   {make_table, 14},    {drop_table, 8},    {link_table, 8},
         {edit_table, 8},     {switch_base, 3},    {restore_page, 10}, {balloon, 3},
         {map_bus, 8},        {use_device, 8},     {multicall, 3},     {execute_something, 4},
-        {access_memory, 12}, {exchange_frame, 4}, {use_interrupt, 4},
+        {access_memory, 12}, {exchange_frame, 4}, {use_interrupt, 3},
     };
     uint32_t total = 0, at = 0;
 
