@@ -56,7 +56,8 @@ static int find(const struct pci_function *function, uint32_t number)
     return -1;
 }
 
-static int open_source(const struct pci_function *function, uint32_t number, interrupt_fn handler, uint32_t *vector)
+static int open_source(const struct pci_function *function, uint32_t number, interrupt_fn handler,
+                       uint32_t *vector)
 {
     if (fake_irq_error)
         return fake_irq_error;
@@ -87,7 +88,8 @@ uint32_t fake_irq_open(void)
 
 /* ---- messages ---- */
 
-int irq_message_open(const struct pci_function *function, uint32_t entry, interrupt_fn handler, uint32_t *vector)
+int irq_message_open(const struct pci_function *function, uint32_t entry, interrupt_fn handler,
+                     uint32_t *vector)
 {
     if (entry != IRQ_MSI && entry >= function->msix_table_entries)
         return -ENODEV;

@@ -18,7 +18,7 @@ bool fake_irq_send(uint16_t id, uint32_t entry);
 bool fake_irq_assert(uint32_t gsi);
 
 extern uint32_t fake_irq_restored; /* calls of irq_message_restore() */
-uint32_t fake_irq_open(void); /* messages and lines that are open now */
-extern int fake_irq_error; /* what opening gives from now on; 0: it works */
+uint32_t fake_irq_open(void);      /* messages and lines that are open now */
+extern int fake_irq_error;         /* what opening gives from now on; 0: it works */
 
 #endif

@@ -324,7 +324,7 @@ static void a_closed_port_masks_its_device(void **state)
     assert_int_equal(close_port(port), 0);
     assert_false(event_pending(port));
     assert_false(fake_irq_send(FAKE_DEVICE, IRQ_MSI));
-    port = bound(pirq);
+    bound(pirq);
     mapped(line_of(LEVEL_GSI));
     bound(LEVEL_GSI);
     assert_int_equal(reset_ports(), 0);
