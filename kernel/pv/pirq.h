@@ -11,8 +11,8 @@
 long pirq_op(uint32_t command, uint64_t argument);
 
 /*
- * Every interrupt of the pirq of that number raises the port from now on, and the device's mask opens. 0; -EINVAL not
- * mapped; -EEXIST bound already. port: open, and not 0.
+ * Every interrupt of the pirq of that number raises the port from now on, and the device's mask opens. 0;
+ * -EINVAL not mapped; -EEXIST bound already. port: open, and not 0.
  */
 int pirq_bind(uint32_t number, uint32_t port);
 
