@@ -152,6 +152,24 @@ static void program(uint32_t gsi)
         write(ioapic, IOAPIC_ENTRY(pin), entry_low(line, gsi));
 }
 
+/*
+ * An input of level type sends nothing until it is told of the end. The local APIC tells it the vector of the
+ * processor, which need not be the one in its entry. Without a register for that, being edge for a moment is
+ * an end.
+ */
+static void end_at_ioapic(uint32_t gsi)
+{
+    const struct ioapic *ioapic = ioapic_of(gsi);
+    uint32_t at = IOAPIC_ENTRY(gsi - ioapic->gsi_base), entry = entry_low(&lines[gsi], gsi);
+
+    if (ioapic->has_eoi) {
+        *(volatile uint32_t *)(ioapic->registers + IOAPIC_EOI) = entry & ENTRY_VECTOR;
+        return;
+    }
+    write(ioapic, at, (entry | ENTRY_MASKED) & ~ENTRY_LEVEL);
+    write(ioapic, at, entry | ENTRY_MASKED);
+}
+
 /* The requester id that the IO-APIC has, where interrupts are remapped. */
 static int source_of(const struct ioapic *ioapic, uint16_t *segment, uint16_t *requester_id)
 {
@@ -180,6 +198,7 @@ int irq_line_open(uint32_t gsi, interrupt_fn handler, uint32_t *vector)
     line->held = false;
     *vector = line->route.vector;
     program(gsi);
+    end_at_ioapic(gsi); /* of one on its way when the line was closed before */
     return 0;
 }
 
@@ -205,36 +224,18 @@ int irq_line_configure(uint32_t gsi, bool level, bool low)
     struct line *line = &lines[gsi];
     if (line->configured)
         return -EEXIST;
+    int error = line->open ? irq_route_set(&line->route, level) : 0;
+    if (error != 0)
+        return error;
     line->configured = true;
     line->level = level;
     line->low = low;
-    if (!line->open)
-        return 0;
-    int error = irq_route_set(&line->route, level);
-    if (error == 0)
+    if (line->open)
         program(gsi);
-    return error;
+    return 0;
 }
 
 /* ---- an interrupt's life ---- */
-
-/*
- * An input of level type sends nothing until it is told of the end. The local APIC tells it the vector of the
- * processor, which need not be the one in its entry. Without a register for that, being edge for a moment is
- * an end.
- */
-static void end_at_ioapic(uint32_t gsi)
-{
-    const struct ioapic *ioapic = ioapic_of(gsi);
-    uint32_t at = IOAPIC_ENTRY(gsi - ioapic->gsi_base), entry = entry_low(&lines[gsi], gsi);
-
-    if (ioapic->has_eoi) {
-        *(volatile uint32_t *)(ioapic->registers + IOAPIC_EOI) = entry & ENTRY_VECTOR;
-        return;
-    }
-    write(ioapic, at, (entry | ENTRY_MASKED) & ~ENTRY_LEVEL);
-    write(ioapic, at, entry | ENTRY_MASKED);
-}
 
 bool irq_line_is_level(uint32_t gsi)
 {

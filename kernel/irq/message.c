@@ -77,17 +77,29 @@ static void program_msi(const struct source *source)
 struct table {
     const struct pci_function *function;
     volatile uint32_t *words;
+    bool stale; /* the device missed a mask, since its window was off: it must not have MSI-X on */
 };
 static struct table tables[TABLES_MAX]; /* windows are for ever, and so are these */
 static uint32_t table_count;
 
-static volatile uint32_t *find_table(const struct pci_function *function)
+static struct table *find_table(const struct pci_function *function)
 {
     for (uint32_t i = 0; i < table_count; i++) {
         if (tables[i].function == function)
-            return tables[i].words;
+            return &tables[i];
     }
     return NULL;
+}
+
+static volatile uint32_t *entry_of(const struct source *source)
+{
+    return find_table(source->function)->words + source->entry * MSIX_ENTRY_WORDS;
+}
+
+static void mask_all(const struct table *table)
+{
+    for (uint32_t i = 0; i < table->function->msix_table_entries; i++)
+        table->words[i * MSIX_ENTRY_WORDS + MSIX_VECTOR] = MSIX_MASKED;
 }
 
 /* Where the table is in memory: a window with one does not move. 0: nowhere. */
@@ -117,24 +129,20 @@ static int take_table(const struct pci_function *function)
 
     if (address == 0)
         return -ENODEV;
-    if (!decodes_memory(function))
-        return -ENXIO;
     if (table_count == TABLES_MAX)
         return -ENOSPC;
     volatile uint8_t *window = mmio_map(address - offset, (size + PAGE_MASK) & ~PAGE_MASK);
     if (window == NULL)
         return -ENOSPC;
-    volatile uint32_t *words = (volatile uint32_t *)(window + offset);
-    for (uint32_t i = 0; i < function->msix_table_entries; i++)
-        words[i * MSIX_ENTRY_WORDS + MSIX_VECTOR] = MSIX_MASKED;
-    tables[table_count++] = (struct table){function, words};
+    tables[table_count] = (struct table){function, (volatile uint32_t *)(window + offset), false};
+    mask_all(&tables[table_count++]);
     return 0;
 }
 
 /* What the device has is read back, so that no message is on its way under the old rule. */
 static void mask_entry(const struct source *source)
 {
-    volatile uint32_t *words = find_table(source->function) + source->entry * MSIX_ENTRY_WORDS;
+    volatile uint32_t *words = entry_of(source);
 
     words[MSIX_VECTOR] = source->masked ? MSIX_MASKED : 0;
     (void)words[MSIX_VECTOR];
@@ -142,7 +150,7 @@ static void mask_entry(const struct source *source)
 
 static void program_entry(const struct source *source)
 {
-    volatile uint32_t *words = find_table(source->function) + source->entry * MSIX_ENTRY_WORDS;
+    volatile uint32_t *words = entry_of(source);
 
     words[MSIX_VECTOR] = MSIX_MASKED;
     words[MSIX_ADDRESS_LOW] = (uint32_t)source->route.message.address;
@@ -175,11 +183,35 @@ static bool is_open(const struct pci_function *function, bool msix)
     return false;
 }
 
+/* Its table has no entry open that is not open here. The function decodes memory. */
+static int ready_table(const struct pci_function *function)
+{
+    struct table *table = find_table(function);
+
+    if (table == NULL)
+        return take_table(function);
+    if (!table->stale)
+        return 0;
+    table->stale = false;
+    mask_all(table);
+    irq_message_restore(function);
+    return 0;
+}
+
+static bool table_is_harmless(const struct pci_function *function)
+{
+    const struct table *table = find_table(function);
+
+    if (table != NULL && !table->stale)
+        return true;
+    return decodes_memory(function) && ready_table(function) == 0;
+}
+
 bool irq_message_is_harmless(const struct pci_function *function, bool msix)
 {
     if (!msix)
         return is_open(function, false);
-    return function->cap_msix != 0 && (find_table(function) != NULL || take_table(function) == 0);
+    return function->cap_msix != 0 && table_is_harmless(function);
 }
 
 static bool entry_is_open(const struct pci_function *function, uint32_t entry)
@@ -206,7 +238,7 @@ static int prepare(const struct pci_function *function, uint32_t entry)
         return 0;
     if (!decodes_memory(function))
         return -ENXIO;
-    return find_table(function) == NULL ? take_table(function) : 0;
+    return ready_table(function);
 }
 
 int irq_message_open(const struct pci_function *function, uint32_t entry, interrupt_fn handler,
@@ -231,10 +263,14 @@ void irq_message_mask(uint32_t vector, bool masked)
     struct source *source = &sources[vector - IRQ_FIRST_VECTOR];
 
     source->masked = masked;
-    if (source->entry == IRQ_MSI)
+    if (source->entry == IRQ_MSI) {
         mask_msi(source);
-    else if (decodes_memory(source->function))
+    } else if (decodes_memory(source->function)) {
         mask_entry(source);
+    } else {
+        find_table(source->function)->stale = true;
+        pci_stop_message(source->function, true);
+    }
 }
 
 void irq_message_close(uint32_t vector)
@@ -244,10 +280,10 @@ void irq_message_close(uint32_t vector)
     bool msix = is_msix(source);
 
     irq_message_mask(vector, true);
-    irq_route_close(&source->route);
     source->function = NULL;
     if (!is_open(function, msix))
         pci_stop_message(function, msix);
+    irq_route_close(&source->route);
 }
 
 void irq_message_restore(const struct pci_function *function)

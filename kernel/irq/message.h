@@ -29,7 +29,10 @@ int irq_message_open(const struct pci_function *function, uint32_t entry, interr
  */
 void irq_message_close(uint32_t vector);
 
-/* Masks it in the device. An MSI without mask bits goes on, and its handler is called. */
+/*
+ * Masks it in the device. An MSI without mask bits goes on, and its handler is called. A function that does
+ * not answer at its window has MSI-X switched off instead, until irq_message_is_harmless() is asked.
+ */
 void irq_message_mask(uint32_t vector, bool masked);
 
 /* Programs all of a function's again, as after a reset. */

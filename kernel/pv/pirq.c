@@ -174,9 +174,15 @@ static long map_line(uint64_t argument, struct physdev_map_pirq *request)
     if (request->pirq != ANY_PIRQ && request->pirq != request->index)
         return -EINVAL;
     int error = irq_line_open(gsi, device_interrupt, &vector);
-    if (error == 0)
-        pirqs[vector - IRQ_FIRST_VECTOR] = (struct pirq){.mapped = true, .number = (uint16_t)gsi};
-    return error == 0 || error == -EEXIST ? finish_map(argument, request, gsi) : error;
+    if (error == -EEXIST)
+        return finish_map(argument, request, gsi);
+    if (error != 0)
+        return error;
+    pirqs[vector - IRQ_FIRST_VECTOR] = (struct pirq){.mapped = true, .number = (uint16_t)gsi};
+    long result = finish_map(argument, request, gsi);
+    if (result != 0)
+        unmap(&pirqs[vector - IRQ_FIRST_VECTOR]);
+    return result;
 }
 
 static long map_pirq(uint64_t argument)

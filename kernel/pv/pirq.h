@@ -11,12 +11,12 @@
 long pirq_op(uint32_t command, uint64_t argument);
 
 /*
- * Every interrupt of the pirq raises the port from now on, and the device's mask opens. 0; -EINVAL not
- * mapped; -EEXIST bound already. port: open, and not 0.
+ * Every interrupt of the pirq of that number raises the port from now on, and the device's mask opens. 0;
+ * -EINVAL not mapped; -EEXIST bound already. port: open, and not 0.
  */
-int pirq_bind(uint32_t pirq, uint32_t port);
+int pirq_bind(uint32_t number, uint32_t port);
 
-/* The port closes: the device's mask too. pirq: bound. */
-void pirq_unbind(uint32_t pirq);
+/* The port closes: the device's mask too. number: of a pirq that is bound. */
+void pirq_unbind(uint32_t number);
 
 #endif

@@ -389,7 +389,7 @@ struct call any_call(void)
         {any_callback_op, 1}, {any_event_channel_op, 5},   {any_vcpu_op, 4},
         {any_sched_op, 1},    {any_segment_base, 1},       {any_debugreg, 1},
         {any_console_io, 1},  {any_xen_version, 1},        {any_small, 2},
-        {any_unknown, 1},
+        {any_unknown, 1},     {any_interrupt_call, 3},
     };
     uint32_t total = 0, at = 0;
 

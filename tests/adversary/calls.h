@@ -3,6 +3,8 @@
 #ifndef SLUICE_ADVERSARY_CALLS_H
 #define SLUICE_ADVERSARY_CALLS_H
 
+#include "guest-abi/include/sluice/physdev.h"
+
 #include <stdint.h>
 
 struct call {
@@ -17,6 +19,10 @@ struct call any_call(void);
 struct call any_mmu_update(void);
 struct call any_iommu_op(void);
 struct call any_mmuext_op(void);
+
+/* interrupts.c: mapping, binding and giving up interrupts of devices. */
+struct call any_interrupt_call(void);
+struct physdev_map_pirq any_map(void);
 
 /* instructions.c: something that ring 3 may not execute, with random registers. */
 void execute_something(void);

@@ -6,6 +6,7 @@
  */
 #include "tests/adversary/sequence.h"
 
+#include "guest-abi/include/sluice/event_channel.h"
 #include "guest-abi/include/sluice/iommu_op.h"
 #include "guest-abi/include/sluice/xen.h"
 #include "tests/adversary/calls.h"
@@ -231,6 +232,23 @@ static void use_device(void)
     world_dma(bfn, !one_in(4), any_entry(1 + below(4)));
 }
 
+/* Maps an interrupt and listens to it. */
+static void use_interrupt(void)
+{
+    const struct physdev_map_pirq map = any_map();
+    struct evtchn_bind_pirq bind = {0};
+    uint64_t place = scratch_put(&map, sizeof map), word;
+    struct call call = {__HYPERVISOR_physdev_op, {PHYSDEVOP_map_pirq, place}, "mapping a device's interrupt"};
+
+    if (run(&call) != 0 || !world_load(place + 8, &word))
+        return;
+    bind.pirq = (uint32_t)(word >> 32);
+    call = (struct call){__HYPERVISOR_event_channel_op,
+                         {EVTCHNOP_bind_pirq, scratch_put(&bind, sizeof bind)},
+                         "listening to a device's interrupt"};
+    run(&call);
+}
+
 /* ---- the guest's own accesses ---- */
 
 static void access_memory(void)
@@ -290,9 +308,10 @@ void sequence_step(void)
         void (*act)(void);
         uint32_t weight;
     } acts[] = {
-        {random_call, 20}, {make_table, 14},       {drop_table, 8},     {link_table, 8},     {edit_table, 8},
-        {switch_base, 3},  {restore_page, 10},     {balloon, 3},        {map_bus, 8},        {use_device, 8},
-        {multicall, 3},    {execute_something, 4}, {access_memory, 12}, {exchange_frame, 4},
+        {random_call, 20},   {make_table, 14},    {drop_table, 8},    {link_table, 8},
+        {edit_table, 8},     {switch_base, 3},    {restore_page, 10}, {balloon, 3},
+        {map_bus, 8},        {use_device, 8},     {multicall, 3},     {execute_something, 4},
+        {access_memory, 12}, {exchange_frame, 4}, {use_interrupt, 3},
     };
     uint32_t total = 0, at = 0;
 

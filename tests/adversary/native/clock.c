@@ -10,7 +10,9 @@
 #include "cpu/serial.h"
 #include "cpu/time.h"
 #include "cpu/trap.h"
+#include "irq/message.h"
 #include "pv/guest.h"
+#include "tests/unit/fakes/irq.h"
 
 #include <string.h>
 
@@ -67,8 +69,37 @@ static struct timer *next_timer(void)
     return first;
 }
 
+static bool preemption_requested;
+
+void cpu_request_preemption(void)
+{
+    preemption_requested = true;
+}
+
+/* Devices try what they can. Whatever is not masked is bound, and its event asks for the guest's attention.
+ */
+static void devices_interrupt(void)
+{
+    static const uint16_t functions[] = {FAKE_DEVICE, FAKE_BRIDGE, FAKE_HIDDEN};
+    uint16_t function = functions[random_below(&machine_random, 3)];
+    uint32_t what = random_below(&machine_random, 4 + FAKE_ENTRIES + FAKE_LINES);
+    bool before = preemption_requested, sent;
+
+    preemption_requested = false;
+    if (what < FAKE_LINES)
+        sent = fake_irq_assert(what);
+    else
+        sent = fake_irq_send(function, what - FAKE_LINES < FAKE_ENTRIES ? what - FAKE_LINES : IRQ_MSI);
+    progress->interrupts += sent;
+    if (sent && !preemption_requested)
+        machine_fail("an interrupt came, and nobody is bound to it");
+    preemption_requested |= before;
+}
+
 void machine_interrupts(void)
 {
+    for (uint32_t i = 0; i < 4; i++)
+        devices_interrupt();
     for (uint32_t i = 0; i < TIMERS; i++) {
         struct timer *timer = next_timer();
 
@@ -97,13 +128,6 @@ void machine_halt(void)
     if (timer->at > now)
         now = timer->at;
     machine_interrupts();
-}
-
-static bool preemption_requested;
-
-void cpu_request_preemption(void)
-{
-    preemption_requested = true;
 }
 
 bool cpu_preemption_point(void)

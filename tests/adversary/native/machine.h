@@ -30,7 +30,8 @@ extern struct machine_options machine_options;
 
 /* What a life tells its parent, which outlives it. */
 struct progress {
-    uint64_t seed, actions, steps, checks, crashes, shutdowns, stranded, dma_writes, faults, calls_done;
+    uint64_t seed, actions, steps, checks, crashes, shutdowns, stranded, dma_writes, faults, calls_done,
+        interrupts;
     char act[64];
 };
 extern struct progress *progress;

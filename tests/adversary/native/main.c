@@ -174,14 +174,14 @@ int main(int count, char **words)
     }
     printf(
         "adversary: native %s, seeds %llu to %llu: %llu steps, %llu actions, %llu recounts, %llu calls that "
-        "succeeded, %llu accesses that faulted, %llu words written by devices, %llu guests crashed, %llu "
-        "shut "
-        "down, %llu stranded, %llu s: clean\n",
+        "succeeded, %llu accesses that faulted, %llu words written by devices, %llu interrupts, %llu "
+        "guests crashed, %llu shut down, %llu stranded, %llu s: clean\n",
         vendor_name(), (unsigned long long)first, (unsigned long long)(first + lives - 1),
         (unsigned long long)progress->steps, (unsigned long long)progress->actions,
         (unsigned long long)progress->checks, (unsigned long long)progress->calls_done,
         (unsigned long long)progress->faults, (unsigned long long)progress->dma_writes,
-        (unsigned long long)progress->crashes, (unsigned long long)progress->shutdowns,
-        (unsigned long long)progress->stranded, (unsigned long long)passed(start));
+        (unsigned long long)progress->interrupts, (unsigned long long)progress->crashes,
+        (unsigned long long)progress->shutdowns, (unsigned long long)progress->stranded,
+        (unsigned long long)passed(start));
     return 0;
 }

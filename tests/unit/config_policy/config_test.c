@@ -326,6 +326,41 @@ static void test_read_only(void **state)
 }
 
 /* An access that begins before a read-only capability must not leak into it. */
+/*
+ * MSI's enable bit, MSI-X's enable and function mask: exactly when what the function could send then is
+ * harmless, by accesses of every width; nothing else in the capabilities, ever.
+ */
+static void test_interrupts_are_switched_on_when_harmless(void **state)
+{
+    static const struct {
+        uint16_t id, control, end, bits;
+        bool msix;
+    } cases[] = {{NETWORK, NET_MSI + 2, NET_MSI + 14, 0x0001, false},
+                 {NVME, NVME_MSIX + 2, NVME_MSIX + 12, 0xc000, true}};
+
+    (void)state;
+    for (uint32_t i = 0; i < 2 * 4; i++) {
+        uint16_t id = cases[i / 4].id, at = cases[i / 4].control, bits = cases[i / 4].bits;
+        bool harmless = i % 4 == 3; /* before: none, another function, the other kind */
+        uint32_t before = real(id, at, 2);
+
+        platform_harmless = i % 4 == 0 ? UINT32_MAX : i % 4 == 1 ? DISK : id;
+        platform_harmless_msix = (i % 4 == 2) != cases[i / 4].msix;
+        set(id, at, 2, 0xffff);
+        assert_int_equal(real(id, at, 2), before | (harmless ? bits : 0));
+        set(id, at, 2, 0);
+        assert_int_equal(real(id, at, 2), before & (harmless ? ~bits : UINT32_MAX));
+        set(id, at - 2u, 4, 0xffffffff);
+        assert_int_equal(real(id, at, 2), before | (harmless ? bits : 0));
+        set(id, at, 1, 0);
+        set(id, at + 1u, 1, 0);
+        assert_int_equal(real(id, at, 2), before & (harmless ? ~bits : UINT32_MAX));
+        nothing_sticks(id, at - 2u, at);
+        nothing_sticks(id, at + 2u, cases[i / 4].end);
+    }
+    platform_harmless = UINT32_MAX;
+}
+
 static void test_straddling(void **state)
 {
     (void)state;
@@ -470,6 +505,7 @@ int main(void)
         cmocka_unit_test_setup(test_isolated_device_stays_quiet, start),
         cmocka_unit_test_setup(test_frozen_decoding, start),
         cmocka_unit_test_setup(test_read_only, start),
+        cmocka_unit_test_setup(test_interrupts_are_switched_on_when_harmless, start),
         cmocka_unit_test_setup(test_straddling, start),
         cmocka_unit_test_setup(test_pcie_capability, start),
         cmocka_unit_test_setup(test_free_registers, start),

@@ -5,6 +5,8 @@
 
 #include "guest-abi/include/sluice/physdev.h"
 
+#include "guest-abi/include/sluice/physdev.h"
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -70,8 +70,9 @@ long syscall_with(struct cpu_regs *regs, uint64_t number, uint64_t a0, uint64_t 
 /* Time goes on to `now`; how many timers ran. */
 unsigned int run_timers(uint64_t now);
 
-/* test_traps.c, test_events.c; the number of tests that failed. */
+/* test_traps.c, test_events.c, test_pirqs.c; the number of tests that failed. */
 int run_trap_tests(void);
 int run_event_tests(void);
+int run_pirq_tests(void);
 
 #endif

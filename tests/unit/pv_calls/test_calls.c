@@ -359,5 +359,5 @@ int main(void)
     };
     int failed = cmocka_run_group_tests(calls, NULL, NULL);
 
-    return failed + run_trap_tests() + run_event_tests();
+    return failed + run_trap_tests() + run_event_tests() + run_pirq_tests();
 }
