@@ -57,6 +57,7 @@ uint64_t msr_read(uint32_t msr);
 void msr_write(uint32_t msr, uint64_t value);
 void xcr0_write(uint64_t value);
 uint32_t access_rights(uint16_t selector);
+uint32_t segment_limit(uint16_t selector);
 
 #else
 
@@ -105,6 +106,14 @@ static inline uint32_t access_rights(uint16_t selector)
     uint32_t rights = 0;
     __asm__ volatile("lar %1, %0" : "+r"(rights) : "r"((uint32_t)selector) : "cc");
     return rights;
+}
+
+/* The last byte of the segment; 0 when there is no such segment. */
+static inline uint32_t segment_limit(uint16_t selector)
+{
+    uint32_t limit = 0;
+    __asm__ volatile("lsl %1, %0" : "+r"(limit) : "r"((uint32_t)selector) : "cc");
+    return limit;
 }
 
 #endif

@@ -228,6 +228,7 @@ int irq_line_configure(uint32_t gsi, bool level, bool low)
     if (error != 0)
         return error;
     line->configured = true;
+    line->held = line->held && level; /* nobody ends an edge */
     line->level = level;
     line->low = low;
     if (line->open)

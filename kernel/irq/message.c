@@ -38,11 +38,17 @@ static void msi_write(const struct pci_function *function, uint32_t at, uint8_t 
     pci_write(function->id, (uint16_t)(function->cap_msi + at), bytes, value);
 }
 
+/* A function in reset reads as ones: what it can do is not known then. */
+static bool answers(uint32_t control)
+{
+    return control != UINT16_MAX;
+}
+
 static void mask_msi(const struct source *source)
 {
     uint32_t control = msi_read(source->function, MSI_CONTROL, 2);
 
-    if (control & MSI_MASKABLE)
+    if (answers(control) && (control & MSI_MASKABLE))
         msi_write(source->function, MSI_MASK(control & MSI_WIDE), MSI_MASK_BYTES, source->masked ? 1 : 0);
 }
 
@@ -51,6 +57,8 @@ static void program_msi(const struct source *source)
     const struct pci_function *function = source->function;
     uint32_t control = msi_read(function, MSI_CONTROL, 2), wide = control & MSI_WIDE;
 
+    if (!answers(control))
+        return;
     if (control & MSI_MANY)
         msi_write(function, MSI_CONTROL, 2, control & ~MSI_MANY);
     mask_msi(source);
@@ -96,10 +104,18 @@ static volatile uint32_t *entry_of(const struct source *source)
     return find_table(source->function)->words + source->entry * MSIX_ENTRY_WORDS;
 }
 
-static void mask_all(const struct table *table)
+/* False when the device did not take it: its registers are asleep, or a bridge above does not pass it on. */
+static bool mask_all(const struct table *table)
 {
-    for (uint32_t i = 0; i < table->function->msix_table_entries; i++)
-        table->words[i * MSIX_ENTRY_WORDS + MSIX_VECTOR] = MSIX_MASKED;
+    bool all = true;
+
+    for (uint32_t i = 0; i < table->function->msix_table_entries; i++) {
+        volatile uint32_t *control = &table->words[i * MSIX_ENTRY_WORDS + MSIX_VECTOR];
+
+        *control = MSIX_MASKED;
+        all = all && (*control & MSIX_MASKED) && *control != UINT32_MAX;
+    }
+    return all;
 }
 
 /* Where the table is in memory: a window with one does not move. 0: nowhere. */
@@ -134,18 +150,18 @@ static int take_table(const struct pci_function *function)
     volatile uint8_t *window = mmio_map(address - offset, (size + PAGE_MASK) & ~PAGE_MASK);
     if (window == NULL)
         return -ENOSPC;
-    tables[table_count] = (struct table){function, (volatile uint32_t *)(window + offset), false};
-    mask_all(&tables[table_count++]);
+    tables[table_count++] = (struct table){function, (volatile uint32_t *)(window + offset), true};
     return 0;
 }
 
-/* What the device has is read back, so that no message is on its way under the old rule. */
-static void mask_entry(const struct source *source)
+/* What the device has is read back, so that no message is on its way under the old rule. False as of
+ * mask_all(). */
+static bool mask_entry(const struct source *source)
 {
     volatile uint32_t *words = entry_of(source);
 
     words[MSIX_VECTOR] = source->masked ? MSIX_MASKED : 0;
-    (void)words[MSIX_VECTOR];
+    return (words[MSIX_VECTOR] & MSIX_MASKED) == (source->masked ? MSIX_MASKED : 0);
 }
 
 static void program_entry(const struct source *source)
@@ -156,7 +172,7 @@ static void program_entry(const struct source *source)
     words[MSIX_ADDRESS_LOW] = (uint32_t)source->route.message.address;
     words[MSIX_ADDRESS_HIGH] = (uint32_t)(source->route.message.address >> 32);
     words[MSIX_DATA] = source->route.message.data;
-    mask_entry(source);
+    (void)mask_entry(source);
 }
 
 /* ---- both ---- */
@@ -186,14 +202,16 @@ static bool is_open(const struct pci_function *function, bool msix)
 /* Its table has no entry open that is not open here. The function decodes memory. */
 static int ready_table(const struct pci_function *function)
 {
-    struct table *table = find_table(function);
+    int error = find_table(function) == NULL ? take_table(function) : 0;
 
-    if (table == NULL)
-        return take_table(function);
+    if (error != 0)
+        return error;
+    struct table *table = find_table(function);
     if (!table->stale)
         return 0;
+    if (!mask_all(table))
+        return -ENXIO;
     table->stale = false;
-    mask_all(table);
     irq_message_restore(function);
     return 0;
 }
@@ -265,9 +283,7 @@ void irq_message_mask(uint32_t vector, bool masked)
     source->masked = masked;
     if (source->entry == IRQ_MSI) {
         mask_msi(source);
-    } else if (decodes_memory(source->function)) {
-        mask_entry(source);
-    } else {
+    } else if (!decodes_memory(source->function) || !mask_entry(source)) {
         find_table(source->function)->stale = true;
         pci_stop_message(source->function, true);
     }

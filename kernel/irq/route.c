@@ -6,13 +6,17 @@
 #include "irq/irq.h"
 
 static bool taken[IRQ_VECTORS];
+static uint32_t last_taken = IRQ_VECTORS - 1;
 
-/* 0 when all are taken. */
+/* The next one after the last: an interrupt on its way to a vector's old owner should not meet a new one. 0
+ * when all are taken. */
 static uint32_t free_vector(void)
 {
-    for (uint32_t i = 0; i < IRQ_VECTORS; i++) {
-        if (!taken[i])
-            return IRQ_FIRST_VECTOR + i;
+    for (uint32_t i = 1; i <= IRQ_VECTORS; i++) {
+        uint32_t index = (last_taken + i) % IRQ_VECTORS;
+
+        if (!taken[index])
+            return IRQ_FIRST_VECTOR + index;
     }
     return 0;
 }
@@ -45,7 +49,8 @@ int irq_route_open(struct irq_route *route, uint16_t segment, uint16_t requester
         error = iommu_interrupt_allocate(segment, requester_id, &route->entry);
     if (error != 0)
         return error;
-    taken[route->vector - IRQ_FIRST_VECTOR] = true;
+    last_taken = route->vector - IRQ_FIRST_VECTOR;
+    taken[last_taken] = true;
     interrupt_set_handler(route->vector, handler);
     error = irq_route_set(route, level);
     if (error != 0)

@@ -12,7 +12,8 @@ static void change_control(uint16_t id, uint16_t capability, uint32_t clear, uin
     uint16_t at = (uint16_t)(capability + CONTROL);
     uint32_t before = pci_read(id, at, 2), after = (before & ~clear) | set;
 
-    if (after != before)
+    /* A function in reset answers with ones, which must not be written back to it. */
+    if (after != before && before != UINT16_MAX)
         pci_write(id, at, 2, after);
 }
 

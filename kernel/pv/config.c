@@ -343,8 +343,11 @@ static void write_byte(const struct pci_function *function, uint16_t offset, uin
     if (!rule.set && !rule.clear)
         return;
     /* Bits that a 1 clears are never written back as they were read. */
-    if (!rule.clear && rule.set != 0xff)
+    if (!rule.clear && rule.set != 0xff) {
+        if (pci_read(function->id, PCI_VENDOR, 2) == UINT16_MAX) /* in reset: what to keep is not known */
+            return;
         keep = pci_read(function->id, offset, 1) & ~(uint32_t)rule.set;
+    }
     pci_write(function->id, offset, 1, keep | (value & (rule.set | rule.clear) & 0xffu));
 }
 

@@ -437,6 +437,21 @@ bool device_bar_set_base(struct device_bar *bar, uint64_t base)
 
 /* ---- the interface ---- */
 
+/*
+ * A function whose MSI-X table is in no window of the guest's has no such table: the hypervisor would write
+ * to wherever its register points.
+ */
+static void forget_tables_elsewhere(void)
+{
+    for (uint32_t i = 0; i < pci_count(); i++) {
+        struct pci_function *function = pci_at(i);
+        const struct device_bar *bar = device_bar_find(function, function->msix_bar);
+
+        if (!bar || bar->index != function->msix_bar || bar->refused || !bar->fixed)
+            function->msix_bar = PCI_BARS;
+    }
+}
+
 void device_policy_init(void)
 {
     uint32_t given = 0;
@@ -450,6 +465,7 @@ void device_policy_init(void)
     for (uint32_t i = 0; i < bar_count; i++)
         add_bar(&bars[i]);
     flatten();
+    forget_tables_elsewhere();
     collect_ports();
     for (uint32_t i = 0; i < bar_count; i++)
         given += !bars[i].refused && is_placed(&bars[i]);
@@ -485,10 +501,18 @@ static bool is_isa_hole(uint64_t mfn)
     return mfn >= PAGE(0xa0000) && mfn < PAGE(0x100000) && !touches_kept(mfn, mfn);
 }
 
-/* A PC's ACPI code looks whether the timer is there. */
+/* A PC's ACPI code looks whether the timer is there. Only where nothing else is, whatever firmware says. */
 static bool is_hpet(uint64_t mfn)
 {
-    return acpi_hpet_base() && mfn == PAGE(acpi_hpet_base());
+    uint32_t others = 0;
+
+    if (!acpi_hpet_base() || mfn != PAGE(acpi_hpet_base()))
+        return false;
+    for (uint32_t i = 0; i < kept_count; i++)
+        others += kept[i].first <= mfn && mfn <= kept[i].last;
+    for (uint32_t i = 0; i < bar_count; i++)
+        others += bars[i].kind != PCI_BAR_IO && touches(mfn, mfn, bars[i].base, bars[i].size);
+    return others == 1; /* itself */
 }
 
 enum device_frame device_frame_kind(uint64_t mfn)

