@@ -44,7 +44,7 @@ long world_call(uint64_t slot, const uint64_t arguments[5]);
 bool world_lives_by(uint64_t mfn);
 
 /* What follows is about this: for whoever tells of a failure. */
-void world_note(const char *act);
+void world_note(const char *name);
 
 /* Puts bytes into scratch or arena memory as far as it can be written. */
 void world_put(uint64_t address, const void *bytes, uint32_t count);

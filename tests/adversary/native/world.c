@@ -80,11 +80,11 @@ static void after(void)
     recount();
 }
 
-void world_note(const char *act)
+void world_note(const char *name)
 {
-    strncpy(progress->act, act, sizeof progress->act - 1);
+    strncpy(progress->act, name, sizeof progress->act - 1);
     if (machine_options.trace)
-        fprintf(stderr, "%s\n", act);
+        fprintf(stderr, "%s\n", name);
 }
 
 /* ---- devices ---- */
