@@ -98,16 +98,14 @@ void pirq_unbind(uint32_t number)
 
 /* ---- mapping ---- */
 
-/* The function that the guest names, if it sees such a one. */
+/* The endpoint that the guest names, if it sees such a one: what a bridge sends stays off. */
 static const struct pci_function *visible(uint32_t segment, uint32_t bus, uint32_t devfn)
 {
     if (segment != 0 || bus > UINT8_MAX || devfn > UINT8_MAX)
         return NULL;
     const struct pci_function *function = pci_find((uint16_t)(bus << 8 | devfn));
-    bool usable = function != NULL && !function->hidden &&
-                  (function->kind == PCI_KIND_ENDPOINT || function->kind == PCI_KIND_BRIDGE);
 
-    return usable ? function : NULL;
+    return function != NULL && !function->hidden && function->kind == PCI_KIND_ENDPOINT ? function : NULL;
 }
 
 static const struct pci_function *function_of(const struct physdev_map_pirq *request)

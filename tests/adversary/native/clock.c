@@ -80,7 +80,7 @@ void cpu_request_preemption(void)
  */
 static void devices_interrupt(void)
 {
-    static const uint16_t functions[] = {FAKE_DEVICE, FAKE_BRIDGE, FAKE_HIDDEN};
+    static const uint16_t functions[] = {FAKE_DEVICE, FAKE_OTHER, FAKE_HIDDEN};
     uint16_t function = functions[random_below(&machine_random, 3)];
     uint32_t what = random_below(&machine_random, 4 + FAKE_ENTRIES + FAKE_LINES);
     bool before = preemption_requested, sent;

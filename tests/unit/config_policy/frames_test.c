@@ -167,6 +167,36 @@ static void test_msix_beyond_its_window(void **state)
     all(0x80000, 0x80003, DEVICE_FRAME_READ_ONLY);
 }
 
+/* The hypervisor writes to MSI-X tables: in no window but one that the guest was given. */
+static void test_msix_elsewhere(void **state)
+{
+    static const uint64_t others[] = {IOMMU_REGISTERS, 0xfec00000, 0xfed00000,
+                                      0xfee00000,      0x00100000, MCFG_BASE};
+
+    (void)state;
+    platform_start();
+    assert_int_equal(pci_find(NVME)->msix_bar, 0);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        platform_reset();
+        model_bar(model_find(NVME), 0, MODEL_MEM64, others[i], 0x4000);
+        platform_start();
+        assert_int_equal(pci_find(NVME)->msix_bar, PCI_BARS);
+    }
+    platform_reset();
+    model_bar(model_find(NETWORK), 0, MODEL_MEM32, 0x80002000, 0x1000); /* over the table */
+    platform_start();
+    assert_int_equal(pci_find(NVME)->msix_bar, PCI_BARS);
+    platform_reset();
+    model_set(model_find(NVME), NVME_MSIX + 4, 0x0001, 4); /* the upper half of BAR 0 */
+    platform_start();
+    assert_int_equal(pci_find(NVME)->msix_bar, PCI_BARS);
+    platform_reset();
+    platform_start();
+    pci_find(NVME)->hidden = true;
+    device_policy_init();
+    assert_int_equal(pci_find(NVME)->msix_bar, PCI_BARS);
+}
+
 static void test_ports(void **state)
 {
     (void)state;
@@ -227,6 +257,7 @@ int main(void)
         cmocka_unit_test_setup(test_overlapping_windows, reset),
         cmocka_unit_test_setup(test_shared_pages, reset),
         cmocka_unit_test_setup(test_msix_beyond_its_window, reset),
+        cmocka_unit_test_setup(test_msix_elsewhere, reset),
         cmocka_unit_test_setup(test_ports, reset),
         cmocka_unit_test_setup(test_overlapping_ports, reset),
         cmocka_unit_test_setup(test_too_many, reset),

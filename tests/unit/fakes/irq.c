@@ -15,6 +15,7 @@
 
 static struct pci_function functions[] = {
     {.id = FAKE_DEVICE, .cap_msi = 0x50, .cap_msix = 0x60, .msix_table_entries = FAKE_ENTRIES},
+    {.id = FAKE_OTHER, .cap_msi = 0x50},
     {.id = FAKE_BRIDGE, .cap_msi = 0x50, .kind = PCI_KIND_BRIDGE},
     {.id = FAKE_HIDDEN, .cap_msi = 0x50, .hidden = true},
 };

@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 #define FAKE_DEVICE  0x0010u /* 00:02.0: MSI, and MSI-X with FAKE_ENTRIES */
-#define FAKE_BRIDGE  0x0008u /* 00:01.0: MSI */
+#define FAKE_OTHER   0x0008u /* 00:01.0: MSI */
+#define FAKE_BRIDGE  0x0020u /* 00:04.0: a bridge with MSI */
 #define FAKE_HIDDEN  0x0018u /* 00:03.0: MSI, not shown to the guest */
 #define FAKE_ENTRIES 4u
 #define FAKE_LINES   24u

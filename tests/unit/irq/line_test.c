@@ -204,7 +204,7 @@ static void lines_that_are_not(void **state)
     uint32_t vector = open_ok(EDGE_GSI);
     assert_int_equal(open_error(EDGE_GSI), -EEXIST);
     irq_line_close(EDGE_GSI);
-    assert_int_equal(open_ok(EDGE_GSI), vector);
+    assert_int_not_equal(open_ok(EDGE_GSI), vector); /* one may be on its way to that */
     irq_line_close(EDGE_GSI);
     machine.ioapic_unknown = true;
     assert_int_equal(open_error(EDGE_GSI), -ENODEV);

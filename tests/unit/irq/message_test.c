@@ -260,6 +260,21 @@ static void a_mask_that_the_device_missed(void **state)
 
 /* ---- both ---- */
 
+/* In reset everything reads as ones, and nothing of that is written back. */
+static void msi_in_reset_is_let_alone(void **state)
+{
+    (void)state;
+    struct pci_function *function = machine_msi(WIDE | MASKABLE);
+    uint32_t vector = open_ok(function, IRQ_MSI);
+    for (uint32_t at = CAP_MSI; at < CAP_MSI + 0x20; at += 4)
+        config_set(function, at, 4, UINT32_MAX);
+    irq_message_restore(function);
+    irq_message_mask(vector, true);
+    irq_message_close(vector);
+    for (uint32_t at = CAP_MSI; at < CAP_MSI + 0x20; at += 4)
+        assert_int_equal(config(function, at, 4), UINT32_MAX);
+}
+
 static void the_two_kinds_exclude_each_other(void **state)
 {
     (void)state;
@@ -414,6 +429,7 @@ int main(void)
         TEST(tables_that_are_nowhere),
         TEST(a_function_that_does_not_answer),
         TEST(a_mask_that_the_device_missed),
+        TEST(msi_in_reset_is_let_alone),
         TEST(the_two_kinds_exclude_each_other),
         TEST(what_a_function_has_not),
         TEST(vectors_run_out_and_come_back),

@@ -128,7 +128,7 @@ static void messages_have_numbers_of_their_own(void **state)
     (void)state;
     int32_t first = mapped(message_of(FAKE_DEVICE, TABLE, 0)),
             second = mapped(message_of(FAKE_DEVICE, TABLE, 3));
-    int32_t bridge = mapped(message_of(FAKE_BRIDGE, 0, 0));
+    int32_t bridge = mapped(message_of(FAKE_OTHER, 0, 0));
 
     assert_true(first >= FIRST_PIRQ && second >= FIRST_PIRQ && bridge >= FIRST_PIRQ);
     assert_true(first != second && first != bridge && second != bridge);
@@ -147,6 +147,7 @@ static void functions_that_cannot_be_named(void **state)
     struct physdev_map_pirq request = message_of(FAKE_DEVICE, TABLE, 0);
 
     assert_int_equal(map(message_of(FAKE_HIDDEN, 0, 0)), -ENODEV);
+    assert_int_equal(map(message_of(FAKE_BRIDGE, 0, 0)), -ENODEV);
     assert_int_equal(map(message_of(0x20, 0, 0)), -ENODEV);
     request.bus |= 1 << 16; /* another segment */
     assert_int_equal(map(request), -ENODEV);
@@ -276,7 +277,7 @@ static void an_interrupt_makes_its_port_pending(void **state)
 
     for (int32_t i = 0; i < 4; i++)
         ports[i] = bound((uint32_t)mapped(message_of(FAKE_DEVICE, TABLE, i)));
-    ports[4] = bound((uint32_t)mapped(message_of(FAKE_BRIDGE, 0, 0)));
+    ports[4] = bound((uint32_t)mapped(message_of(FAKE_OTHER, 0, 0)));
     ports[5] = bound((uint32_t)mapped(line_of(EDGE_GSI)));
     for (uint32_t i = 0; i < 6; i++) {
         memset(guest.shared->evtchn_pending, 0, sizeof guest.shared->evtchn_pending);
@@ -284,7 +285,7 @@ static void an_interrupt_makes_its_port_pending(void **state)
         guest.vcpu->evtchn_pending_sel = 0;
         fake.preemption_requests = 0;
         assert_true(i == 5   ? fake_irq_assert(EDGE_GSI)
-                    : i == 4 ? fake_irq_send(FAKE_BRIDGE, IRQ_MSI)
+                    : i == 4 ? fake_irq_send(FAKE_OTHER, IRQ_MSI)
                              : fake_irq_send(FAKE_DEVICE, i));
         assert_int_equal(pending_ports(), 1);
         assert_true(event_pending(ports[i]));
@@ -414,7 +415,7 @@ static void restoring(void **state)
     (void)state;
     fake_irq_restored = 0;
     assert_int_equal(OP(restore_msi, (struct physdev_restore_msi){BUS(FAKE_DEVICE), DEVFN(FAKE_DEVICE)}), 0);
-    assert_int_equal(OP(restore_msi_ext, (struct physdev_pci_device){0, 0, DEVFN(FAKE_BRIDGE)}), 0);
+    assert_int_equal(OP(restore_msi_ext, (struct physdev_pci_device){0, 0, DEVFN(FAKE_OTHER)}), 0);
     assert_int_equal(fake_irq_restored, 2);
     assert_int_equal(OP(restore_msi, (struct physdev_restore_msi){0, DEVFN(FAKE_HIDDEN)}), -ENODEV);
     assert_int_equal(OP(restore_msi, (struct physdev_restore_msi){9, 9}), -ENODEV);
