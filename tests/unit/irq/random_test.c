@@ -71,7 +71,11 @@ static void open(void)
 
 static void with_one(void)
 {
-    struct source *source = &sources[below(40)];
+    uint32_t index = below(IRQ_VECTORS);
+
+    for (uint32_t i = 0; i < IRQ_VECTORS && !sources[index].open; i++)
+        index = (index + 1) % IRQ_VECTORS;
+    struct source *source = &sources[index];
     uint32_t vector = IRQ_FIRST_VECTOR + (uint32_t)(source - sources), what = below(4);
 
     if (!source->open)
