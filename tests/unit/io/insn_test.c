@@ -5,8 +5,6 @@
 
 #include "guest-abi/include/sluice/physdev.h"
 
-#include "guest-abi/include/sluice/physdev.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -256,6 +254,20 @@ static void test_code_of_32_bits(void **state)
     assert_false(RUN(0xee));
     regs.cs = 0x53; /* no code */
     assert_false(RUN(0xee));
+    cpu_model.rights[4] = 0x4ffb00; /* ends below 4 GiB: the processor may have refused to fetch there */
+    regs.cs = 0x23;
+    assert_false(RUN(0xee));
+}
+
+/* The hypervisor executes it only where there is such an instruction: what is decoded need not be what
+ * faulted. */
+static void test_rdtscp_that_is_not_there(void **state)
+{
+    (void)state;
+    (void)RUN(0x0f, 0x31); /* no access to a port: only put there */
+    assert_true(guest_emulate_privileged(&regs));
+    (void)RUN(0x0f, 0x01, 0xf9);
+    assert_false(guest_emulate_privileged(&regs)); /* CPUID of these tests has no feature at all */
 }
 
 /* ---- who ---- */
@@ -378,6 +390,7 @@ int run_instruction_tests(void)
         cmocka_unit_test_setup(test_string_is_bounded, reset),
         cmocka_unit_test_setup(test_string_faults, reset),
         cmocka_unit_test_setup(test_code_of_32_bits, reset),
+        cmocka_unit_test_setup(test_rdtscp_that_is_not_there, reset),
         cmocka_unit_test_setup(test_levels, reset),
         cmocka_unit_test_setup(test_bitmap, reset),
         cmocka_unit_test_setup(test_single_step, reset),
